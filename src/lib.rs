@@ -1,1 +1,108 @@
-//! Placeholder.
+//! One Interface at the edge: HTTP, D1, fetch and time. Wire formats are `dialect`'s and money is
+//! `billing`'s; this crate brings requests, upstreams and accounts together.
+//!
+//! A request runs under `waitUntil` as a whole, and hands its response back through a channel: when the
+//! client leaves before a response exists, the platform cancels the handler, but not this.
+
+pub mod auth;
+pub mod body;
+pub mod clock;
+pub mod config;
+pub mod console;
+pub mod context;
+pub mod d1;
+pub mod entropy;
+pub mod error;
+pub mod ids;
+pub mod inference;
+pub mod keys;
+pub mod operator;
+pub mod router;
+pub mod routes;
+pub mod token;
+pub mod upstream;
+
+use futures::channel::oneshot;
+use worker::{Env, Request, Response, console_error};
+use worker_macros::event;
+
+use crate::context::Context;
+use crate::error::ApiError;
+use crate::inference::pipeline::Served;
+use crate::router::Route;
+
+// Named, or the class would not be part of the module.
+pub use account::Account;
+
+#[event(fetch)]
+async fn fetch(request: Request, env: Env, platform: worker::Context) -> worker::Result<Response> {
+    let (hand_over, response) = oneshot::channel();
+    platform.wait_until(async move {
+        let served = handle(request, env).await;
+        // The receiver is gone when the client is; the rest runs all the same.
+        let _ = hand_over.send(served.response);
+        if let Some(rest) = served.rest {
+            rest.await;
+        }
+    });
+    match response.await {
+        Ok(response) => response,
+        Err(oneshot::Canceled) => ApiError::internal().into_response(),
+    }
+}
+
+/// What [`handle`] made, with the platform's own failures still in it.
+struct Handled {
+    response: worker::Result<Response>,
+    rest: Option<futures::future::LocalBoxFuture<'static, ()>>,
+}
+
+/// Answers every request, with our id on it.
+async fn handle(request: Request, env: Env) -> Handled {
+    let (method, path) = (request.method().to_string(), request.path());
+    let (request_id, context) = Context::new(env);
+    let result = match context {
+        Ok(context) => serve(request, &method, &path, &context).await,
+        Err(error) => {
+            console_error!("{request_id}: {error}");
+            Err(ApiError::internal())
+        }
+    };
+    let (response, rest) = match result {
+        Ok(Served { response, rest }) => (Ok(response), rest),
+        Err(error) => (error.into_response(), None),
+    };
+    Handled { response: response.and_then(|response| finish(response, &request_id, &method, &path)), rest }
+}
+
+async fn serve(mut request: Request, method: &str, path: &str, context: &Context) -> Result<Served, ApiError> {
+    match router::route(method, path)? {
+        Route::ChatCompletions => routes::chat_completions::post(request, context).await,
+        Route::Embeddings => routes::embeddings::post(request, context).await,
+        Route::Models => Ok(routes::models::list(request.headers(), context).await?.into()),
+        Route::Model(id) => Ok(routes::models::get(&id, request.headers(), context).await?.into()),
+        Route::ConsoleAccount => Ok(console::account(request.headers(), context).await?.into()),
+        Route::ConsoleKeys => {
+            let body = body::read(&mut request).await?;
+            Ok(console::create_key(request.headers(), &body, context).await?.into())
+        }
+        Route::OperatorEntries => {
+            let body = body::read(&mut request).await?;
+            Ok(operator::enter(request.headers(), &body, context).await?.into())
+        }
+        Route::Health => Ok(Response::ok("ok")?.into()),
+    }
+}
+
+/// The headers that every answer has, and no body for `HEAD`.
+fn finish(response: Response, request_id: &str, method: &str, path: &str) -> worker::Result<Response> {
+    let headers = response.headers().clone();
+    headers.set("x-request-id", request_id)?;
+    if path.starts_with("/v1/messages") {
+        headers.set("request-id", request_id)?;
+    }
+    if method == "HEAD" {
+        return Ok(Response::empty()?.with_status(response.status_code()).with_headers(headers));
+    }
+    Ok(response.with_headers(headers))
+}

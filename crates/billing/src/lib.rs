@@ -5,6 +5,8 @@
 //! or expired. [`ledger::decide`] is the only place where an account's state is changed.
 #![deny(clippy::float_arithmetic)]
 
+pub mod hold;
+pub mod ledger;
 pub mod money;
 pub mod price;
 pub mod usage;

@@ -1,0 +1,35 @@
+//! The two-phase ledger of one account: reserve → settle | release | expire, and entries of money.
+//!
+//! [`decide`] reads the state and a command and answers with events; [`State::apply`] is the only code
+//! that changes a state, one event at a time. The caller stores the events in one transaction and
+//! applies them to its memory afterwards. The clock is an argument.
+//!
+//! The one rule: every reservation resolves exactly once, and what it resolved to is one journal row.
+//! A command is idempotent by the id that the caller made: a repeat answers the first result, the same
+//! id with other content is [`Refusal::Conflict`].
+//!
+//! When several refusals apply, the first of the order in which [`Refusal`] lists them is given.
+
+mod admit;
+mod command;
+mod decide;
+mod state;
+
+pub use command::{
+    Admit, Answer, Command, CreateKey, Enter, EntryKind, Outcome, Permission, Refusal, Settle, SettledBy, Terms,
+};
+pub use decide::{Prior, decide};
+pub use state::{Account, BillingStatus, Checkpoint, Entry, Event, Hold, HoldState, Key, State, UsageRecord};
+
+/// How long an admit may travel: an older one is refused, for its caller has given up. Milliseconds.
+pub const ADMIT_MAX_AGE_MS: i64 = 60_000;
+
+/// How far ahead of its last checkpoint the deadline of a hold lies. Checkpoints come every 60 s at
+/// the latest, so a living request always has half a minute to spare. Milliseconds.
+pub const HOLD_TTL_MS: i64 = 90_000;
+
+/// The most keys that an account may have, revoked ones included: the object scans them on each admit.
+pub const MAX_KEYS: usize = 1_000;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,250 @@
+//! What an account is, and how an event changes it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::command::{Admit, EntryKind, Outcome, Permission, SettledBy};
+use crate::money::NanoUsd;
+use crate::usage::Usage;
+
+/// Everything that decisions need, in memory. Resolved holds and past entries are not here: the store
+/// looks them up by id and hands them to `decide` as [`super::Prior`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct State {
+    /// `None` until the account is provisioned.
+    pub account: Option<Account>,
+    /// The last journal row; 0 when there is none.
+    pub seq: u64,
+    /// `balance_after` of that row.
+    pub balance: NanoUsd,
+    /// What usage could not be collected since the last credit.
+    pub uncollected: NanoUsd,
+    /// Open holds by request id.
+    pub holds: BTreeMap<String, Hold>,
+    /// All keys by id, revoked ones included.
+    pub keys: BTreeMap<String, Key>,
+}
+
+/// The account itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// Its public id.
+    pub account_id: String,
+    /// Milliseconds since the epoch.
+    pub created_at_ms: i64,
+}
+
+/// A key of the account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Key {
+    /// Its public id.
+    pub key_id: String,
+    /// SHA-256 of its secret, lower-case hexadecimal.
+    pub digest: String,
+    /// A name for people.
+    pub name: String,
+    /// What it may do.
+    pub permissions: Vec<Permission>,
+    /// Milliseconds since the epoch.
+    pub created_at_ms: i64,
+    /// When it ended, if it did.
+    pub revoked_at_ms: Option<i64>,
+}
+
+/// A reservation, open or resolved. Its row is its own tombstone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hold {
+    /// The command that made it: what a repeat is compared with, and the terms that it is billed by.
+    pub admit: Admit,
+    /// The key that asked.
+    pub key_id: String,
+    /// What is reserved.
+    pub amount: NanoUsd,
+    /// Output tokens for each choice that the amount covers.
+    pub granted_output: Option<u64>,
+    /// When it was made, by the account's clock, in milliseconds since the epoch.
+    pub opened_at_ms: i64,
+    /// When it expires, in milliseconds since the epoch.
+    pub deadline_ms: i64,
+    /// The last sign of life of the running request.
+    pub checkpoint: Option<Checkpoint>,
+    /// What has become of it.
+    pub state: HoldState,
+}
+
+/// What a running request had used when it last said so.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// Usage so far.
+    pub usage: Usage,
+    /// The upstream that serves the request.
+    pub upstream: String,
+}
+
+/// What has become of a hold. A resolved one names the journal row that it became.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HoldState {
+    /// The money is reserved.
+    Open,
+    /// Settled or released by the request itself.
+    Resolved(u64),
+    /// Expired: a settle may still come, once, as an adjustment.
+    Expired(u64),
+    /// Expired, and settled later by this adjustment.
+    Adjusted(u64),
+}
+
+/// One row of the journal: append-only, `seq` contiguous from 1.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The row.
+    pub seq: u64,
+    /// The request's or the entry's id.
+    pub id: String,
+    /// Why the money moved.
+    pub kind: EntryKind,
+    /// Milliseconds since the epoch.
+    pub at_ms: i64,
+    /// Signed change of the balance.
+    pub amount: NanoUsd,
+    /// The balance after it.
+    pub balance_after: NanoUsd,
+    /// What was used; usage and late settles have one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<UsageRecord>,
+}
+
+/// The usage row of one admitted request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsageRecord {
+    /// The key that asked.
+    pub key_id: String,
+    /// The route, as `/v1/chat/completions`.
+    pub endpoint: String,
+    /// The model's public id.
+    pub model: String,
+    /// The upstream that served it; `None` when none was reached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upstream: Option<String>,
+    /// Token counts.
+    pub usage: Usage,
+    /// How the request ended.
+    pub outcome: Outcome,
+    /// What became of the hold.
+    pub billing_status: BillingStatus,
+    /// Who counted; `None` when nothing was billed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settled_by: Option<SettledBy>,
+    /// What the balance could not cover.
+    pub uncollected: NanoUsd,
+    /// The version of the price: its `effective_at_ms`.
+    pub price_version: i64,
+    /// The model was served without a price.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unpriced: bool,
+    /// What was reserved for a request of which nothing was ever heard.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost: Option<NanoUsd>,
+    /// When the request was made, by the Worker's clock, in milliseconds since the epoch.
+    pub created_at_ms: i64,
+}
+
+/// What became of a hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BillingStatus {
+    /// Charged in full.
+    Settled,
+    /// Its deadline passed: charged by the last checkpoint, or nothing.
+    Expired,
+    /// Charged as far as the balance went.
+    Uncollected,
+    /// Freed: nothing was produced.
+    Released,
+}
+
+/// One change of state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// The account was made.
+    Provisioned(Account),
+    /// A key was added.
+    KeyCreated(Key),
+    /// A key has ended.
+    KeyRevoked {
+        /// Its id.
+        key_id: String,
+        /// Milliseconds since the epoch.
+        at_ms: i64,
+    },
+    /// A hold was made.
+    HoldOpened(Box<Hold>),
+    /// The deadline of a hold moved.
+    HoldCheckpointed {
+        /// The request.
+        request_id: String,
+        /// The new deadline, in milliseconds since the epoch.
+        deadline_ms: i64,
+        /// What to charge when nothing more is heard.
+        checkpoint: Checkpoint,
+    },
+    /// A hold was resolved.
+    HoldResolved {
+        /// The request.
+        request_id: String,
+        /// What it became.
+        state: HoldState,
+    },
+    /// A row was added to the journal.
+    EntryAppended(Entry),
+    /// The amount that usage could not collect changed.
+    UncollectedSet(NanoUsd),
+}
+
+impl State {
+    /// What running requests have reserved.
+    #[must_use]
+    pub fn held(&self) -> NanoUsd {
+        // Each hold was granted from `available`, so the sum never exceeds a balance.
+        self.holds.values().fold(NanoUsd::ZERO, |sum, hold| sum.plus(hold.amount).unwrap_or(sum))
+    }
+
+    /// Balance less what is reserved. Computed, never stored.
+    #[must_use]
+    pub fn available(&self) -> NanoUsd {
+        self.balance.minus(self.held()).unwrap_or(NanoUsd::ZERO)
+    }
+
+    /// The only code that changes a state.
+    pub fn apply(&mut self, event: &Event) {
+        match event {
+            Event::Provisioned(account) => self.account = Some(account.clone()),
+            Event::KeyCreated(key) => {
+                self.keys.insert(key.key_id.clone(), key.clone());
+            }
+            Event::KeyRevoked { key_id, at_ms } => {
+                if let Some(key) = self.keys.get_mut(key_id) {
+                    key.revoked_at_ms = Some(*at_ms);
+                }
+            }
+            Event::HoldOpened(hold) => {
+                self.holds.insert(hold.admit.request_id.clone(), Hold::clone(hold));
+            }
+            Event::HoldCheckpointed { request_id, deadline_ms, checkpoint } => {
+                if let Some(hold) = self.holds.get_mut(request_id) {
+                    hold.deadline_ms = *deadline_ms;
+                    hold.checkpoint = Some(checkpoint.clone());
+                }
+            }
+            Event::HoldResolved { request_id, .. } => {
+                self.holds.remove(request_id);
+            }
+            Event::EntryAppended(entry) => {
+                self.seq = entry.seq;
+                self.balance = entry.balance_after;
+            }
+            Event::UncollectedSet(amount) => self.uncollected = *amount,
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! The reader of `catalog.toml`: a text becomes a [`Catalog`], or the list of everything wrong in it.
+//!
+//! A bad file is refused whole, and each problem names its line, so that one run shows all of them. The
+//! TOML is walked by hand and not by serde for that reason: serde stops at the first. Only where the text
+//! is no TOML at all are the syntax errors reported alone, because what follows them is unknown.
+//!
+//! The format is described where it is read: upstreams in `upstream.rs`, models and routes in
+//! `model.rs`, prices in `price.rs`.
+
+mod date_time;
+mod model;
+mod price;
+mod reader;
+mod upstream;
+
+#[cfg(test)]
+mod tests;
+
+pub use date_time::utc;
+
+use std::collections::{BTreeMap, btree_map::Entry};
+
+use toml::Spanned;
+use toml::de::DeTable;
+
+use crate::model::{Catalog, Route, Upstream};
+use reader::{Problems, Shape, Table};
+
+/// One thing that is wrong in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// From 1.
+    pub line: usize,
+    /// For the operator; it names the entry and the key.
+    pub sentence: String,
+}
+
+/// What a catalogue holds at its top.
+const CATALOGUE: Shape = Shape::new(&["upstream", "model"]);
+
+/// What an overlay holds at its top.
+const OVERLAY: Shape = Shape::new(&["upstream"]);
+
+/// Reads a whole catalogue. `allow_unpriced` lets models without a price, or with price zero, through.
+///
+/// # Errors
+/// Every problem of the file, by line.
+pub fn parse(text: &str, allow_unpriced: bool) -> Result<Catalog, Vec<Problem>> {
+    let root = syntax(text)?;
+    let problems = Problems::new(text);
+    let root = Table::open(&problems, root.get_ref(), &CATALOGUE);
+    let upstreams = upstreams(&root, &BTreeMap::new());
+    let mut models = BTreeMap::new();
+    for table in root.tables("model", &model::SHAPE) {
+        let id = table.id("id");
+        let model = model::read(&table, id.clone(), &upstreams, allow_unpriced);
+        insert_once(&mut models, &table, id, model);
+    }
+    for (key, none) in [("upstream", upstreams.is_empty()), ("model", models.is_empty())] {
+        if none && problems.is_empty() {
+            root.problem(format!("there is no [[{key}]]"));
+        }
+    }
+    problems.into_result(Catalog { upstreams: complete(upstreams), models: complete(models) })
+}
+
+/// Reads a file of `[[upstream]]` entries alone and lays it behind `catalog`: each becomes the last route
+/// of every model that one of its dialects can serve, under the model's own id.
+///
+/// # Errors
+/// Every problem of the file, by line; `catalog` is then unchanged.
+pub fn parse_overlay(text: &str, catalog: &mut Catalog) -> Result<(), Vec<Problem>> {
+    let root = syntax(text)?;
+    let problems = Problems::new(text);
+    let root = Table::open(&problems, root.get_ref(), &OVERLAY);
+    let overlay = upstreams(&root, &catalog.upstreams);
+    for upstream in complete(problems.into_result(overlay)?).into_values() {
+        lay_behind(catalog, upstream);
+    }
+    Ok(())
+}
+
+/// The priority is the largest of the model's routes: equal ones keep the order of the file, so the new
+/// route is the last.
+fn lay_behind(catalog: &mut Catalog, upstream: Upstream) {
+    for model in catalog.models.values_mut().filter(|model| upstream.can_serve(model)) {
+        let on = |route: &Route| catalog.upstreams.get(&route.upstream).map(|upstream| route.priority_on(upstream));
+        let largest = model.routes.iter().filter_map(on).max().unwrap_or(0);
+        model.routes.push(Route {
+            upstream: upstream.id.clone(),
+            model: model.id.clone(),
+            priority: Some(largest.max(upstream.priority)),
+            cost: None,
+        });
+    }
+    catalog.upstreams.insert(upstream.id.clone(), upstream);
+}
+
+fn syntax(text: &str) -> Result<Spanned<DeTable<'_>>, Vec<Problem>> {
+    let (root, errors) = DeTable::parse_recoverable(text);
+    let problems = Problems::new(text);
+    for error in errors {
+        problems.add(error.span().unwrap_or_default().start, format!("syntax error: {}", error.message()));
+    }
+    problems.into_result(root)
+}
+
+/// Every upstream by its id; `None` where something in it is wrong, so that routes to it are not blamed.
+fn upstreams(root: &Table<'_>, earlier: &BTreeMap<String, Upstream>) -> BTreeMap<String, Option<Upstream>> {
+    let mut upstreams = BTreeMap::new();
+    for table in root.tables("upstream", &upstream::SHAPE) {
+        let id = table.id("id");
+        if id.as_ref().is_some_and(|id| earlier.contains_key(id)) {
+            table.problem_at("id", "the catalogue has an upstream with this id".to_owned());
+        }
+        let upstream = upstream::read(&table, id.clone());
+        insert_once(&mut upstreams, &table, id, upstream);
+    }
+    upstreams
+}
+
+fn insert_once<T>(map: &mut BTreeMap<String, T>, table: &Table<'_>, id: Option<String>, value: T) {
+    let Some(id) = id else { return };
+    match map.entry(id) {
+        Entry::Vacant(place) => _ = place.insert(value),
+        Entry::Occupied(_) => table.problem_at("id", "an earlier entry has the same id".to_owned()),
+    }
+}
+
+fn complete<T>(map: BTreeMap<String, Option<T>>) -> BTreeMap<String, T> {
+    map.into_iter().filter_map(|(id, value)| Some((id, value?))).collect()
+}

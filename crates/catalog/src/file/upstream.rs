@@ -1,0 +1,97 @@
+//! `[[upstream]]`: where requests can be sent.
+//!
+//! Required are `id`, `dialects` and `base_url`. `secret` is the *name* of a Worker secret.
+
+use crate::model::{Dialect, Timeouts, Upstream};
+use crate::rows::named;
+
+use super::reader::{Shape, Table};
+
+pub(super) const SHAPE: Shape = Shape::new(&[
+    "id",
+    "dialects",
+    "base_url",
+    "secret",
+    "priority",
+    "enabled",
+    "auth",
+    "query",
+    "timeouts_ms",
+    "responses_complete",
+    "strip",
+]);
+
+const TIMEOUTS: Shape = Shape::new(&["connect", "headers", "first_token", "idle", "total"]);
+
+/// Where `priority` is absent: upstreams are tried in the order of the model's routes.
+const DEFAULT_PRIORITY: u32 = 1;
+
+/// The upstream, unless something required is missing. Each field is read before the first `?`.
+pub(super) fn read(table: &Table<'_>, id: Option<String>) -> Option<Upstream> {
+    table.requires("base_url");
+    let base_url = table.parsed("base_url", str::parse);
+    Some(Upstream {
+        dialects: dialects(table),
+        secret: table.parsed("secret", secret_name),
+        priority: table.small("priority").unwrap_or(DEFAULT_PRIORITY),
+        enabled: table.flag("enabled").unwrap_or(true),
+        auth: table.word("auth"),
+        query: table.map("query").into_iter().collect(),
+        timeouts_ms: timeouts(table).unwrap_or_default(),
+        responses_complete: table.flag("responses_complete").unwrap_or(false),
+        strip: strip(table),
+        id: id?,
+        base_url: base_url?,
+    })
+}
+
+fn dialects(table: &Table<'_>) -> Vec<Dialect> {
+    let mut dialects = Vec::new();
+    if !table.requires("dialects") {
+        return dialects;
+    }
+    let names = table.strings("dialects");
+    if names.as_ref().is_some_and(Vec::is_empty) {
+        table.problem_at("dialects", "\"dialects\" is empty".to_owned());
+    }
+    for (at, name) in names.into_iter().flatten() {
+        match named("dialects", name) {
+            Ok(dialect) if dialects.contains(&dialect) => table.problem_in(at, format!("{name:?} is there twice")),
+            Ok(dialect) => dialects.push(dialect),
+            Err(error) => table.problem_in(at, error),
+        }
+    }
+    dialects
+}
+
+fn secret_name(name: &str) -> Result<String, &'static str> {
+    let starts = name.starts_with(|c: char| c.is_ascii_uppercase());
+    let plain = name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
+    if starts && plain {
+        Ok(name.to_owned())
+    } else {
+        // Without the value: it may be a key that somebody put in the wrong place.
+        Err("must be the name of a Worker secret: capital letters, digits and underscores")
+    }
+}
+
+fn timeouts(table: &Table<'_>) -> Option<Timeouts> {
+    let timeouts = table.table("timeouts_ms", &TIMEOUTS)?;
+    Some(Timeouts {
+        connect: timeouts.count("connect"),
+        headers: timeouts.count("headers"),
+        first_token: timeouts.count("first_token"),
+        idle: timeouts.count("idle"),
+        total: timeouts.count("total"),
+    })
+}
+
+fn strip(table: &Table<'_>) -> Vec<String> {
+    let names = table.strings("strip").unwrap_or_default();
+    for (at, name) in &names {
+        if name.split('.').any(str::is_empty) {
+            table.problem_in(*at, format!("{name:?} must be a dotted name such as \"usage.cost\""));
+        }
+    }
+    names.into_iter().map(|(_, name)| name.to_owned()).collect()
+}

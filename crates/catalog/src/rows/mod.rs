@@ -1,0 +1,155 @@
+//! The catalogue as D1 keeps it: one struct a table, one field a column, and both directions.
+//!
+//! The tables are in `d1_migrations/0001_create_catalogue.sql`. Integers stay within 2^53 − 1, lists and
+//! maps are TEXT that holds JSON, truth values are 0 or 1. Read the four tables in one batch: it is
+//! one transaction, so a half-applied catalogue is never seen.
+
+mod convert;
+
+use serde::{Deserialize, Serialize};
+
+#[cfg(feature = "file")]
+pub(crate) use convert::named;
+
+/// Every upstream.
+pub const SELECT_UPSTREAMS: &str = "SELECT id, dialects, base_url, secret, priority, enabled, auth, query, \
+     timeouts_ms, responses_complete, strip FROM upstreams";
+
+/// Every model.
+pub const SELECT_MODELS: &str = "SELECT id, owned_by, display_name, context_window, max_output_tokens, image_tokens, \
+     limit_field, hidden_reasoning, tokens_per_s, capabilities, created, enabled FROM models";
+
+/// Every price that is in the catalogue now; retired ones are history.
+pub const SELECT_PRICES: &str = "SELECT model_id, effective_at_ms, above_input, input, output, cache_read, \
+     cache_write_5m, cache_write_1h, request, web_search, audio_input, audio_output \
+     FROM prices WHERE retired_at_ms = 0";
+
+/// Every route.
+pub const SELECT_ROUTES: &str = "SELECT model_id, position, upstream_id, upstream_model, priority, cost FROM routes";
+
+/// A row of `upstreams`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpstreamRow {
+    /// Primary key.
+    pub id: String,
+    /// JSON array of [`crate::Dialect`].
+    pub dialects: String,
+    /// See [`crate::BaseUrl`].
+    pub base_url: String,
+    /// Name of a Worker secret.
+    pub secret: Option<String>,
+    /// Lower is tried first.
+    pub priority: u32,
+    /// 0 or 1.
+    pub enabled: u8,
+    /// [`crate::Auth`].
+    pub auth: Option<String>,
+    /// JSON object of strings.
+    pub query: String,
+    /// JSON object, [`crate::Timeouts`].
+    pub timeouts_ms: String,
+    /// 0 or 1.
+    pub responses_complete: u8,
+    /// JSON array of dotted names.
+    pub strip: String,
+}
+
+/// A row of `models`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelRow {
+    /// Primary key.
+    pub id: String,
+    /// Who made it.
+    pub owned_by: String,
+    /// For people.
+    pub display_name: String,
+    /// Tokens.
+    pub context_window: u64,
+    /// Tokens.
+    pub max_output_tokens: Option<u64>,
+    /// Tokens an image.
+    pub image_tokens: Option<u64>,
+    /// [`crate::LimitField`].
+    pub limit_field: Option<String>,
+    /// 0 or 1.
+    pub hidden_reasoning: u8,
+    /// Tokens a second.
+    pub tokens_per_s: Option<u64>,
+    /// JSON array of strings.
+    pub capabilities: String,
+    /// Unix seconds.
+    pub created: i64,
+    /// 0 or 1.
+    pub enabled: u8,
+}
+
+/// A row of `prices`: one tier, in pico-USD a token or a call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PriceRow {
+    /// A model's id; not a foreign key, for prices outlive models.
+    pub model_id: String,
+    /// Unix milliseconds.
+    pub effective_at_ms: i64,
+    /// 0: the base tier; else the longest input, in tokens, that still has the base price.
+    pub above_input: u64,
+    /// A plain input token.
+    pub input: u64,
+    /// An output token.
+    pub output: Option<u64>,
+    /// An input token read from the cache.
+    pub cache_read: Option<u64>,
+    /// An input token written to the cache for five minutes.
+    pub cache_write_5m: Option<u64>,
+    /// An input token written to the cache for an hour.
+    pub cache_write_1h: Option<u64>,
+    /// Every request.
+    pub request: Option<u64>,
+    /// Every web search.
+    pub web_search: Option<u64>,
+    /// A token of audio input.
+    pub audio_input: Option<u64>,
+    /// A token of audio output.
+    pub audio_output: Option<u64>,
+}
+
+/// A row of `routes`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RouteRow {
+    /// A model's id.
+    pub model_id: String,
+    /// Its place among the model's routes in the file, from 0.
+    pub position: u32,
+    /// An upstream's id.
+    pub upstream_id: String,
+    /// The upstream's own id of the model.
+    pub upstream_model: String,
+    /// Instead of the upstream's priority.
+    pub priority: Option<u32>,
+    /// JSON object, [`billing::price::Rates`] in pico-USD.
+    pub cost: Option<String>,
+}
+
+/// All four tables.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rows {
+    /// `upstreams`.
+    pub upstreams: Vec<UpstreamRow>,
+    /// `models`.
+    pub models: Vec<ModelRow>,
+    /// `prices`.
+    pub prices: Vec<PriceRow>,
+    /// `routes`.
+    pub routes: Vec<RouteRow>,
+}
+
+/// A row that no apply wrote: somebody edited D1 by hand, or the schema and the code differ.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{table} {id:?}: {problem}")]
+pub struct RowError {
+    /// The table.
+    pub table: &'static str,
+    /// The row's id, or its model's.
+    pub id: String,
+    /// What is wrong, for the log.
+    pub problem: String,
+}

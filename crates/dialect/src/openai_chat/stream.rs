@@ -1,0 +1,334 @@
+//! A chat stream handed on to its client, and counted on the way.
+//!
+//! The one rule: the bytes are the upstream's, but for these cases. A usage-only chunk goes to a
+//! client that asked for usage, and to nobody else. The latest of them and `[DONE]` wait until the
+//! request is settled. An error of the upstream becomes ours. A missing `[DONE]` after a
+//! `finish_reason` is supplied; an end without either is an error. `model` and the fields that an
+//! upstream is known to add are rewritten.
+
+use billing::money::NanoUsd;
+use billing::usage::Usage;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::answer::Rewrite;
+use super::{error, usage};
+use crate::envelope::Envelope;
+use crate::sse::{Frame, FrameTooLong, Parser};
+use crate::tokens;
+
+/// What may stand in a chunk that carries nothing but usage.
+const USAGE_ONLY_KEYS: [&str; 9] =
+    ["id", "object", "created", "model", "system_fingerprint", "service_tier", "obfuscation", "choices", "usage"];
+
+/// How a stream ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// With `[DONE]`, or after a `finish_reason`.
+    Complete,
+    /// Without either.
+    Truncated,
+    /// With an error event, or something that is no stream of events.
+    Failed,
+}
+
+/// What is to be done with bytes of the upstream.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Bytes for the client now.
+    pub forward: Forward,
+    /// The stream is over: settle, then send [`Relay::tail`].
+    pub end: Option<End>,
+}
+
+/// Bytes for the client.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Forward {
+    /// The very bytes that were pushed.
+    Same,
+    /// These instead; may be empty.
+    Bytes(Vec<u8>),
+}
+
+/// What the stream has said of its cost so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Meter {
+    /// The last usage that the provider reported. Never a sum: several report it again and again.
+    pub usage: Option<Usage>,
+    /// Groq's second place for it, used when there is no other.
+    vendor_usage: Option<Usage>,
+    /// An estimate of the visible output, in tokens.
+    pub visible_output: u64,
+    /// Whether a choice has finished.
+    finished: bool,
+}
+
+/// One stream on its way from an upstream to a client.
+#[derive(Debug)]
+pub struct Relay {
+    parser: Parser,
+    meter: Meter,
+    rewrite: Rewrite,
+    /// The client asked for the usage of the stream.
+    include_usage: bool,
+    /// The latest usage-only chunk, and `[DONE]`.
+    held_usage: Option<Frame>,
+    held_done: Option<Frame>,
+    end: Option<End>,
+}
+
+impl Relay {
+    /// A stream that begins.
+    #[must_use]
+    pub fn new(include_usage: bool, rewrite: Rewrite) -> Self {
+        Self {
+            parser: Parser::default(),
+            meter: Meter::default(),
+            rewrite,
+            include_usage,
+            held_usage: None,
+            held_done: None,
+            end: None,
+        }
+    }
+
+    /// What has been counted.
+    #[must_use]
+    pub fn meter(&self) -> Meter {
+        Meter { usage: self.meter.usage.or(self.meter.vendor_usage), ..self.meter }
+    }
+
+    /// Whether a choice has finished: what is missing is at most the usage.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.meter.finished
+    }
+
+    /// Bytes came. After an end nothing more is read.
+    pub fn push(&mut self, bytes: &[u8]) -> Step {
+        let whole_frames = self.parser.is_between_frames();
+        let frames = match self.parser.push(bytes) {
+            Ok(frames) => frames,
+            Err(FrameTooLong) => return self.ended(Vec::new(), End::Failed),
+        };
+        let mut same = whole_frames && self.parser.is_between_frames();
+        let mut forward = Vec::new();
+        for frame in frames {
+            let before = forward.len();
+            self.frame(&frame, &mut forward);
+            same &= forward.get(before..) == Some(frame.raw());
+            if let Some(end) = self.end {
+                return self.ended(forward, end);
+            }
+        }
+        Step { forward: if same { Forward::Same } else { Forward::Bytes(forward) }, end: None }
+    }
+
+    /// The upstream's body ended.
+    pub fn finish(&mut self) -> Step {
+        let mut forward = Vec::new();
+        if let Some(frame) = std::mem::take(&mut self.parser).finish() {
+            self.frame(&frame.terminated(), &mut forward);
+        }
+        let end = self.end.unwrap_or(if self.meter.finished { End::Complete } else { End::Truncated });
+        self.ended(forward, end)
+    }
+
+    /// The last bytes, once the request is settled. `cost` is written into the usage-only chunk.
+    #[must_use]
+    pub fn tail(&mut self, cost: Option<NanoUsd>) -> Vec<u8> {
+        let mut tail = Vec::new();
+        if let Some(frame) = self.held_usage.take()
+            && self.include_usage
+        {
+            let frame = cost.and_then(|cost| with_cost(&frame, cost)).unwrap_or(frame);
+            tail.extend_from_slice(frame.raw());
+        }
+        match self.end {
+            Some(End::Complete) => {
+                let done = self.held_done.take().unwrap_or_else(|| Frame::data_line("[DONE]"));
+                tail.extend_from_slice(done.raw());
+            }
+            Some(End::Truncated | End::Failed) | None => {
+                let message = "The upstream provider ended the stream before the answer was complete.";
+                let envelope = error::envelope("upstream_unavailable", message, None);
+                tail.extend_from_slice(Frame::data_line(&envelope).raw());
+            }
+        }
+        tail
+    }
+
+    fn ended(&mut self, forward: Vec<u8>, end: End) -> Step {
+        self.end = Some(end);
+        Step { forward: Forward::Bytes(forward), end: Some(end) }
+    }
+
+    /// Counts one frame and appends what the client gets of it now.
+    fn frame(&mut self, frame: &Frame, forward: &mut Vec<u8>) {
+        let Some(data) = frame.data() else {
+            // What is neither a comment nor a field is no event: perhaps the text of a failing server.
+            if frame.is_well_formed() {
+                self.pass(frame, forward);
+            }
+            return;
+        };
+        if data.trim() == "[DONE]" {
+            self.held_done = Some(frame.clone());
+            self.end = Some(End::Complete);
+            return;
+        }
+        let error_event = frame.event().as_deref() == Some("error");
+        let Ok(chunk) = serde_json::from_str::<Chunk<'_>>(&data) else {
+            if error_event || !is_object(&data) {
+                self.end = Some(End::Failed);
+                return;
+            }
+            // An object of an unknown shape: the client's own reader may understand it.
+            return self.pass(frame, forward);
+        };
+        if error_event || chunk.error.is_some_and(|error| error.get() != "null") {
+            self.end = Some(End::Failed);
+            return;
+        }
+        self.meter.read(&chunk);
+        let edited = self.edited(frame, &data);
+        let frame = edited.as_ref().unwrap_or(frame);
+        if chunk.is_usage_only(&data) {
+            // Only the latest is held: an earlier one goes its way.
+            if let Some(earlier) = self.held_usage.replace(frame.clone())
+                && self.include_usage
+            {
+                forward.extend_from_slice(earlier.raw());
+            }
+            return;
+        }
+        self.pass(frame, forward);
+    }
+
+    fn pass(&mut self, frame: &Frame, forward: &mut Vec<u8>) {
+        if let Some(held) = self.held_usage.take()
+            && self.include_usage
+        {
+            forward.extend_from_slice(held.raw());
+        }
+        forward.extend_from_slice(frame.raw());
+    }
+
+    fn edited(&self, frame: &Frame, data: &str) -> Option<Frame> {
+        if self.rewrite.is_empty() {
+            return None;
+        }
+        let envelope = Envelope::parse(data).ok()?;
+        let mut edits = envelope.edit();
+        self.rewrite.apply(&envelope, &mut edits);
+        if edits.is_empty() { None } else { Some(frame.with_data(&edits.finish())) }
+    }
+}
+
+/// Whether `data` is the text of a JSON object, of whatever shape.
+fn is_object(data: &str) -> bool {
+    data.trim_start().starts_with('{') && serde_json::from_str::<&RawValue>(data).is_ok()
+}
+
+/// The chunk with `usage.cost`, in USD.
+fn with_cost(frame: &Frame, cost: NanoUsd) -> Option<Frame> {
+    let data = frame.data()?;
+    let envelope = Envelope::parse(&data).ok()?;
+    let usage = Envelope::parse(envelope.present("usage")?).ok()?;
+    let mut usage_edits = usage.edit();
+    usage_edits.set("cost", &cost.to_string());
+    let mut edits = envelope.edit();
+    edits.set("usage", &usage_edits.finish());
+    Some(frame.with_data(&edits.finish()))
+}
+
+/// What is read of a chunk. Text stays JSON text: a chunk may hold half an emoji, which is no string
+/// that Rust could hold.
+#[derive(Deserialize)]
+struct Chunk<'a> {
+    #[serde(borrow, default)]
+    choices: Option<Vec<Choice<'a>>>,
+    #[serde(borrow, default)]
+    usage: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    error: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    x_groq: Option<Vendor<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Vendor<'a> {
+    #[serde(borrow, default)]
+    usage: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Choice<'a> {
+    #[serde(borrow, default)]
+    delta: Option<Delta<'a>>,
+    #[serde(borrow, default)]
+    finish_reason: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Delta<'a> {
+    #[serde(borrow, default)]
+    content: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    reasoning: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    reasoning_content: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    refusal: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    tool_calls: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    function_call: Option<&'a RawValue>,
+}
+
+impl Chunk<'_> {
+    /// Whether the chunk carries a usage and nothing else that a client could want.
+    fn is_usage_only(&self, data: &str) -> bool {
+        self.choices.as_ref().is_some_and(Vec::is_empty)
+            && self.usage.is_some_and(|usage| usage.get() != "null")
+            && Envelope::parse(data).is_ok_and(|chunk| chunk.keys().all(|key| USAGE_ONLY_KEYS.contains(&key)))
+    }
+}
+
+impl Meter {
+    fn read(&mut self, chunk: &Chunk<'_>) {
+        if let Some(reported) = chunk.usage.and_then(|json| usage::parse(json.get())) {
+            self.usage = Some(reported);
+        }
+        if let Some(reported) = chunk.x_groq.as_ref().and_then(|v| v.usage).and_then(|json| usage::parse(json.get())) {
+            self.vendor_usage = Some(reported);
+        }
+        for choice in chunk.choices.iter().flatten() {
+            self.finished |= choice.finish_reason.is_some_and(|reason| reason.get() != "null");
+            let Some(delta) = &choice.delta else { continue };
+            let texts = [
+                delta.content,
+                delta.reasoning.or(delta.reasoning_content),
+                delta.refusal,
+                delta.tool_calls,
+                delta.function_call,
+            ];
+            for text in texts.into_iter().flatten() {
+                self.visible_output = self.visible_output.saturating_add(visible_tokens(text.get()));
+            }
+        }
+    }
+}
+
+/// Tokens of a delta's text, given as JSON: a string without its quotes, or the structure around it
+/// left in (it is small beside what it carries).
+fn visible_tokens(json: &str) -> u64 {
+    if json == "null" {
+        return 0;
+    }
+    let text = json.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(json);
+    tokens::estimate(text)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,150 @@
+use proptest::prelude::*;
+
+use super::*;
+
+/// Relays `input` in one piece and returns what the client gets, the end and the meter.
+fn relay(input: &str, include_usage: bool, rewrite: &Rewrite) -> (String, End, Meter) {
+    relay_chunks(&[input.as_bytes()], include_usage, rewrite)
+}
+
+fn relay_chunks(chunks: &[&[u8]], include_usage: bool, rewrite: &Rewrite) -> (String, End, Meter) {
+    let mut relay = Relay::new(include_usage, rewrite.clone());
+    let mut out = Vec::new();
+    let mut end = None;
+    for chunk in chunks {
+        let step = relay.push(chunk);
+        match step.forward {
+            Forward::Same => out.extend_from_slice(chunk),
+            Forward::Bytes(bytes) => out.extend(bytes),
+        }
+        end = step.end;
+        if end.is_some() {
+            break;
+        }
+    }
+    if end.is_none() {
+        let step = relay.finish();
+        let Forward::Bytes(bytes) = step.forward else { panic!("nothing was pushed") };
+        out.extend(bytes);
+        end = step.end;
+    }
+    out.extend(relay.tail(None));
+    (String::from_utf8(out).unwrap(), end.unwrap(), relay.meter())
+}
+
+fn chunk(choices: &str, more: &str) -> String {
+    format!("data: {{\"id\":\"c\",\"choices\":[{choices}]{more}}}\n\n")
+}
+
+fn text(content: &str) -> String {
+    chunk(&format!("{{\"index\":0,\"delta\":{{\"content\":\"{content}\"}},\"finish_reason\":null}}"), "")
+}
+
+fn stop() -> String {
+    chunk("{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}", "")
+}
+
+fn usage_only(output: u64) -> String {
+    chunk("", &format!(",\"usage\":{{\"prompt_tokens\":3,\"completion_tokens\":{output}}}"))
+}
+
+const DONE: &str = "data: [DONE]\n\n";
+
+#[test]
+fn a_usage_chunk_goes_to_those_who_asked() {
+    let input = [text("a"), stop(), usage_only(1), DONE.into()].concat();
+    assert_eq!(relay(&input, true, &Rewrite::default()).0, input);
+    let (out, end, meter) = relay(&input, false, &Rewrite::default());
+    assert_eq!((out, end), ([text("a"), stop(), DONE.into()].concat(), End::Complete));
+    assert_eq!(meter.usage.unwrap().output, 1);
+}
+
+#[test]
+fn trap_02_the_last_usage_wins_and_is_never_summed() {
+    let input = [text("a"), usage_only(1), text("b"), usage_only(2), usage_only(7), stop(), DONE.into()].concat();
+    let (out, _, meter) = relay(&input, true, &Rewrite::default());
+    assert_eq!(out, input);
+    assert_eq!(meter.usage.unwrap().output, 7);
+}
+
+#[test]
+fn chunks_that_carry_more_than_usage_stay() {
+    let filters = chunk("", ",\"prompt_filter_results\":[],\"usage\":{\"prompt_tokens\":1}");
+    let with_finish = chunk("{\"delta\":{},\"finish_reason\":\"stop\"}", ",\"usage\":{\"prompt_tokens\":1}");
+    let no_usage = chunk("", ",\"usage\":null");
+    let input = [": keep\n\n".into(), filters, no_usage, with_finish, DONE.into()].concat();
+    assert_eq!(relay(&input, false, &Rewrite::default()).0, input);
+}
+
+#[test]
+fn the_end_is_supplied_after_a_finish_reason_only() {
+    let input = [text("a"), stop()].concat();
+    assert_eq!(relay(&input, false, &Rewrite::default()).0, input.clone() + DONE);
+    let (out, end, _) = relay(&text("a"), false, &Rewrite::default());
+    assert_eq!(end, End::Truncated);
+    assert!(out.ends_with("\"code\":\"upstream_unavailable\"}}\n\n") && !out.contains("[DONE]"), "{out}");
+    let no_blank_line = stop().trim_end().to_owned();
+    assert_eq!(relay(&no_blank_line, false, &Rewrite::default()).0, stop() + DONE);
+    let unfinished_line = format!("{}data: [DONE]", stop());
+    assert_eq!(relay(&unfinished_line, false, &Rewrite::default()).0, stop() + DONE);
+}
+
+#[test]
+fn trap_08_an_error_is_ours_and_costs_nothing() {
+    for error in [
+        "event: error\ndata: {\"error\":{\"message\":\"secret text of the provider\"}}\n\n".to_owned(),
+        "data: {\"error\":{\"message\":\"secret text\"},\"choices\":[{\"delta\":{\"content\":\"secret\"}}]}\n\n"
+            .to_owned(),
+        "event: error\ndata: secret\n\n".to_owned(),
+        "data: secret text\n\n".to_owned(),
+        "<html>secret</html>\n\nevent: error\n\ndata: {\"error\":1}\n\n".to_owned(),
+    ] {
+        let (out, end, meter) = relay(&[text("a"), error, text("b")].concat(), false, &Rewrite::default());
+        assert_eq!(end, End::Failed);
+        assert!(out.starts_with(&text("a")) && !out.contains("secret") && !out.contains("\"b\""), "{out}");
+        assert_eq!(meter.visible_output, 1);
+    }
+}
+
+#[test]
+fn half_an_emoji_passes() {
+    let input = [text("\\ud83d"), text("\\udc67"), stop(), DONE.into()].concat();
+    assert_eq!(relay(&input, false, &Rewrite::default()).0, input);
+}
+
+#[test]
+fn the_model_is_set_back_and_known_additions_are_removed() {
+    let input = "data: {\"provider\":\"Azure\",\"model\":\"up/m\",\"choices\":[]}\r\n\r\ndata: [DONE]\r\n\r\n";
+    let rewrite = Rewrite { model: Some("m".into()), strip: vec!["provider".into()] };
+    let (out, ..) = relay(&(input.to_owned()), false, &rewrite);
+    assert_eq!(out.lines().next(), Some("data: {\"model\":\"m\",\"choices\":[]}"));
+}
+
+#[test]
+fn cost_is_written_where_usage_was_asked_for() {
+    let mut relay = Relay::new(true, Rewrite::default());
+    let _ = relay.push([stop(), usage_only(2), DONE.into()].concat().as_bytes());
+    let tail = String::from_utf8(relay.tail(Some(NanoUsd::new(3_900).unwrap()))).unwrap();
+    assert!(tail.starts_with(&usage_only(2).replace(":2}", ":2,\"cost\":0.0000039}")), "{tail}");
+}
+
+#[test]
+fn untouched_chunks_are_handed_on_as_they_are() {
+    let mut relay = Relay::new(false, Rewrite::default());
+    assert_eq!(relay.push(text("a").as_bytes()), Step { forward: Forward::Same, end: None });
+    assert_eq!(relay.push(b"data: {"), Step { forward: Forward::Bytes(Vec::new()), end: None });
+}
+
+proptest! {
+    #[test]
+    fn any_split_gives_the_same_bytes(order in proptest::collection::vec(0usize..7, 0..12), cuts in proptest::collection::vec(0usize..2_000, 0..8), asked: bool) {
+        let parts = [text("hé"), stop(), usage_only(4), ": comment\r\n\r\n".into(), "data: {\"error\":1}\n\n".into(), DONE.into(), "data: junk\n\n".into()];
+        let input: String = order.into_iter().map(|n| parts[n].clone()).collect();
+        let bytes = input.as_bytes();
+        let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(bytes.len())).collect();
+        cuts.extend([0, bytes.len()]);
+        cuts.sort_unstable();
+        let chunks: Vec<&[u8]> = cuts.windows(2).map(|w| &bytes[w[0]..w[1]]).collect();
+        prop_assert_eq!(relay_chunks(&chunks, asked, &Rewrite::default()), relay(&input, asked, &Rewrite::default()));
+    }
+}

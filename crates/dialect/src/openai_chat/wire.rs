@@ -1,0 +1,273 @@
+//! A chat request as the gateway must understand it: what it asks for, and how large it can become.
+//! Everything else in it is the upstream's business and passes through.
+
+use std::borrow::Cow;
+
+use super::policy;
+use crate::envelope::Envelope;
+use crate::measure::InputMeasure;
+use crate::request::{RequestError, as_array, as_string};
+
+/// Fields that bound the output, the current name first.
+pub const LIMIT_FIELDS: [&str; 2] = ["max_completion_tokens", "max_tokens"];
+
+/// Tokens that a provider puts around one message, and around the request.
+const MESSAGE_OVERHEAD: u64 = 8;
+/// Tokens of the instructions that a provider adds when tools are given: the largest that a provider
+/// documents is about 700.
+const TOOLS_OVERHEAD: u64 = 800;
+/// The most choices of one request; OpenAI's own limit.
+const MAX_CHOICES: u64 = 128;
+
+/// What the gateway reads of a chat request.
+#[derive(Debug)]
+pub struct ChatRequest<'a> {
+    /// The model as the client names it.
+    pub model: Cow<'a, str>,
+    /// Whether the answer is to be streamed.
+    pub stream: bool,
+    /// Whether the client asked for the usage of a stream.
+    pub include_usage: bool,
+    /// How many answers to produce.
+    pub n: u64,
+    /// The largest output that the client allows, in tokens.
+    pub max_output: Option<u64>,
+    /// What it sends.
+    pub input: InputMeasure,
+    /// Whether a part is marked for the one-hour cache.
+    pub one_hour_marks: bool,
+    envelope: Envelope<'a>,
+}
+
+/// How the request must be changed for the upstream that is chosen.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Outgoing<'a> {
+    /// The upstream's own id of the model, where it differs from the client's.
+    pub model: Option<&'a str>,
+    /// The output limit to set instead of the client's, and the field for it when the client used none.
+    pub lowered_output: Option<(u64, &'a str)>,
+}
+
+impl<'a> ChatRequest<'a> {
+    /// Reads a request body.
+    ///
+    /// # Errors
+    /// [`RequestError`] where a field that the gateway reads is missing or of the wrong type, and where
+    /// the request asks for something that changes the provider's price and has no price here.
+    pub fn parse(body: &'a str) -> Result<Self, RequestError> {
+        let envelope = Envelope::parse(body)?;
+        let model = envelope.string("model")?.ok_or_else(|| RequestError::missing("model"))?;
+        let messages = envelope.array("messages")?.ok_or_else(|| RequestError::missing("messages"))?;
+        if messages.is_empty() {
+            return Err(RequestError::field("messages", "the field `messages` must not be empty"));
+        }
+        policy::check(&envelope)?;
+        let stream = envelope.boolean("stream")?.unwrap_or(false);
+        let include_usage = match envelope.present("stream_options") {
+            Some(options) => {
+                let options = Envelope::parse(options)
+                    .map_err(|_| RequestError::wrong_type("stream_options", "an object with each field once"))?;
+                options.boolean("include_usage")?.unwrap_or(false)
+            }
+            None => false,
+        };
+        let n = envelope.positive("n")?.unwrap_or(1);
+        if n > MAX_CHOICES {
+            return Err(RequestError::field("n", format!("the field `n` must be at most {MAX_CHOICES}")));
+        }
+        let mut max_output = None;
+        for field in LIMIT_FIELDS {
+            // Both given: which one counts differs between upstreams, so the larger bounds the cost.
+            max_output = max_output.max(envelope.positive(field)?);
+        }
+        let input = measure(&envelope, &messages)?;
+        let one_hour_marks = body.contains("\"1h\"");
+        Ok(Self { model, stream, include_usage, n, max_output, input, one_hour_marks, envelope })
+    }
+
+    /// The body for the upstream: the client's own bytes but for what must differ.
+    #[must_use]
+    pub fn encode(&self, outgoing: &Outgoing<'_>) -> String {
+        let mut edits = self.envelope.edit();
+        if let Some(model) = outgoing.model {
+            edits.set("model", &crate::envelope::quoted(model));
+        }
+        if self.stream && !self.include_usage {
+            let options = self.envelope.present("stream_options").and_then(|text| Envelope::parse(text).ok());
+            let with_usage = options.map(|options| {
+                let mut edits = options.edit();
+                edits.set("include_usage", "true");
+                edits.finish()
+            });
+            edits.set("stream_options", with_usage.as_deref().unwrap_or("{\"include_usage\":true}"));
+        }
+        if let Some((limit, default_field)) = outgoing.lowered_output {
+            let used: Vec<&str> = LIMIT_FIELDS.into_iter().filter(|f| self.envelope.present(f).is_some()).collect();
+            let fields = if used.is_empty() { vec![default_field] } else { used };
+            for field in fields {
+                edits.set(field, &limit.to_string());
+            }
+        }
+        policy::edit(&self.envelope, &mut edits);
+        edits.finish()
+    }
+}
+
+fn measure(envelope: &Envelope<'_>, messages: &[&str]) -> Result<InputMeasure, RequestError> {
+    let mut input = InputMeasure::default();
+    for (at, message) in messages.iter().enumerate() {
+        let path = format!("messages[{at}]");
+        let message =
+            Envelope::parse(message).map_err(|_| RequestError::wrong_type(&path, "an object with each field once"))?;
+        if message.string("role")?.is_none() {
+            return Err(RequestError::missing(&format!("{path}.role")));
+        }
+        input.exact(MESSAGE_OVERHEAD);
+        for key in message.keys() {
+            let Some(value) = message.present(key) else { continue };
+            if key == "content" {
+                measure_content(&mut input, &format!("{path}.content"), value)?;
+            } else {
+                policy::check_message_field(&path, key)?;
+                input.text(value);
+            }
+        }
+    }
+    for field in ["tools", "functions"] {
+        if let Some(tools) = envelope.present(field) {
+            input.exact(TOOLS_OVERHEAD);
+            input.text(tools);
+        }
+    }
+    for field in ["response_format", "prediction", "documents"] {
+        input.text(envelope.present(field).unwrap_or_default());
+    }
+    Ok(input)
+}
+
+fn measure_content(input: &mut InputMeasure, path: &str, content: &str) -> Result<(), RequestError> {
+    if let Some(text) = as_string(content) {
+        input.text(&text);
+        return Ok(());
+    }
+    // A lone surrogate is no text that can be read, but it is a string: its bytes bound its tokens.
+    if content.starts_with('"') {
+        input.text(content);
+        return Ok(());
+    }
+    let parts = as_array(content).ok_or_else(|| RequestError::wrong_type(path, "a string or an array of parts"))?;
+    for (at, part) in parts.into_iter().enumerate() {
+        let path = format!("{path}[{at}]");
+        if part.starts_with('"') {
+            input.text(part);
+            continue;
+        }
+        let part_fields =
+            Envelope::parse(part).map_err(|_| RequestError::wrong_type(&path, "an object with each field once"))?;
+        match part_fields.string("type")?.as_deref() {
+            Some("text" | "input_text" | "output_text" | "refusal" | "thinking") => input.text(part),
+            Some("image_url" | "input_image" | "image") => input.image(),
+            Some(kind) => {
+                policy::check_part(&path, kind, &part_fields)?;
+                input.unmeasured();
+            }
+            None => return Err(RequestError::missing(&format!("{path}.type"))),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HELLO: &str = r#"{"model":"gpt-4o","messages":[{"role":"user","content":"hi"}]}"#;
+
+    fn with(members: &str) -> String {
+        HELLO.replace("\"messages\"", &format!("{members},\"messages\""))
+    }
+
+    fn encode(body: &str, outgoing: Outgoing<'_>) -> String {
+        ChatRequest::parse(body).unwrap().encode(&outgoing)
+    }
+
+    #[test]
+    fn a_whole_request_passes_unchanged() {
+        for members in [
+            r#""seed": 123456789012345678901234567890"#,
+            r#""x_unknown":{"b":1.0,"a":[1e400]},"temperature":0.70"#,
+            r#""tools":[{"type":"function","function":{"name":"f","parameters":{}}}],"logprobs":true"#,
+            r#""stream":false,"stream_options":null"#,
+        ] {
+            assert_eq!(encode(&with(members), Outgoing::default()), with(members));
+        }
+    }
+
+    #[test]
+    fn trap_04_usage_is_always_asked_for_in_a_stream() {
+        for (given, sent) in [
+            (r#""stream":true"#, r#""include_usage":true"#),
+            (
+                r#""stream":true,"stream_options":{"include_obfuscation":false}"#,
+                r#"{"include_obfuscation":false,"include_usage":true}"#,
+            ),
+            (r#""stream":true,"stream_options":{"include_usage":false}"#, r#""stream_options":{"include_usage":true}"#),
+            (r#""stream":true,"stream_options":null"#, r#""stream_options":{"include_usage":true}"#),
+        ] {
+            let sent_body = encode(&with(given), Outgoing::default());
+            assert!(sent_body.contains(sent), "{sent_body}");
+            assert!(!ChatRequest::parse(&with(given)).unwrap().include_usage);
+            assert!(ChatRequest::parse(&sent_body).unwrap().include_usage);
+        }
+    }
+
+    #[test]
+    fn the_limit_is_lowered_in_the_field_that_the_client_used() {
+        let lowered = Outgoing { model: Some("up"), lowered_output: Some((300, "max_tokens")) };
+        assert_eq!(encode(HELLO, lowered), HELLO.replace("gpt-4o", "up").replace("]}", r#"],"max_tokens":300}"#));
+        let body = with(r#""max_completion_tokens":9000"#);
+        assert_eq!(encode(&body, lowered), body.replace("gpt-4o", "up").replace("9000", "300"));
+    }
+
+    #[test]
+    fn wrong_requests_name_the_field() {
+        for (body, param) in [
+            ("{}".to_owned(), Some("model")),
+            (r#"{"model":1,"messages":[]}"#.to_owned(), Some("model")),
+            (r#"{"model":"m"}"#.to_owned(), Some("messages")),
+            (r#"{"model":"m","messages":[]}"#.to_owned(), Some("messages")),
+            (r#"{"model":"m","messages":"hi"}"#.to_owned(), Some("messages")),
+            (r#"{"model":"m","messages":["hi"]}"#.to_owned(), Some("messages[0]")),
+            (r#"{"model":"m","messages":[{"content":"hi"}]}"#.to_owned(), Some("messages[0].role")),
+            (r#"{"model":"m","messages":[{"role":"user","content":7}]}"#.to_owned(), Some("messages[0].content")),
+            (
+                r#"{"model":"m","messages":[{"role":"user","content":[{}]}]}"#.to_owned(),
+                Some("messages[0].content[0].type"),
+            ),
+            (with(r#""stream":"yes""#), Some("stream")),
+            (with(r#""n":0"#), Some("n")),
+            (with(r#""n":1000000"#), Some("n")),
+            (with(r#""max_tokens":-1"#), Some("max_tokens")),
+            (with(r#""max_tokens":1.5"#), Some("max_tokens")),
+            (with(r#""stream_options":[]"#), Some("stream_options")),
+            (with(r#""model":"other""#), Some("model")),
+            (r#"{"model":"m","messages":[{"role":"user","content":"a"}]"#.to_owned(), None),
+        ] {
+            let error = ChatRequest::parse(&body).unwrap_err();
+            assert_eq!(error.param.as_deref(), param, "{body}: {error}");
+        }
+    }
+
+    #[test]
+    fn images_are_not_text_and_documents_cannot_be_measured() {
+        let image = format!("data:image/png;base64,{}", "A".repeat(5_000_000));
+        let body = format!(
+            r#"{{"model":"m","messages":[{{"role":"user","content":[{{"type":"text","text":"look"}},{{"type":"image_url","image_url":{{"url":"{image}"}}}}]}}]}}"#
+        );
+        let input = ChatRequest::parse(&body).unwrap().input;
+        assert_eq!((input.images, input.unmeasured), (1, 0));
+        assert!(input.bound(Some(1_105), 128_000) < 1_300);
+        let body = r#"{"model":"m","messages":[{"role":"user","content":[{"type":"file","file":{"file_data":"data:application/pdf;base64,AAAA"}}]}]}"#;
+        assert_eq!(ChatRequest::parse(body).unwrap().input.unmeasured, 1);
+    }
+}

@@ -1,0 +1,110 @@
+// The demo upstream: a small OpenAI-compatible server, so that everything can be tried without a
+// provider's key. It is no language model and says so in each of its answers: it repeats what it was
+// told, calls the tools that it is offered and fills in the schemas that it is given.
+//
+//   node dev/demo-upstream.mjs [--port N] [--delay-ms N]
+//
+// POST /v1/chat/completions (whole and streamed), POST /v1/embeddings, GET /v1/models.
+import http from "node:http";
+import { parseArgs } from "node:util";
+import { completion, completionChunks } from "./demo/chat.mjs";
+import { embeddings } from "./demo/embeddings.mjs";
+import { BadRequest } from "./demo/errors.mjs";
+
+// Above the 32 MB that the gateway takes, so that the gateway's own limit is the one that is met.
+const MAX_BODY_BYTES = 40 * 1024 * 1024;
+// Between two words of a stream: slow enough to be seen, quick enough for tests.
+const DELAY_MS = 15;
+
+const ROUTES = {
+  "/v1/chat/completions": { POST: chat },
+  "/v1/embeddings": { POST: async (request, response) => sendJson(response, 200, embeddings(await readJson(request))) },
+  "/v1/models": { GET: (_, response) => sendJson(response, 200, MODELS) },
+};
+
+const MODELS = { object: "list", data: [{ id: "demo", object: "model", created: 1_700_000_000, owned_by: "oneinterface-demo" }] };
+
+/**
+ * Starts it on 127.0.0.1; port 0 takes any free one. Resolves to `{ url, port, close() }`, the url with
+ * /v1 at its end.
+ */
+export async function startDemoUpstream({ port = 0, delayMs = DELAY_MS } = {}) {
+  const server = http.createServer((request, response) => void answer(request, response, { delayMs }));
+  await new Promise((resolve, reject) => server.once("error", reject).listen(port, "127.0.0.1", resolve));
+  const bound = server.address().port;
+  return {
+    url: `http://127.0.0.1:${bound}/v1`,
+    port: bound,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(resolve);
+        server.closeAllConnections();
+      }),
+  };
+}
+
+async function answer(request, response, settings) {
+  try {
+    const methods = ROUTES[new URL(request.url, "http://localhost").pathname];
+    if (!methods) throw new BadRequest(404, `Unknown request URL: ${request.method} ${request.url}.`, "unknown_url");
+    const handler = methods[request.method];
+    if (!handler) throw new BadRequest(405, `Not allowed to ${request.method} on ${request.url}.`, "method_not_supported");
+    await handler(request, response, settings);
+  } catch (error) {
+    if (request.destroyed && !request.complete) return; // the client left in the middle of its request
+    if (!(error instanceof BadRequest)) console.error("demo upstream:", error);
+    const { status, body } = error instanceof BadRequest ? error : new BadRequest(500, "The demo upstream has a defect.", null);
+    if (response.headersSent) return response.destroy();
+    sendJson(response, status, body);
+  }
+}
+
+async function chat(request, response, { delayMs }) {
+  const body = await readJson(request);
+  if (body.stream !== true) return sendJson(response, 200, completion(body));
+
+  const chunks = completionChunks(body); // refuses a bad request before the first header
+  response.writeHead(200, { "content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache" });
+  for (const chunk of chunks) {
+    if (response.destroyed) return; // the client left
+    response.write(`data: ${JSON.stringify(chunk)}\n\n`);
+    if (delayMs > 0) await new Promise((resolve) => setTimeout(resolve, delayMs));
+  }
+  response.end("data: [DONE]\n\n");
+}
+
+async function readJson(request) {
+  const parts = [];
+  let size = 0;
+  for await (const part of request) {
+    size += part.length;
+    if (size <= MAX_BODY_BYTES) parts.push(part); // the rest is read and dropped, or the answer would not arrive
+  }
+  if (size > MAX_BODY_BYTES) throw new BadRequest(413, `The request is larger than ${MAX_BODY_BYTES} bytes.`, "request_too_large");
+  let body;
+  try {
+    body = JSON.parse(Buffer.concat(parts).toString("utf8"));
+  } catch {
+    throw new BadRequest(400, "We could not parse the JSON body of your request.", "invalid_json");
+  }
+  if (typeof body !== "object" || body === null || Array.isArray(body)) {
+    throw new BadRequest(400, "The body of your request is not a JSON object.", "invalid_json");
+  }
+  if (typeof body.model !== "string") throw new BadRequest(400, "You must provide a model parameter.", "missing_required_parameter");
+  return body;
+}
+
+function sendJson(response, status, body) {
+  const text = JSON.stringify(body);
+  response.writeHead(status, { "content-type": "application/json", "content-length": Buffer.byteLength(text) });
+  response.end(text);
+}
+
+if (process.argv[1] === import.meta.filename) {
+  const text = { type: "string" };
+  const { values } = parseArgs({ options: { port: { ...text, default: "0" }, "delay-ms": { ...text, default: String(DELAY_MS) } } });
+  const { url } = await startDemoUpstream({ port: Number(values.port), delayMs: Number(values["delay-ms"]) });
+  console.log(`demo upstream on ${url}`);
+  for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => process.exit(0));
+  process.on("disconnect", () => process.exit(0)); // whoever started it is gone
+}

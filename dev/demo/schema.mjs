@@ -1,0 +1,89 @@
+// An instance of a JSON schema: the smallest honest one, with every property present.
+
+// Recursive schemas end here: below it, only what is required is filled in.
+const MAX_DEPTH = 6;
+// A schema that requires itself without end has no instance.
+const GIVE_UP_DEPTH = 40;
+
+const STRINGS = {
+  "date-time": "2025-01-01T12:00:00Z",
+  date: "2025-01-01",
+  time: "12:00:00",
+  duration: "P1D",
+  email: "demo@example.com",
+  hostname: "example.com",
+  ipv4: "192.0.2.1",
+  ipv6: "2001:db8::1",
+  uri: "https://example.com/",
+  uuid: "00000000-0000-4000-8000-000000000000",
+};
+
+/** A value that `schema` (a part of `root`, where its $refs lead) accepts. */
+export function instanceOf(schema, root = schema, depth = 0) {
+  if (schema === undefined || schema === true || depth > GIVE_UP_DEPTH) return "demo";
+  if (schema.$ref !== undefined) return instanceOf(follow(schema.$ref, root), root, depth + 1);
+  if ("const" in schema) return schema.const;
+  if (schema.enum?.length > 0) return schema.enum[0];
+  if ("default" in schema) return schema.default;
+  if (schema.examples?.length > 0) return schema.examples[0];
+  const choices = schema.anyOf ?? schema.oneOf;
+  if (choices?.length > 0) return instanceOf({ ...without(schema, ["anyOf", "oneOf"]), ...shallowest(choices, depth) }, root, depth + 1);
+  if (schema.allOf?.length > 0) return instanceOf(merge(schema, root), root, depth + 1);
+  return OF_TYPE[typeOf(schema)]?.(schema, root, depth) ?? null;
+}
+
+const OF_TYPE = {
+  object: ({ properties = {}, required = [] }, root, depth) => {
+    const wanted = Object.keys(properties).filter((name) => depth < MAX_DEPTH || required.includes(name));
+    return Object.fromEntries(wanted.map((name) => [name, instanceOf(properties[name], root, depth + 1)]));
+  },
+  array: ({ items, prefixItems, minItems = 0, maxItems = Infinity }, root, depth) => {
+    if (prefixItems) return prefixItems.map((item) => instanceOf(item, root, depth + 1));
+    const length = Math.min(depth < MAX_DEPTH ? Math.max(minItems, 1) : minItems, maxItems);
+    return Array.from({ length }, () => instanceOf(items, root, depth + 1));
+  },
+  string: ({ format, minLength = 0, maxLength = Infinity }) => (STRINGS[format] ?? "demo".padEnd(minLength, " demo")).slice(0, maxLength),
+  integer: (schema) => Math.ceil(number(schema)),
+  number,
+  boolean: () => true,
+  null: () => null,
+};
+
+function number({ minimum, exclusiveMinimum, maximum, exclusiveMaximum, multipleOf = 1 }) {
+  const least = minimum ?? (exclusiveMinimum === undefined ? -Infinity : exclusiveMinimum + multipleOf);
+  const most = maximum ?? (exclusiveMaximum === undefined ? Infinity : exclusiveMaximum - multipleOf);
+  const value = Math.min(Math.max(multipleOf, least), most);
+  return Math.ceil(value / multipleOf) * multipleOf;
+}
+
+function typeOf({ type, properties, items, prefixItems }) {
+  if (Array.isArray(type)) return type.find((name) => name !== "null") ?? "null";
+  return type ?? (properties ? "object" : items || prefixItems ? "array" : "string");
+}
+
+// Deep down, the choice that ends soonest.
+function shallowest(choices, depth) {
+  const ends = (choice) => choice.type === "null" || "const" in choice || choice.enum;
+  return (depth >= MAX_DEPTH && choices.find(ends)) || choices.find((choice) => choice.type !== "null") || choices[0];
+}
+
+function merge(schema, root) {
+  const parts = schema.allOf.map((part) => (part.$ref === undefined ? part : follow(part.$ref, root)));
+  const all = [without(schema, ["allOf"]), ...parts];
+  return {
+    ...Object.assign({}, ...all),
+    ...(all.some((part) => part.properties) && { properties: Object.assign({}, ...all.map((part) => part.properties)) }),
+    ...(all.some((part) => part.required) && { required: all.flatMap((part) => part.required ?? []) }),
+  };
+}
+
+function without(schema, names) {
+  return Object.fromEntries(Object.entries(schema).filter(([name]) => !names.includes(name)));
+}
+
+/** What a local reference such as #/$defs/Step names; true (anything) when there is no such thing. */
+function follow(reference, root) {
+  const steps = reference.replace(/^#\/?/, "").split("/").filter(Boolean);
+  const unescape = (step) => decodeURIComponent(step).replaceAll("~1", "/").replaceAll("~0", "~");
+  return steps.reduce((schema, step) => schema?.[unescape(step)], root) ?? true;
+}

@@ -1,0 +1,93 @@
+// `npm start`: from a fresh clone to a running gateway with an account, credit and a key. The steps
+// are in order in `start`; each is skipped when an earlier run has done it.
+import { existsSync } from "node:fs";
+import path from "node:path";
+import { ensureAccount } from "./account.mjs";
+import { banner } from "./banner.mjs";
+import { prepareDatabase } from "./database.mjs";
+import { HELP, parseOptions } from "./options.mjs";
+import { freePort, isFree } from "./ports.mjs";
+import { expectSignal, isEnding, launch } from "./processes.mjs";
+import { buildWorker } from "./setup.mjs";
+import { openState, updateDevVars, userSettings } from "./state.mjs";
+import { main, step, StepFailed } from "./steps.mjs";
+import { startDev, tail } from "./wrangler.mjs";
+
+await main(start);
+
+async function start() {
+  const options = parseOptions(process.argv.slice(2));
+  if (options.help) return console.log(HELP);
+  const { port } = options;
+
+  // 1. What can be refused, before anything takes time.
+  if (!(await isFree(port))) {
+    throw new StepFailed(`Port ${port} is taken. End what listens there, or choose another: npm start -- --port N`);
+  }
+  if (!existsSync(options.catalog)) throw new StepFailed(`--catalog ${options.catalog}: there is no such file.`);
+  const own = userSettings(options);
+
+  // 2. The state.
+  const state = openState(options.state);
+  await state.claim(port);
+  const notes = [];
+  if (options.fresh) notes.push(clear(state, options));
+  const wasThere = state.hasData();
+
+  // 3. The Worker.
+  notes.push((await buildWorker()) ? "built the Worker" : "the Worker is up to date");
+
+  // 4. The demo upstream, the database, the Worker's variables.
+  const demo = options.ownCatalog ? null : await startDemo(port + 1);
+  const { changed, secretHosts } = await prepareDatabase(state, {
+    catalog: options.catalog,
+    demoUrl: demo?.url,
+    allowUnpriced: own.ALLOW_UNPRICED_MODELS,
+  });
+  if (changed.length > 0) notes.push(`applied the ${changed.join(" and the ")}`);
+  const made = state.workerSettings({ SECRET_HOSTS: secretHosts });
+  const settings = { ...made, ...own };
+  state.writeMerged(settings);
+  if (options.isDefault) updateDevVars(options.secrets, made);
+
+  // 5. The Worker's process.
+  const { log, merged: envFile } = state.file;
+  const dev = await step("starting the Worker", () => startDev({ port, folder: state.folder, log, envFile }));
+
+  // 6. The account and its key.
+  const origin = `http://127.0.0.1:${port}`;
+  const known = { origin, settings, developerId: state.developerId(), kept: state.firstRun() };
+  const account = await ensureAccount(known).catch((error) => {
+    throw new StepFailed(`The account could not be made: ${error.message}\n${tail(log)}`);
+  });
+  state.writeFirstRun(account.firstRun);
+
+  // 7. Say it, and stay.
+  console.log(await banner({ options, account, secretHosts, own, demo, notes, wasThere }));
+  expectSignal();
+  await Promise.race([dev.ending, ...(demo ? [demo.ending] : [])]);
+}
+
+function clear(state, { isDefault, state: folder }) {
+  if (state.clear({ certain: isDefault })) return "began anew";
+  return `--fresh: nothing in ${path.relative("", folder)} was made by npm start, so nothing was deleted`;
+}
+
+/** Starts the demo upstream as a process of its own. Resolves to its base URL and a promise that rejects when it ends. */
+async function startDemo(wishedPort) {
+  const port = await freePort(wishedPort);
+  const child = launch(process.execPath, ["dev/demo-upstream.mjs", "--port", String(port)], {
+    stdio: ["ignore", "pipe", "inherit", "ipc"], // the channel: it ends when this process is gone, however that went
+  });
+  const ending = new Promise((_, reject) => {
+    child.once("exit", (code, signal) => {
+      if (!isEnding()) reject(new StepFailed(`The demo upstream ended by itself (${code ?? signal}).`));
+    });
+  });
+  ending.catch(() => {}); // told to whoever awaits it, which may be later
+  const url = await Promise.race([
+    ending,
+    new Promise((resolve) => child.stdout.once("data", (line) => resolve(String(line).match(/http:\S+/)[0]))),
+  ]);
+  return { url, ending };
+}

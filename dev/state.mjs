@@ -1,0 +1,142 @@
+// The state folder: all that one `npm start` keeps for the next. wrangler's data is in v3/, the rest
+// are files of ours, readable by their owner alone.
+import { createHash, randomBytes } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { formatDotenv, parseDotenv, withBlock, withoutBlock } from "./dotenv.mjs";
+import { StepFailed } from "./steps.mjs";
+import { answers } from "./ports.mjs";
+
+const FILES = {
+  worker: "worker.env", // what the Worker needs, made once
+  merged: "wrangler.env", // that and the user's own, for wrangler dev
+  firstRun: "first-run.json", // base URL, key and account, for people and scripts
+  applied: "applied.json", // stamps of what the local D1 holds
+  overlay: "demo.toml", // the demo upstream, for the catalogue
+  running: "running.json", // who uses the folder now
+  log: "wrangler.log",
+};
+
+/** The state in `folder`, with a method for each thing that is kept; makes the folder. */
+export function openState(folder) {
+  mkdirSync(folder, { recursive: true });
+  const file = Object.fromEntries(Object.entries(FILES).map(([name, base]) => [name, path.join(folder, base)]));
+  const data = path.join(folder, "v3");
+  // Looked at before this start leaves anything: is v3/ from an earlier one, or somebody else's?
+  const isOurs = existsSync(file.running) || existsSync(file.worker);
+
+  return {
+    folder,
+    file,
+
+    /** Whether D1 and the objects hold anything yet. */
+    hasData: () => existsSync(data),
+
+    /** Deletes what npm start and wrangler keep here, and nothing else. Returns whether it was theirs. */
+    clear({ certain }) {
+      if (!certain && !isOurs) return false;
+      const { running, ...ours } = file; // `running` is this start's own claim
+      for (const name of [data, ...Object.values(ours)]) rmSync(name, { recursive: true, force: true });
+      return true;
+    },
+
+    /** Fails when another npm start uses the folder: two workerds on one set of SQLite files do not work. */
+    async claim(port) {
+      const other = readJson(file.running);
+      if (other && isAlive(other.pid) && (await answers(other.port))) {
+        throw new StepFailed(
+          `${folder} is in use by another npm start, on port ${other.port} (process ${other.pid}). ` +
+            "End that one, or choose another folder with --state.",
+        );
+      }
+      writePrivate(file.running, json({ pid: process.pid, port }));
+    },
+
+    /** What the Worker needs and nobody has to choose: made once, kept, `computed` renewed each time. */
+    workerSettings(computed) {
+      const kept = parseDotenv(readText(file.worker) ?? "");
+      const settings = { ...defaults(), ...kept, ...computed };
+      writePrivate(file.worker, formatDotenv(settings));
+      return settings;
+    },
+
+    /** The id of the local developer at the sign-in stand-in: fixed for this state. A UUID. */
+    developerId() {
+      const { SUPABASE_JWT_SECRET: secret } = parseDotenv(readText(file.worker) ?? "");
+      const hex = createHash("sha256").update(`developer ${secret}`).digest("hex");
+      return [hex.slice(0, 8), hex.slice(8, 12), `8${hex.slice(13, 16)}`, `8${hex.slice(17, 20)}`, hex.slice(20, 32)].join("-");
+    },
+
+    firstRun: () => readJson(file.firstRun),
+    writeFirstRun: (firstRun) => writePrivate(file.firstRun, json(firstRun)),
+    applied: () => (existsSync(data) ? readJson(file.applied) : null) ?? {},
+    writeApplied: (applied) => writePrivate(file.applied, json(applied)),
+    writeMerged: (settings) => writePrivate(file.merged, formatDotenv(settings, { expanded: true })),
+  };
+}
+
+function defaults() {
+  const secret = () => randomBytes(32).toString("hex");
+  return {
+    KEY_PEPPERS: `1:${secret()}`,
+    SUPABASE_URL: "http://127.0.0.1:54321", // where Supabase's own local stack listens
+    SUPABASE_JWT_SECRET: secret(),
+    OPERATOR_SECRET: secret(),
+    WELCOME_CREDIT_USD: "10",
+    OUTBOX_FLUSH_SECONDS: "2",
+  };
+}
+
+/** The user's variables in the secrets file `{ secrets, secretsNamed }`, without what we put there. */
+export function userSettings({ secrets, secretsNamed }) {
+  const text = readText(secrets);
+  if (text === null && secretsNamed) throw new StepFailed(`--secrets ${secrets}: there is no such file.`);
+  return parseDotenv(withoutBlock(text ?? ""));
+}
+
+/** Brings the marked block of .dev.vars in step, so that plain `npx wrangler dev` has what it needs. */
+export function updateDevVars(file, settings) {
+  const text = readText(file);
+  const updated = withBlock(text ?? "", settings);
+  if (updated === text) return;
+  if (text === null) writePrivate(file, updated);
+  else writeFileSync(file, updated); // keeps the user's permissions
+}
+
+function isAlive(pid) {
+  try {
+    process.kill(pid, 0);
+    return pid !== process.pid;
+  } catch (error) {
+    return error.code === "EPERM";
+  }
+}
+
+function readText(file) {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    if (error.code === "ENOENT") return null;
+    throw error;
+  }
+}
+
+function readJson(file) {
+  const text = readText(file);
+  try {
+    return text === null ? null : JSON.parse(text);
+  } catch {
+    return null; // cut short by a crash: as if it had never been written
+  }
+}
+
+function json(value) {
+  return `${JSON.stringify(value, null, 2)}\n`;
+}
+
+/** Replaces a file whole; only its owner can read it. */
+function writePrivate(file, text) {
+  const aside = `${file}.new`;
+  writeFileSync(aside, text, { mode: 0o600 });
+  renameSync(aside, file);
+}

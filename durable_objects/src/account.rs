@@ -1,0 +1,254 @@
+//! The account object on workerd: a shell around `billing::ledger`.
+//!
+//! The one rule: a command is decided from memory, its events are written in one transaction, and only
+//! then is memory changed. Whatever fails in between drops the memory, to be read again from SQL.
+//!
+//! It answers `POST` with a [`crate::protocol::Call`]. Its constructor writes nothing: an object that
+//! nobody provisioned has no tables and answers `no_account`.
+#![expect(missing_docs, reason = "`durable_object` makes methods without them")]
+
+use std::cell::{Cell, RefCell};
+
+use billing::ledger::{self, Answer, Command, Event, State};
+use wasm_bindgen::prelude::*;
+use worker::{DurableObject, Env, Request, Response, Result, SqlStorage, console_error, durable_object};
+
+use crate::clock;
+use crate::outbox;
+use crate::protocol::{Call, Outcome, Reply, VERSION};
+use crate::sql::SqlError;
+use crate::store::Store;
+use crate::workerd::transaction;
+
+/// How coarse expiry is: one alarm at most in this time for open holds, in milliseconds.
+const TICK_MS: i64 = 60_000;
+
+/// One customer's money and keys.
+#[durable_object(alarm)]
+pub struct Account {
+    state: worker::State,
+    env: Env,
+    store: Store<SqlStorage>,
+    /// `None` until loaded, and after a failed transaction.
+    memory: RefCell<Option<State>>,
+    /// When the alarm is set for; `None`: not set.
+    alarm_at_ms: Cell<Option<i64>>,
+    /// When waiting rows are to be delivered; `None`: nothing waits.
+    flush_at_ms: Cell<Option<i64>>,
+    /// Up to which row D1 has the journal, as far as memory knows.
+    delivered_seq: Cell<u64>,
+    /// Whether a key changed that D1 has not heard of.
+    keys_wait: Cell<bool>,
+}
+
+// A caught panic leaves `memory` behind a transaction that was rolled back or never begun, and a
+// poisoned borrow is not possible: no borrow is held over a call that can panic in between.
+impl std::panic::RefUnwindSafe for Account {}
+impl std::panic::UnwindSafe for Account {}
+
+impl DurableObject for Account {
+    fn new(state: worker::State, env: Env) -> Self {
+        let store = Store(state.storage().sql());
+        Self {
+            state,
+            env,
+            store,
+            memory: RefCell::new(None),
+            alarm_at_ms: Cell::new(None),
+            flush_at_ms: Cell::new(None),
+            delivered_seq: Cell::new(0),
+            keys_wait: Cell::new(false),
+        }
+    }
+
+    async fn fetch(&self, mut request: Request) -> Result<Response> {
+        let Ok(call) = serde_json::from_str::<Call>(&request.text().await?) else {
+            return Response::error("not a call", 400);
+        };
+        if call.v != VERSION {
+            return Response::error("unknown version", 400);
+        }
+        self.wake().await?;
+        match self.run(&call.command) {
+            Ok(result) => {
+                self.schedule().await?;
+                let body = serde_json::to_string(&Reply { v: VERSION, result })?;
+                Response::ok(body)
+            }
+            Err(error) => {
+                console_error!("account: a command failed and nothing was changed: {error}");
+                Response::error("storage failed", 500)
+            }
+        }
+    }
+
+    /// Never fails: an alarm that keeps throwing is dropped for good.
+    async fn alarm(&self) -> Result<Response> {
+        self.alarm_at_ms.set(None);
+        if let Err(error) = self.tick().await {
+            console_error!("account: an alarm failed and will be tried again: {error}");
+        }
+        if let Err(error) = self.schedule().await {
+            console_error!("account: no alarm could be set: {error}");
+        }
+        Response::ok("")
+    }
+}
+
+impl Account {
+    /// Reads what memory must know after the object was asleep.
+    async fn wake(&self) -> Result<()> {
+        if self.memory.borrow().is_some() {
+            return Ok(());
+        }
+        let alarm = self.state.storage().get_alarm().await?;
+        // Another request may have loaded it in the meantime; its state is newer than ours would be.
+        if self.memory.borrow().is_none() {
+            let state = self.store.load().map_err(failed)?;
+            if state.account.is_some() {
+                let (delivered, _) = self.store.undelivered_entries(0).map_err(failed)?;
+                self.delivered_seq.set(delivered);
+                self.keys_wait.set(!self.store.undelivered_keys().map_err(failed)?.is_empty());
+            }
+            self.alarm_at_ms.set(alarm);
+            self.memory.replace(Some(state));
+        }
+        Ok(())
+    }
+
+    /// Decides, stores, remembers; all of it without a pause.
+    fn run(&self, command: &Command) -> std::result::Result<Outcome, SqlError> {
+        let result = self.run_in_memory(command);
+        if result.is_err() {
+            self.memory.replace(None);
+        }
+        result
+    }
+
+    fn run_in_memory(&self, command: &Command) -> std::result::Result<Outcome, SqlError> {
+        let mut memory = self.memory.borrow_mut();
+        let state = memory.as_mut().ok_or_else(|| SqlError("not loaded".into()))?;
+        let prior = self.store.prior(command, state)?;
+        let (events, answer) = match ledger::decide(state, command, &prior, clock::now_ms()) {
+            Ok(decision) => decision,
+            Err(refusal) => return Ok(Outcome::Refused(refusal)),
+        };
+        if !events.is_empty() {
+            let (store, to_write) = (self.store.clone(), events.clone());
+            transaction(&self.state.storage(), move || to_write.iter().try_for_each(|event| store.apply(event)))?;
+            for event in &events {
+                state.apply(event);
+                if matches!(event, Event::KeyCreated(_) | Event::KeyRevoked { .. }) {
+                    self.keys_wait.set(true);
+                }
+            }
+        }
+        Ok(Outcome::Answer(answer))
+    }
+
+    /// What an alarm is for: expire, deliver, tidy.
+    async fn tick(&self) -> Result<()> {
+        self.wake().await?;
+        let now_ms = clock::now_ms();
+        if let Ok(Outcome::Answer(Answer::Swept { expired })) = self.run(&Command::Sweep)
+            && expired > 0
+        {
+            console_error!("account: {expired} holds expired without a settle");
+        }
+        self.store.prune(now_ms).map_err(failed)?;
+        // Whatever happens to D1, what waits is tried again one tick later at the earliest.
+        self.flush_at_ms.set(Some(now_ms.saturating_add(TICK_MS)));
+        self.deliver().await?;
+        self.flush_at_ms.set(None);
+        Ok(())
+    }
+
+    async fn deliver(&self) -> Result<()> {
+        let Some(account) = self.memory.borrow().as_ref().and_then(|state| state.account.clone()) else {
+            return Ok(());
+        };
+        let db = self.env.d1("DB")?;
+        for key_id in self.store.undelivered_keys().map_err(failed)? {
+            let key = self.memory.borrow().as_ref().and_then(|state| state.keys.get(&key_id).cloned());
+            let Some(key) = key else { continue };
+            outbox::deliver_key(&db, &account.account_id, &key).await?;
+            self.store.key_delivered(&key).map_err(failed)?;
+        }
+        self.keys_wait.set(!self.store.undelivered_keys().map_err(failed)?.is_empty());
+        loop {
+            let (after, entries) = self.store.undelivered_entries(outbox::BATCH).map_err(failed)?;
+            let Some(last) = entries.last() else { return Ok(()) };
+            outbox::deliver_entries(&db, &account.account_id, after, &entries).await?;
+            self.store.entries_delivered(last.seq).map_err(failed)?;
+            self.delivered_seq.set(last.seq);
+        }
+    }
+
+    /// Sets the one alarm, seldom: when none is set, or when something is due earlier than it.
+    async fn schedule(&self) -> Result<()> {
+        let now_ms = clock::now_ms();
+        let (open_holds, waiting, keys_wait) = match self.memory.borrow().as_ref() {
+            Some(state) if state.account.is_some() => {
+                let waiting = state.seq.saturating_sub(self.delivered_seq.get());
+                (!state.holds.is_empty(), waiting, self.keys_wait.get())
+            }
+            _ => return Ok(()),
+        };
+        if waiting > 0 || keys_wait {
+            let due = self.flush_at_ms.get().unwrap_or_else(|| now_ms.saturating_add(self.flush_delay_ms()));
+            // A full batch waits no longer, unless D1 has just failed.
+            let full =
+                waiting >= outbox::BATCH && self.flush_at_ms.get().is_none_or(|at| at > now_ms.saturating_add(TICK_MS));
+            self.flush_at_ms.set(Some(if full { now_ms } else { due }));
+        } else {
+            self.flush_at_ms.set(None);
+        }
+        let tick = open_holds.then(|| now_ms.saturating_add(TICK_MS));
+        let Some(due) = [tick, self.flush_at_ms.get()].into_iter().flatten().min() else { return Ok(()) };
+        if self.alarm_at_ms.get().is_none_or(|at| due < at) {
+            self.alarm_at_ms.set(Some(due));
+            let from_now = u64::try_from(due.saturating_sub(now_ms)).unwrap_or(0);
+            self.state.storage().set_alarm(std::time::Duration::from_millis(from_now)).await?;
+        }
+        Ok(())
+    }
+
+    /// A random delay within `OUTBOX_FLUSH_SECONDS` (`60-600`, or one number): many quiet accounts must
+    /// not meet at D1's one writer.
+    fn flush_delay_ms(&self) -> i64 {
+        let text = self.env.var("OUTBOX_FLUSH_SECONDS").map(|var| var.to_string()).unwrap_or_default();
+        let (from, to) = flush_seconds(&text);
+        let mut random = [0; 4];
+        let random = if getrandom::fill(&mut random).is_ok() { u32::from_le_bytes(random) } else { 0 };
+        let span_ms = to.saturating_sub(from).saturating_mul(1_000).saturating_add(1);
+        let jitter = i64::from(random).checked_rem(span_ms).unwrap_or(0);
+        from.saturating_mul(1_000).saturating_add(jitter)
+    }
+}
+
+/// Reads `60-600` or `60`; what cannot be read is the default.
+fn flush_seconds(text: &str) -> (i64, i64) {
+    let (from, to) = text.split_once('-').unwrap_or((text, text));
+    match (from.trim().parse::<i64>(), to.trim().parse::<i64>()) {
+        (Ok(from), Ok(to)) if 0 <= from && from <= to && to <= 86_400 => (from, to),
+        _ => (60, 600),
+    }
+}
+
+fn failed(error: SqlError) -> worker::Error {
+    worker::Error::RustError(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::flush_seconds;
+
+    #[test]
+    fn the_flush_delay_is_a_range_or_a_number() {
+        for (text, range) in
+            [("2", (2, 2)), ("60-600", (60, 600)), ("5 - 9", (5, 9)), ("", (60, 600)), ("9-5", (60, 600))]
+        {
+            assert_eq!(flush_seconds(text), range, "{text}");
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! The wire between the Worker and the account object, and what the object stores as JSON.
+//!
+//! A Worker of one version may call an object of the version before it during a deploy, so a shape that
+//! is here never changes its meaning: a new one gets a new [`VERSION`]. The shapes are pinned by
+//! snapshots.
+
+use billing::ledger::{Answer, Command, Refusal};
+use serde::{Deserialize, Serialize};
+
+/// The version that this build speaks.
+pub const VERSION: u32 = 1;
+
+/// A command on its way to the object.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Call {
+    /// [`VERSION`] of the caller.
+    pub v: u32,
+    /// What is asked.
+    pub command: Command,
+}
+
+/// What the object answers.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reply {
+    /// [`VERSION`] of the object.
+    pub v: u32,
+    /// The result.
+    #[serde(flatten)]
+    pub result: Outcome,
+}
+
+/// Either of the two.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It was done.
+    Answer(Answer),
+    /// Nothing was changed.
+    Refused(Refusal),
+}
+
+#[cfg(test)]
+mod tests {
+    use billing::hold::{HoldRequest, OutputBound};
+    use billing::ledger::{Admit, CreateKey, Enter, EntryKind, Permission, Settle, SettledBy, Terms};
+    use billing::money::{NanoUsd, PicoUsd};
+    use billing::price::{LongInput, Price, Rates};
+    use billing::usage::Usage;
+
+    use super::*;
+
+    fn commands() -> Vec<Command> {
+        let pico = |n| PicoUsd::new(n).unwrap();
+        let nano = |n| NanoUsd::new(n).unwrap();
+        let rates = Rates { input: pico(1), output: Some(pico(2)), cache_read: Some(pico(3)), ..Rates::default() };
+        let usage = Usage {
+            input: 1,
+            cache_read: 2,
+            cache_write_5m: 3,
+            cache_write_1h: 4,
+            output: 5,
+            reasoning: 6,
+            web_searches: 7,
+        };
+        let request_id = || "req_1".to_owned();
+        vec![
+            Command::Provision { account_id: "acct_1".into() },
+            Command::Enter(Enter { id: "e".into(), kind: EntryKind::Credit, amount: nano(5) }),
+            Command::CreateKey(CreateKey {
+                key_id: "key_1".into(),
+                digest: "ab".into(),
+                name: "n".into(),
+                permissions: vec![Permission::Inference, Permission::AccountRead, Permission::KeysWrite],
+            }),
+            Command::RevokeKey { key_id: "key_1".into() },
+            Command::Authorize { digest: "ab".into(), permission: Permission::Inference },
+            Command::Balance,
+            Command::Admit(Box::new(Admit {
+                request_id: request_id(),
+                created_at_ms: 1,
+                digest: "ab".into(),
+                hold: HoldRequest {
+                    fixed: nano(1),
+                    per_output: pico(2),
+                    output: Some(OutputBound { wanted: 3, least: 2, choices: 1 }),
+                },
+                terms: Terms {
+                    endpoint: "/v1/chat/completions".into(),
+                    model: "m".into(),
+                    price: Price {
+                        effective_at_ms: 9,
+                        rates,
+                        long_input: Some(LongInput { above_input: 200_000, rates }),
+                    },
+                    unpriced: true,
+                },
+            })),
+            Command::Checkpoint { request_id: request_id(), usage, upstream: "u".into() },
+            Command::Settle(Settle {
+                request_id: request_id(),
+                usage,
+                settled_by: SettledBy::Upstream,
+                outcome: billing::ledger::Outcome::Completed,
+                upstream: "u".into(),
+            }),
+            Command::Release {
+                request_id: request_id(),
+                outcome: billing::ledger::Outcome::UpstreamFailed,
+                upstream: None,
+            },
+            Command::Sweep,
+        ]
+    }
+
+    #[test]
+    fn calls_are_pinned() {
+        let calls: Vec<String> = commands()
+            .into_iter()
+            .map(|command| serde_json::to_string(&Call { v: VERSION, command }).unwrap())
+            .collect();
+        insta::assert_snapshot!(calls.join("\n"));
+        for call in calls {
+            let read: Call = serde_json::from_str(&call).unwrap();
+            assert_eq!(serde_json::to_string(&read).unwrap(), call);
+        }
+    }
+
+    #[test]
+    fn replies_are_pinned() {
+        let nano = |n| NanoUsd::new(n).unwrap();
+        let key_id = || "key_1".to_owned();
+        let results = vec![
+            Outcome::Answer(Answer::Provisioned { created: true }),
+            Outcome::Answer(Answer::Entered { seq: 1, balance: nano(2) }),
+            Outcome::Answer(Answer::KeyCreated { key_id: key_id() }),
+            Outcome::Answer(Answer::KeyRevoked { key_id: key_id() }),
+            Outcome::Answer(Answer::Authorized { key_id: key_id() }),
+            Outcome::Answer(Answer::Balance { balance: nano(1), held: nano(2) }),
+            Outcome::Answer(Answer::Admitted { key_id: key_id(), granted_output: Some(3) }),
+            Outcome::Answer(Answer::Checkpointed),
+            Outcome::Answer(Answer::Settled { cost: nano(1), uncollected: nano(0), balance: nano(2) }),
+            Outcome::Answer(Answer::Swept { expired: 1 }),
+            Outcome::Refused(Refusal::NoAccount),
+            Outcome::Refused(Refusal::Conflict),
+            Outcome::Refused(Refusal::Stale),
+            Outcome::Refused(Refusal::UnknownKey),
+            Outcome::Refused(Refusal::RevokedKey),
+            Outcome::Refused(Refusal::NotPermitted),
+            Outcome::Refused(Refusal::TooManyKeys),
+            Outcome::Refused(Refusal::UnknownHold),
+            Outcome::Refused(Refusal::InsufficientCredit { available: nano(1), held: nano(2), needed: nano(3) }),
+            Outcome::Refused(Refusal::TooLarge),
+        ];
+        let replies: Vec<String> =
+            results.into_iter().map(|result| serde_json::to_string(&Reply { v: VERSION, result }).unwrap()).collect();
+        insta::assert_snapshot!(replies.join("\n"));
+        for reply in replies {
+            let read: Reply = serde_json::from_str(&reply).unwrap();
+            assert_eq!(serde_json::to_string(&read).unwrap(), reply);
+        }
+    }
+}

@@ -1,0 +1,320 @@
+//! The account's tables: how a state is loaded, how an event is written, and what waits for D1.
+//!
+//! The one rule: an ordinary request writes three rows. A hold's row is inserted, updated in place when
+//! it resolves, and is its own tombstone; the journal row is appended. No table that a request writes
+//! has a second index.
+
+use billing::ledger::{Account, Checkpoint, Command, Entry, Event, Hold, HoldState, Key, Prior, State};
+use billing::money::NanoUsd;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::sql::{Row, Sql, SqlError, Value};
+
+const SCHEMA: [&str; 5] = [
+    "CREATE TABLE account (
+        id INTEGER PRIMARY KEY CHECK (id = 1),
+        account_id TEXT NOT NULL,
+        created_at_ms INTEGER NOT NULL,
+        uncollected_nano INTEGER NOT NULL DEFAULT 0,
+        delivered_seq INTEGER NOT NULL DEFAULT 0
+    ) STRICT",
+    "CREATE TABLE keys (
+        key_id TEXT PRIMARY KEY,
+        digest TEXT NOT NULL,
+        name TEXT NOT NULL,
+        permissions TEXT NOT NULL,
+        created_at_ms INTEGER NOT NULL,
+        revoked_at_ms INTEGER,
+        delivered INTEGER NOT NULL DEFAULT 0
+    ) STRICT, WITHOUT ROWID",
+    "CREATE TABLE holds (
+        request_id TEXT PRIMARY KEY,
+        admit TEXT NOT NULL,
+        key_id TEXT NOT NULL,
+        amount_nano INTEGER NOT NULL,
+        granted_output INTEGER,
+        opened_at_ms INTEGER NOT NULL,
+        deadline_ms INTEGER NOT NULL,
+        checkpoint TEXT,
+        state INTEGER NOT NULL,
+        seq INTEGER
+    ) STRICT, WITHOUT ROWID",
+    "CREATE TABLE journal (
+        seq INTEGER PRIMARY KEY,
+        id TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        at_ms INTEGER NOT NULL,
+        amount_nano INTEGER NOT NULL,
+        balance_after_nano INTEGER NOT NULL,
+        usage TEXT,
+        hash TEXT
+    ) STRICT",
+    // Ids of entries that are not usage; those of usage are the holds' own.
+    "CREATE TABLE entry_ids (id TEXT PRIMARY KEY, seq INTEGER NOT NULL) STRICT, WITHOUT ROWID",
+];
+
+const HOLD_COLUMNS: &str =
+    "admit, key_id, amount_nano, granted_output, opened_at_ms, deadline_ms, checkpoint, state, seq";
+const ENTRY_COLUMNS: &str = "seq, id, kind, at_ms, amount_nano, balance_after_nano, usage";
+
+const OPEN: i64 = 0;
+const RESOLVED: i64 = 1;
+const EXPIRED: i64 = 2;
+const ADJUSTED: i64 = 3;
+
+/// How long a resolved hold answers repeats, in milliseconds: a day.
+pub const TOMBSTONE_MS: i64 = 86_400_000;
+
+/// The tables of one account.
+#[derive(Debug, Clone)]
+pub struct Store<S>(pub S);
+
+impl<S: Sql> Store<S> {
+    /// The whole state; an empty one for an object that nobody provisioned, which has no tables.
+    ///
+    /// # Errors
+    /// [`SqlError`] when the database fails or holds what this build cannot read.
+    pub fn load(&self) -> Result<State, SqlError> {
+        let mut state = State::default();
+        let exists = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'account'";
+        if self.0.query(exists, &[])?.is_empty() {
+            return Ok(state);
+        }
+        for mut row in self.0.query("SELECT account_id, created_at_ms, uncollected_nano FROM account", &[])? {
+            state.account = Some(Account { account_id: row.text()?, created_at_ms: row.int()? });
+            state.uncollected = nano(row.int()?)?;
+        }
+        let last = format!("SELECT {ENTRY_COLUMNS} FROM journal ORDER BY seq DESC LIMIT 1");
+        for row in self.0.query(&last, &[])? {
+            let entry = read_entry(row)?;
+            (state.seq, state.balance) = (entry.seq, entry.balance_after);
+        }
+        for row in self.0.query(&format!("SELECT {HOLD_COLUMNS} FROM holds WHERE state = {OPEN}"), &[])? {
+            let hold = read_hold(row)?;
+            state.holds.insert(hold.admit.request_id.clone(), hold);
+        }
+        let keys = "SELECT key_id, digest, name, permissions, created_at_ms, revoked_at_ms FROM keys";
+        for mut row in self.0.query(keys, &[])? {
+            let key = Key {
+                key_id: row.text()?,
+                digest: row.text()?,
+                name: row.text()?,
+                permissions: from_json(&row.text()?)?,
+                created_at_ms: row.int()?,
+                revoked_at_ms: row.optional_int()?,
+            };
+            state.keys.insert(key.key_id.clone(), key);
+        }
+        Ok(state)
+    }
+
+    /// What is known of the command's id beside the state. One look-up at most finds something.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn prior(&self, command: &Command, state: &State) -> Result<Prior, SqlError> {
+        let (Some(id), true) = (command.id(), state.account.is_some()) else { return Ok(Prior::default()) };
+        if let Command::Enter(_) = command {
+            let seq = self.0.query("SELECT seq FROM entry_ids WHERE id = ?1", &[id.into()])?.pop();
+            let entry = seq.map(|mut row| row.int()).transpose()?.map(|seq| self.entry(seq)).transpose()?.flatten();
+            return Ok(Prior { hold: None, entry });
+        }
+        if state.holds.contains_key(id) {
+            return Ok(Prior::default());
+        }
+        let sql = format!("SELECT {HOLD_COLUMNS} FROM holds WHERE request_id = ?1");
+        let Some(row) = self.0.query(&sql, &[id.into()])?.pop() else { return Ok(Prior::default()) };
+        let hold = read_hold(row)?;
+        let entry = match hold.state {
+            HoldState::Open => None,
+            HoldState::Resolved(seq) | HoldState::Expired(seq) | HoldState::Adjusted(seq) => {
+                self.entry(i64::try_from(seq).unwrap_or(i64::MAX))?
+            }
+        };
+        Ok(Prior { hold: Some(hold), entry })
+    }
+
+    fn entry(&self, seq: i64) -> Result<Option<Entry>, SqlError> {
+        let sql = format!("SELECT {ENTRY_COLUMNS} FROM journal WHERE seq = ?1");
+        self.0.query(&sql, &[seq.into()])?.pop().map(read_entry).transpose()
+    }
+
+    /// Writes one event. The caller wraps all events of a decision in one transaction.
+    ///
+    /// # Errors
+    /// [`SqlError`]; nothing of the transaction may then be kept.
+    pub fn apply(&self, event: &Event) -> Result<(), SqlError> {
+        let run = |sql: &str, params: &[Value]| self.0.query(sql, params).map(drop);
+        match event {
+            Event::Provisioned(account) => {
+                SCHEMA.iter().try_for_each(|table| run(table, &[]))?;
+                run(
+                    "INSERT INTO account (id, account_id, created_at_ms) VALUES (1, ?1, ?2)",
+                    &[account.account_id.as_str().into(), account.created_at_ms.into()],
+                )
+            }
+            Event::KeyCreated(key) => run(
+                "INSERT INTO keys (key_id, digest, name, permissions, created_at_ms) VALUES (?1, ?2, ?3, ?4, ?5)",
+                &[
+                    key.key_id.as_str().into(),
+                    key.digest.as_str().into(),
+                    key.name.as_str().into(),
+                    to_json(&key.permissions)?.into(),
+                    key.created_at_ms.into(),
+                ],
+            ),
+            Event::KeyRevoked { key_id, at_ms } => run(
+                "UPDATE keys SET revoked_at_ms = ?2, delivered = 0 WHERE key_id = ?1",
+                &[key_id.as_str().into(), (*at_ms).into()],
+            ),
+            Event::HoldOpened(hold) => run(
+                "INSERT INTO holds (request_id, admit, key_id, amount_nano, granted_output, opened_at_ms, deadline_ms, state)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0)",
+                &[
+                    hold.admit.request_id.as_str().into(),
+                    to_json(&hold.admit)?.into(),
+                    hold.key_id.as_str().into(),
+                    hold.amount.nano().into(),
+                    hold.granted_output.into(),
+                    hold.opened_at_ms.into(),
+                    hold.deadline_ms.into(),
+                ],
+            ),
+            Event::HoldCheckpointed { request_id, deadline_ms, checkpoint } => run(
+                "UPDATE holds SET deadline_ms = ?2, checkpoint = ?3 WHERE request_id = ?1",
+                &[request_id.as_str().into(), (*deadline_ms).into(), to_json(checkpoint)?.into()],
+            ),
+            Event::HoldResolved { request_id, state } => {
+                let (state, seq) = match state {
+                    HoldState::Open => (OPEN, None),
+                    HoldState::Resolved(seq) => (RESOLVED, Some(*seq)),
+                    HoldState::Expired(seq) => (EXPIRED, Some(*seq)),
+                    HoldState::Adjusted(seq) => (ADJUSTED, Some(*seq)),
+                };
+                run(
+                    "UPDATE holds SET state = ?2, seq = ?3 WHERE request_id = ?1",
+                    &[request_id.as_str().into(), state.into(), seq.into()],
+                )
+            }
+            Event::EntryAppended(entry) => {
+                if entry.usage.is_none() {
+                    run("INSERT INTO entry_ids (id, seq) VALUES (?1, ?2)", &[entry.id.as_str().into(), entry.seq.into()])?;
+                }
+                let usage = entry.usage.as_ref().map(to_json).transpose()?;
+                run(
+                    "INSERT INTO journal (seq, id, kind, at_ms, amount_nano, balance_after_nano, usage)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                    &[
+                        entry.seq.into(),
+                        entry.id.as_str().into(),
+                        kind_text(entry)?.into(),
+                        entry.at_ms.into(),
+                        entry.amount.nano().into(),
+                        entry.balance_after.nano().into(),
+                        usage.into(),
+                    ],
+                )
+            }
+            Event::UncollectedSet(amount) => run("UPDATE account SET uncollected_nano = ?1", &[amount.nano().into()]),
+        }
+    }
+
+    /// Journal rows that D1 has not confirmed, oldest first, and the row up to which it has.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn undelivered_entries(&self, limit: u64) -> Result<(u64, Vec<Entry>), SqlError> {
+        let cursor = self.0.query("SELECT delivered_seq FROM account", &[])?.pop();
+        let cursor = cursor.map(|mut row| row.int()).transpose()?.unwrap_or(0);
+        let sql = format!("SELECT {ENTRY_COLUMNS} FROM journal WHERE seq > ?1 ORDER BY seq LIMIT ?2");
+        let rows = self.0.query(&sql, &[cursor.into(), limit.into()])?;
+        Ok((unsigned(cursor)?, rows.into_iter().map(read_entry).collect::<Result<_, _>>()?))
+    }
+
+    /// D1 has every journal row up to `seq`.
+    ///
+    /// # Errors
+    /// [`SqlError`].
+    pub fn entries_delivered(&self, seq: u64) -> Result<(), SqlError> {
+        self.0.query("UPDATE account SET delivered_seq = ?1", &[seq.into()]).map(drop)
+    }
+
+    /// Ids of keys whose present state D1 has not confirmed.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn undelivered_keys(&self) -> Result<Vec<String>, SqlError> {
+        let rows = self.0.query("SELECT key_id FROM keys WHERE delivered = 0", &[])?;
+        rows.into_iter().map(|mut row| row.text()).collect()
+    }
+
+    /// D1 has the key as it was when `revoked_at_ms` was this.
+    ///
+    /// # Errors
+    /// [`SqlError`].
+    pub fn key_delivered(&self, key: &Key) -> Result<(), SqlError> {
+        let sql = "UPDATE keys SET delivered = 1 WHERE key_id = ?1 AND revoked_at_ms IS ?2";
+        self.0.query(sql, &[key.key_id.as_str().into(), key.revoked_at_ms.into()]).map(drop)
+    }
+
+    /// Removes tombstones that are older than [`TOMBSTONE_MS`].
+    ///
+    /// # Errors
+    /// [`SqlError`].
+    pub fn prune(&self, now_ms: i64) -> Result<(), SqlError> {
+        let before = now_ms.saturating_sub(TOMBSTONE_MS);
+        self.0.query("DELETE FROM holds WHERE state <> 0 AND opened_at_ms < ?1", &[before.into()]).map(drop)
+    }
+}
+
+fn read_hold(mut row: Row) -> Result<Hold, SqlError> {
+    let admit = from_json(&row.text()?)?;
+    let key_id = row.text()?;
+    let amount = nano(row.int()?)?;
+    let granted_output = row.optional_int()?.map(unsigned).transpose()?;
+    let (opened_at_ms, deadline_ms) = (row.int()?, row.int()?);
+    let checkpoint = row.optional_text()?.map(|json| from_json::<Checkpoint>(&json)).transpose()?;
+    let (state, seq) = (row.int()?, row.optional_int()?.map(unsigned).transpose()?);
+    let state = match (state, seq) {
+        (OPEN, _) => HoldState::Open,
+        (RESOLVED, Some(seq)) => HoldState::Resolved(seq),
+        (EXPIRED, Some(seq)) => HoldState::Expired(seq),
+        (ADJUSTED, Some(seq)) => HoldState::Adjusted(seq),
+        other => return Err(SqlError(format!("unknown state of a hold: {other:?}"))),
+    };
+    Ok(Hold { admit, key_id, amount, granted_output, opened_at_ms, deadline_ms, checkpoint, state })
+}
+
+fn read_entry(mut row: Row) -> Result<Entry, SqlError> {
+    Ok(Entry {
+        seq: unsigned(row.int()?)?,
+        id: row.text()?,
+        kind: from_json(&format!("\"{}\"", row.text()?))?,
+        at_ms: row.int()?,
+        amount: nano(row.int()?)?,
+        balance_after: nano(row.int()?)?,
+        usage: row.optional_text()?.map(|json| from_json(&json)).transpose()?,
+    })
+}
+
+/// The kind as one word, the same in SQL as in JSON.
+fn kind_text(entry: &Entry) -> Result<String, SqlError> {
+    Ok(to_json(&entry.kind)?.trim_matches('"').to_owned())
+}
+
+fn nano(int: i64) -> Result<NanoUsd, SqlError> {
+    NanoUsd::new(int).map_err(|e| SqlError(e.to_string()))
+}
+
+fn unsigned(int: i64) -> Result<u64, SqlError> {
+    u64::try_from(int).map_err(|e| SqlError(e.to_string()))
+}
+
+fn to_json<T: Serialize + ?Sized>(value: &T) -> Result<String, SqlError> {
+    serde_json::to_string(value).map_err(|e| SqlError(e.to_string()))
+}
+
+fn from_json<T: DeserializeOwned>(json: &str) -> Result<T, SqlError> {
+    serde_json::from_str(json).map_err(|e| SqlError(e.to_string()))
+}

@@ -1,0 +1,119 @@
+//! Who calls: an API key, in either of the two headers that SDKs send it in.
+
+use account::client::CallError;
+use billing::ledger::{Answer, Command, Permission, Refusal};
+use worker::Headers;
+
+use crate::context::Context;
+use crate::error::{ApiError, Code};
+use crate::keys::{self, ApiKey};
+
+/// The key of a request, well-formed and truly tagged. Whether it still counts is the account's to say.
+///
+/// # Errors
+/// `invalid_api_key`; no object is woken.
+pub fn api_key(headers: &Headers, context: &Context) -> Result<ApiKey, ApiError> {
+    let bearer = bearer(headers)?;
+    let x_api_key = headers.get("x-api-key")?;
+    // Some clients send both, and mean one of them for us.
+    [bearer, x_api_key]
+        .into_iter()
+        .flatten()
+        .find_map(|text| keys::parse(text.trim(), &context.config.peppers))
+        .ok_or_else(ApiError::invalid_api_key)
+}
+
+/// The token of `Authorization: Bearer`.
+///
+/// # Errors
+/// The platform's.
+pub fn bearer(headers: &Headers) -> Result<Option<String>, ApiError> {
+    Ok(headers.get("authorization")?.as_deref().and_then(bearer_token).map(str::to_owned))
+}
+
+/// The scheme's name is case-insensitive (RFC 9110, section 11.1).
+fn bearer_token(header: &str) -> Option<&str> {
+    let (scheme, token) = header.trim().split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// Asks the account whether the key may do `permission`. For routes that admit nothing.
+///
+/// # Errors
+/// `invalid_api_key` with 401 or 403, or what [`unanswered`] makes of silence.
+pub async fn authorize(key: &ApiKey, permission: Permission, context: &Context) -> Result<(), ApiError> {
+    let command = Command::Authorize { digest: key.digest.clone(), permission };
+    match context.account(&key.routing_id)?.call(command).await.map_err(unanswered)? {
+        Ok(Answer::Authorized { .. }) => Ok(()),
+        Ok(other) => Err(unexpected(&other)),
+        Err(refusal) => Err(refused(&refusal)),
+    }
+}
+
+/// What a refusal of the account means to the caller.
+#[must_use]
+pub fn refused(refusal: &Refusal) -> ApiError {
+    match refusal {
+        Refusal::NoAccount | Refusal::UnknownKey | Refusal::RevokedKey => ApiError::invalid_api_key(),
+        Refusal::NotPermitted => {
+            ApiError::new(Code::InvalidApiKey, "This API key does not have the permission for this request.")
+                .with_status(403)
+        }
+        Refusal::InsufficientCredit { available, held, needed } => {
+            let held = if *held > billing::money::NanoUsd::ZERO {
+                format!(" (running requests hold ${held})")
+            } else {
+                String::new()
+            };
+            let sentence = format!(
+                "Your credit balance is too low: ${available} is available{held}, and this request can cost ${needed}. Add credit in Console, or lower the output limit."
+            );
+            ApiError::new(Code::InsufficientCredit, sentence)
+        }
+        Refusal::TooLarge => {
+            ApiError::new(Code::InvalidRequest, "This request could cost more than any account can hold.")
+        }
+        Refusal::Stale | Refusal::Conflict | Refusal::TooManyKeys | Refusal::UnknownHold => {
+            worker::console_error!("account: refused what it should not: {refusal}");
+            ApiError::internal()
+        }
+    }
+}
+
+/// What silence of the account means to the caller.
+#[must_use]
+pub fn unanswered(error: CallError) -> ApiError {
+    worker::console_error!("account: {error}");
+    match error {
+        CallError::Overloaded => ApiError {
+            retry_after_s: Some(1),
+            ..ApiError::new(Code::RateLimitExceeded, "This account has too many requests at once. Retry shortly.")
+        },
+        CallError::Failed(_) => ApiError::internal(),
+    }
+}
+
+/// The account answered another question: the two versions do not fit.
+#[must_use]
+pub fn unexpected(answer: &Answer) -> ApiError {
+    worker::console_error!("account: unexpected answer {answer:?}");
+    ApiError::internal()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bearer_token;
+
+    #[test]
+    fn the_scheme_is_case_insensitive() {
+        for (header, token) in [
+            ("Bearer oi_x", Some("oi_x")),
+            ("bearer  oi_x ", Some("oi_x")),
+            ("Basic oi_x", None),
+            ("oi_x", None),
+            ("", None),
+        ] {
+            assert_eq!(bearer_token(header), token, "{header}");
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! What a caller is told when a request fails: a stable code, a status, a sentence of our own.
+//!
+//! The one rule: no provider's text, no key and no body is ever part of an error.
+
+use dialect::openai_chat::error::envelope;
+use worker::{Headers, Response};
+
+/// The seven codes of the public documentation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Code {
+    /// The bearer token is missing, revoked or invalid, or may not do this.
+    InvalidApiKey,
+    /// The balance is too low.
+    InsufficientCredit,
+    /// The model is not in the curated priced catalogue.
+    ModelNotAvailable,
+    /// The body or parameters are malformed.
+    InvalidRequest,
+    /// Retry after a short delay.
+    RateLimitExceeded,
+    /// No configured upstream provider gave an answer.
+    UpstreamUnavailable,
+    /// Ours.
+    InternalError,
+}
+
+impl Code {
+    /// As it stands in the envelope.
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::InvalidApiKey => "invalid_api_key",
+            Self::InsufficientCredit => "insufficient_credit",
+            Self::ModelNotAvailable => "model_not_available",
+            Self::InvalidRequest => "invalid_request",
+            Self::RateLimitExceeded => "rate_limit_exceeded",
+            Self::UpstreamUnavailable => "upstream_unavailable",
+            Self::InternalError => "internal_error",
+        }
+    }
+
+    fn status(self) -> u16 {
+        match self {
+            Self::InvalidApiKey => 401,
+            Self::InsufficientCredit => 402,
+            Self::ModelNotAvailable => 404,
+            Self::InvalidRequest => 400,
+            Self::RateLimitExceeded => 429,
+            Self::UpstreamUnavailable => 503,
+            Self::InternalError => 500,
+        }
+    }
+
+    /// Whether the same request can succeed a moment later. SDKs obey `x-should-retry`.
+    fn retry_can_help(self) -> bool {
+        matches!(self, Self::RateLimitExceeded | Self::UpstreamUnavailable | Self::InternalError)
+    }
+}
+
+/// An error on its way to a caller.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{code:?} ({status}): {message}")]
+pub struct ApiError {
+    /// Which of the seven.
+    pub code: Code,
+    /// The HTTP status.
+    pub status: u16,
+    /// A sentence for the caller.
+    pub message: String,
+    /// The field that is to blame.
+    pub param: Option<String>,
+    /// Seconds after which a retry is worth while.
+    pub retry_after_s: Option<u64>,
+    /// The methods that a route has, for 405.
+    pub allow: Option<&'static str>,
+}
+
+impl ApiError {
+    /// An error with the status of its code.
+    #[must_use]
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { code, status: code.status(), message: message.into(), param: None, retry_after_s: None, allow: None }
+    }
+
+    /// The same with another status.
+    #[must_use]
+    pub fn with_status(self, status: u16) -> Self {
+        Self { status, ..self }
+    }
+
+    /// No key, or one that is none.
+    #[must_use]
+    pub fn invalid_api_key() -> Self {
+        Self::new(Code::InvalidApiKey, "The API key is missing, revoked or invalid. Make one in Console.")
+    }
+
+    /// Something of ours failed; the reason goes to the log, not to the caller.
+    #[must_use]
+    pub fn internal() -> Self {
+        Self::new(Code::InternalError, "Something went wrong on our side. Please try again.")
+    }
+
+    /// The answer in the envelope of the OpenAI dialects.
+    ///
+    /// # Errors
+    /// The platform's, when it takes no header.
+    pub fn into_response(self) -> worker::Result<Response> {
+        let headers = Headers::new();
+        headers.set("content-type", "application/json")?;
+        if !self.code.retry_can_help() {
+            headers.set("x-should-retry", "false")?;
+        }
+        if let Some(seconds) = self.retry_after_s {
+            headers.set("retry-after", &seconds.to_string())?;
+        }
+        if let Some(methods) = self.allow {
+            headers.set("allow", methods)?;
+        }
+        let body = envelope(self.code.text(), &self.message, self.param.as_deref());
+        Ok(Response::ok(body)?.with_status(self.status).with_headers(headers))
+    }
+}
+
+impl From<dialect::request::RequestError> for ApiError {
+    fn from(error: dialect::request::RequestError) -> Self {
+        let mut sentence = error.message;
+        if let Some(first) = sentence.get(..1) {
+            sentence.replace_range(..1, &first.to_ascii_uppercase());
+        }
+        Self { param: error.param, ..Self::new(Code::InvalidRequest, format!("{sentence}.")) }
+    }
+}
+
+/// A failure of the platform: it is logged where it is turned into this.
+impl From<worker::Error> for ApiError {
+    fn from(error: worker::Error) -> Self {
+        worker::console_error!("platform: {error}");
+        Self::internal()
+    }
+}

@@ -1,0 +1,84 @@
+//! The platform's byte streams, with errors instead of exceptions.
+
+use js_sys::futures::JsFuture;
+use js_sys::{Reflect, Uint8Array};
+use wasm_bindgen::prelude::*;
+use web_sys::{ReadableStream, ReadableStreamDefaultReader, WritableStream, WritableStreamDefaultWriter};
+use worker::ResponseBody;
+
+#[wasm_bindgen]
+extern "C" {
+    /// A pipe of bytes: a write waits for the reader, and fails once the reader has gone.
+    type IdentityTransformStream;
+    #[wasm_bindgen(constructor, catch)]
+    fn new() -> Result<IdentityTransformStream, JsValue>;
+    #[wasm_bindgen(method, getter)]
+    fn readable(this: &IdentityTransformStream) -> ReadableStream;
+    #[wasm_bindgen(method, getter)]
+    fn writable(this: &IdentityTransformStream) -> WritableStream;
+}
+
+/// An upstream's body.
+pub struct Source(ReadableStreamDefaultReader);
+
+/// A client's body.
+pub struct Sink(WritableStreamDefaultWriter);
+
+impl Source {
+    /// The body of an answer; `None` when it has none.
+    #[must_use]
+    pub fn new(body: &ResponseBody) -> Option<Self> {
+        let ResponseBody::Stream(stream) = body else { return None };
+        Some(Self(stream.get_reader().unchecked_into()))
+    }
+
+    /// The next bytes; `None` at the end.
+    ///
+    /// # Errors
+    /// The connection broke.
+    pub async fn read(&self) -> Result<Option<Uint8Array>, JsValue> {
+        let result = JsFuture::from(self.0.read()).await?;
+        if Reflect::get(&result, &"done".into())?.is_truthy() {
+            return Ok(None);
+        }
+        Ok(Some(Reflect::get(&result, &"value".into())?.dyn_into()?))
+    }
+}
+
+impl Sink {
+    /// A pipe, and the body to answer with.
+    ///
+    /// # Errors
+    /// The platform's.
+    pub fn new() -> Result<(Self, ReadableStream), JsValue> {
+        let pipe = IdentityTransformStream::new()?;
+        Ok((Self(pipe.writable().get_writer()?), pipe.readable()))
+    }
+
+    /// Writes the very chunk that was read.
+    ///
+    /// # Errors
+    /// The client has gone.
+    pub async fn write_chunk(&self, chunk: &Uint8Array) -> Result<(), JsValue> {
+        JsFuture::from(self.0.write_with_chunk(chunk)).await.map(drop)
+    }
+
+    /// Writes bytes.
+    ///
+    /// # Errors
+    /// The client has gone.
+    pub async fn write(&self, bytes: &[u8]) -> Result<(), JsValue> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        self.write_chunk(&Uint8Array::from(bytes)).await
+    }
+
+    /// Ends the body.
+    ///
+    /// # Errors
+    /// The client has gone.
+    pub async fn close(&self) -> Result<(), JsValue> {
+        JsFuture::from(self.0.close()).await.map(drop)
+    }
+}

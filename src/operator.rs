@@ -1,0 +1,70 @@
+//! What only an operator may do: money into an account that no customer paid in.
+
+use billing::ledger::{Answer, Command, Enter, EntryKind};
+use billing::money::NanoUsd;
+use serde::{Deserialize, Serialize};
+use worker::{Headers, Response};
+
+use crate::context::Context;
+use crate::error::{ApiError, Code};
+use crate::{auth, ids, token};
+
+/// `POST /operator/entries`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewEntry {
+    account_id: String,
+    /// The operator's own id: a repeat changes nothing.
+    id: String,
+    kind: Kind,
+    /// Decimal USD; a leading minus takes money out.
+    amount_usd: String,
+}
+
+/// Why an operator moves money.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Kind {
+    Grant,
+    Adjustment,
+}
+
+#[derive(Serialize)]
+struct EntryView {
+    seq: u64,
+    balance_usd: String,
+}
+
+/// Enters a grant or an adjustment.
+///
+/// # Errors
+/// `invalid_api_key` without an operator's token, `invalid_request` for what is no entry; 409 when
+/// the id was used for another one.
+pub async fn enter(headers: &Headers, body: &str, context: &Context) -> Result<Response, ApiError> {
+    let refused = || ApiError::new(Code::InvalidApiKey, "This route needs an operator's token.");
+    let secret = context.config.operator_secret.as_ref().ok_or_else(refused)?;
+    let bearer = auth::bearer(headers)?.ok_or_else(refused)?;
+    token::operator(&bearer, secret, context.started_ms).map_err(|_| refused())?;
+    let invalid = |sentence: &str| ApiError::new(Code::InvalidRequest, sentence);
+    let new: NewEntry = serde_json::from_str(body)
+        .map_err(|_| invalid("The body must be {\"account_id\", \"id\", \"kind\", \"amount_usd\"}."))?;
+    let routing_id = ids::routing_id(&new.account_id).ok_or_else(|| invalid("There is no such account."))?;
+    let (negative, digits) = new.amount_usd.strip_prefix('-').map_or((false, &*new.amount_usd), |rest| (true, rest));
+    let amount = NanoUsd::from_usd(digits).map_err(|_| invalid("The amount must be a decimal number of USD."))?;
+    let kind = match new.kind {
+        Kind::Grant => EntryKind::Grant,
+        Kind::Adjustment => EntryKind::Adjustment,
+    };
+    // Ids of operators live beside those of the gateway's own entries.
+    let id = format!("operator:{}", new.id);
+    let enter = Enter { id, kind, amount: if negative { amount.negated() } else { amount } };
+    match context.account(routing_id)?.call(Command::Enter(enter)).await.map_err(auth::unanswered)? {
+        Ok(Answer::Entered { seq, balance }) => {
+            Ok(Response::from_json(&EntryView { seq, balance_usd: balance.to_string() })?)
+        }
+        Ok(other) => Err(auth::unexpected(&other)),
+        Err(billing::ledger::Refusal::Conflict) => Err(invalid("This id was used for another entry.").with_status(409)),
+        Err(billing::ledger::Refusal::NoAccount) => Err(invalid("There is no such account.")),
+        Err(other) => Err(auth::refused(&other)),
+    }
+}

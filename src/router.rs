@@ -1,0 +1,109 @@
+//! From a path and a method to a route. Pure: the one place that knows which paths there are.
+
+use percent_encoding::percent_decode_str;
+
+use crate::error::{ApiError, Code};
+
+/// What is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Route {
+    /// `POST /v1/chat/completions`
+    ChatCompletions,
+    /// `POST /v1/embeddings`
+    Embeddings,
+    /// `GET /v1/models`
+    Models,
+    /// `GET /v1/models/{id}`; ids may hold slashes, encoded or not.
+    Model(String),
+    /// `POST /console/api/account`
+    ConsoleAccount,
+    /// `POST /console/api/keys`
+    ConsoleKeys,
+    /// `POST /operator/entries`
+    OperatorEntries,
+    /// `GET /health`
+    Health,
+}
+
+impl Route {
+    /// The methods that it has, for `Allow`.
+    fn methods(&self) -> &'static str {
+        match self {
+            Self::ChatCompletions
+            | Self::Embeddings
+            | Self::ConsoleAccount
+            | Self::ConsoleKeys
+            | Self::OperatorEntries => "POST",
+            Self::Models | Self::Model(_) | Self::Health => "GET, HEAD",
+        }
+    }
+}
+
+/// Finds the route. Doubled and trailing slashes do not matter.
+///
+/// # Errors
+/// `invalid_request` with 404 for an unknown path, with 405 for a method that the route has not.
+pub fn route(method: &str, path: &str) -> Result<Route, ApiError> {
+    let route = find(path).ok_or_else(|| {
+        ApiError::new(Code::InvalidRequest, "There is no such route. See the documentation for all of them.")
+            .with_status(404)
+    })?;
+    let allow = route.methods();
+    if allow.split(", ").any(|allowed| allowed == method) {
+        return Ok(route);
+    }
+    let error = ApiError::new(Code::InvalidRequest, format!("This route answers {allow} only.")).with_status(405);
+    Err(ApiError { allow: Some(allow), ..error })
+}
+
+fn find(path: &str) -> Option<Route> {
+    let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
+    Some(match segments.as_slice() {
+        ["v1", "chat", "completions"] => Route::ChatCompletions,
+        ["v1", "embeddings"] => Route::Embeddings,
+        ["v1", "models"] => Route::Models,
+        ["v1", "models", id @ ..] => {
+            let decode = |segment: &&str| percent_decode_str(segment).decode_utf8().ok().map(String::from);
+            Route::Model(id.iter().map(decode).collect::<Option<Vec<_>>>()?.join("/"))
+        }
+        ["console", "api", "account"] => Route::ConsoleAccount,
+        ["console", "api", "keys"] => Route::ConsoleKeys,
+        ["operator", "entries"] => Route::OperatorEntries,
+        ["health"] => Route::Health,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_lead_to_routes() {
+        for (path, expected) in [
+            ("/v1/chat/completions", Route::ChatCompletions),
+            ("//v1//chat/completions/", Route::ChatCompletions),
+            ("/v1/embeddings", Route::Embeddings),
+        ] {
+            assert_eq!(route("POST", path), Ok(expected), "{path}");
+        }
+        for (path, id) in [
+            ("/v1/models/gpt-4o", "gpt-4o"),
+            ("/v1/models/meta%2Fllama-4", "meta/llama-4"),
+            ("/v1/models/meta/llama-4", "meta/llama-4"),
+            ("/v1/models/a%20b", "a b"),
+        ] {
+            assert_eq!(route("GET", path), Ok(Route::Model(id.into())), "{path}");
+        }
+        assert_eq!(route("HEAD", "/v1/models/"), Ok(Route::Models));
+    }
+
+    #[test]
+    fn other_paths_and_methods_are_refused() {
+        for path in ["/", "/v1", "/v1/chat", "/v1/chat/completions/x", "/V1/models", "/v1/models/%ff"] {
+            assert_eq!(route("GET", path).unwrap_err().status, 404, "{path}");
+        }
+        let error = route("GET", "/v1/chat/completions").unwrap_err();
+        assert_eq!((error.status, error.allow), (405, Some("POST")));
+    }
+}

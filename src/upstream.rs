@@ -1,0 +1,198 @@
+//! Sending a request to an upstream: where to, with which credentials, and what its silence or its
+//! refusal means.
+
+use catalog::{Auth, Catalog, Dialect, Model, Route, Upstream};
+use futures::future::{Either, select};
+use js_sys::Uint8Array;
+use worker::{AbortController, Fetch, Headers, Method, Request, RequestInit, RequestRedirect, Response, Url};
+
+use crate::context::Context;
+
+/// How long the headers of a stream may take, in milliseconds.
+const HEADERS_MS: u64 = 60_000;
+/// How long a silence in a stream may be, in milliseconds.
+const IDLE_MS: u64 = 120_000;
+/// How long a whole answer, or a stream from its first to its last byte, may take, in milliseconds.
+const TOTAL_MS: u64 = 600_000;
+
+/// An upstream that can serve a model now.
+pub struct Candidate<'a> {
+    /// Where.
+    pub upstream: &'a Upstream,
+    /// Under which id.
+    pub route: &'a Route,
+    secret: Option<String>,
+}
+
+/// An answer that has begun.
+pub struct Exchange {
+    /// Its headers are here, its body is not read.
+    pub response: Response,
+    /// Ends the connection.
+    pub abort: AbortController,
+}
+
+/// Why an upstream gave no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// No connection, or it broke.
+    #[error("the connection failed")]
+    Unreachable,
+    /// Too slow.
+    #[error("the deadline passed")]
+    TimedOut,
+    /// A status that is no success.
+    #[error("status {status}")]
+    Status {
+        /// The upstream's.
+        status: u16,
+        /// Its `retry-after`, in seconds.
+        retry_after_s: Option<u64>,
+    },
+    /// Success, and a body that is no answer.
+    #[error("the body is no answer")]
+    NotAnAnswer,
+}
+
+impl Failure {
+    /// Whether another upstream may be asked. A whole answer that was too slow was perhaps made.
+    #[must_use]
+    pub fn may_fail_over(self, stream: bool) -> bool {
+        match self {
+            Self::Unreachable | Self::NotAnAnswer => true,
+            Self::TimedOut => stream,
+            // 401, 403 and 404 speak of the operator's key and of the route, not of the request.
+            Self::Status { status, .. } => matches!(status, 401 | 403 | 404 | 408 | 425 | 429 | 500..),
+        }
+    }
+
+    /// Whether the upstream found fault with the request itself.
+    #[must_use]
+    pub fn is_rejection(self) -> bool {
+        matches!(self, Self::Status { status: 400..500, .. }) && !self.may_fail_over(true)
+    }
+}
+
+/// The upstreams that can serve `model` in `dialect`, the one to try first first. One whose secret is
+/// not set, or may not be sent to its host, is none of them.
+#[must_use]
+pub fn candidates<'a>(
+    catalog: &'a Catalog,
+    model: &'a Model,
+    dialect: Dialect,
+    context: &Context,
+) -> Vec<Candidate<'a>> {
+    let usable = |(upstream, route): (&'a Upstream, &'a Route)| {
+        let Some(name) = &upstream.secret else { return Some(Candidate { upstream, route, secret: None }) };
+        let secret = context.env.secret(name).ok().map(|secret| secret.to_string()).filter(|text| !text.is_empty())?;
+        if !context.config.may_send(name, upstream.base_url.host()) {
+            worker::console_error!("upstream {}: {name} is not bound to its host in SECRET_HOSTS", upstream.id);
+            return None;
+        }
+        Some(Candidate { upstream, route, secret: Some(secret) })
+    };
+    catalog.candidates(model, dialect).into_iter().filter_map(usable).collect()
+}
+
+impl Candidate<'_> {
+    /// Sends `body` and waits for the headers of a success.
+    ///
+    /// # Errors
+    /// [`Failure`]; the body of a refusal is not read, so none of its text can go anywhere.
+    pub async fn send(&self, dialect: Dialect, body: &str, stream: bool) -> Result<Exchange, Failure> {
+        let request = self.request(dialect, body, stream).map_err(|error| {
+            worker::console_error!("upstream {}: no request could be made: {error}", self.upstream.id);
+            Failure::Unreachable
+        })?;
+        let abort = AbortController::default();
+        let signal = abort.signal();
+        let fetch = Fetch::Request(request);
+        let deadline_ms =
+            if stream { self.upstream.timeouts_ms.headers.unwrap_or(HEADERS_MS) } else { self.total_ms() };
+        let sent = within(deadline_ms, fetch.send_with_signal(&signal)).await;
+        let response = match sent {
+            Some(Ok(response)) => response,
+            Some(Err(_)) => return Err(Failure::Unreachable),
+            None => {
+                abort.abort();
+                return Err(Failure::TimedOut);
+            }
+        };
+        match response.status_code() {
+            200..300 => Ok(Exchange { response, abort }),
+            status => {
+                let retry_after = response.headers().get("retry-after").ok().flatten();
+                abort.abort();
+                Err(Failure::Status { status, retry_after_s: retry_after.and_then(|text| text.trim().parse().ok()) })
+            }
+        }
+    }
+
+    /// The longest silence of a stream, in milliseconds.
+    #[must_use]
+    pub fn idle_ms(&self) -> u64 {
+        self.upstream.timeouts_ms.idle.unwrap_or(IDLE_MS)
+    }
+
+    /// The longest time of a whole request, in milliseconds.
+    #[must_use]
+    pub fn total_ms(&self) -> u64 {
+        self.upstream.timeouts_ms.total.unwrap_or(TOTAL_MS)
+    }
+
+    fn request(&self, dialect: Dialect, body: &str, stream: bool) -> worker::Result<Request> {
+        let mut url = Url::parse(&format!("{}{}", self.upstream.base_url.as_str(), dialect.path()))?;
+        let headers = Headers::new();
+        headers.set("content-type", "application/json")?;
+        headers.set("accept", if stream { "text/event-stream" } else { "application/json" })?;
+        headers.set("accept-encoding", "identity")?;
+        headers.set("user-agent", "oneinterface")?;
+        if !self.upstream.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(&self.upstream.query);
+        }
+        if let Some(secret) = &self.secret {
+            match self.upstream.auth_for(dialect) {
+                Auth::Bearer => headers.set("authorization", &format!("Bearer {secret}"))?,
+                Auth::XApiKey => headers.set("x-api-key", secret)?,
+                Auth::ApiKey => headers.set("api-key", secret)?,
+                Auth::Query => {
+                    url.query_pairs_mut().append_pair("key", secret);
+                }
+            }
+        }
+        let mut init = RequestInit::new();
+        init.with_method(Method::Post)
+            .with_headers(headers)
+            .with_body(Some(Uint8Array::from(body.as_bytes()).into()))
+            // A redirect would carry the key, and the prompt, to where nobody decided to send it.
+            .with_redirect(RequestRedirect::Manual);
+        Request::new_with_init(url.as_str(), &init)
+    }
+}
+
+/// The future's result, unless it takes longer than `ms`.
+pub async fn within<T>(ms: u64, future: impl Future<Output = T>) -> Option<T> {
+    let timer = crate::clock::sleep_ms(ms);
+    match select(std::pin::pin!(future), std::pin::pin!(timer)).await {
+        Either::Left((value, _)) => Some(value),
+        Either::Right(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fails_over_and_what_is_the_callers_fault() {
+        let status = |status| Failure::Status { status, retry_after_s: None };
+        for code in [401, 403, 404, 408, 425, 429, 500, 502, 529] {
+            assert!(status(code).may_fail_over(false) && !status(code).is_rejection(), "{code}");
+        }
+        for code in [400, 402, 413, 422] {
+            assert!(!status(code).may_fail_over(true) && status(code).is_rejection(), "{code}");
+        }
+        assert!(!status(302).may_fail_over(true) && !status(302).is_rejection());
+        assert!(Failure::TimedOut.may_fail_over(true) && !Failure::TimedOut.may_fail_over(false));
+    }
+}

@@ -1,0 +1,160 @@
+//! From one file to the next through a real SQLite with the real migration.
+
+use catalog::file;
+use catalog::rows::{Rows, SELECT_MODELS, SELECT_PRICES, SELECT_ROUTES, SELECT_UPSTREAMS};
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, Statement};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::*;
+
+const NOW_MS: i64 = 1_735_689_600_000; // 2025-01-01T00:00:00Z
+
+const FIRST: &str = include_str!("../../tests/first.toml");
+const SECOND: &str = include_str!("../../tests/second.toml");
+const FULL: &str = include_str!("../../../crates/catalog/tests/full.toml");
+
+fn catalogue(text: &str) -> Catalog {
+    file::parse(text, false).unwrap()
+}
+
+fn database() -> Connection {
+    let database = Connection::open_in_memory().unwrap();
+    // As D1.
+    database.pragma_update(None, "foreign_keys", true).unwrap();
+    database.execute_batch(include_str!("../../../d1_migrations/0001_create_catalogue.sql")).unwrap();
+    database
+}
+
+fn rows(database: &Connection) -> Rows {
+    Rows {
+        upstreams: select(database, SELECT_UPSTREAMS),
+        models: select(database, SELECT_MODELS),
+        prices: select(database, SELECT_PRICES),
+        routes: select(database, SELECT_ROUTES),
+    }
+}
+
+/// Through JSON, as the rows come from D1.
+fn select<R: DeserializeOwned>(database: &Connection, sql: &str) -> Vec<R> {
+    let mut statement = database.prepare(sql).unwrap();
+    let names = column_names(&statement);
+    let mut found = statement.query([]).unwrap();
+    let mut rows = Vec::new();
+    while let Some(row) = found.next().unwrap() {
+        let value = |index| match row.get_ref(index).unwrap() {
+            ValueRef::Null => Value::Null,
+            ValueRef::Integer(number) => number.into(),
+            ValueRef::Text(text) => String::from_utf8(text.to_vec()).unwrap().into(),
+            other => panic!("{other:?}"),
+        };
+        let columns: Map<String, Value> = names.iter().cloned().zip((0..).map(value)).collect();
+        rows.push(serde_json::from_value(columns.into()).unwrap());
+    }
+    rows
+}
+
+fn column_names(statement: &Statement<'_>) -> Vec<String> {
+    statement.column_names().map(str::to_owned).collect()
+}
+
+/// What `apply` does, but for the rule about notice.
+fn bring(database: &Connection, wanted: &Catalog, now_ms: i64) -> Diff {
+    let diff = Diff::between(rows(database), wanted.to_rows().unwrap());
+    let sql = sql::render(&diff, now_ms).unwrap();
+    database.execute_batch(&format!("BEGIN; {sql} COMMIT;")).unwrap();
+    diff
+}
+
+#[test]
+fn what_was_written_is_read_back() {
+    let database = database();
+    for (later_ms, text) in (0..).zip([FULL, FIRST, SECOND, FULL, FULL, FIRST]) {
+        let wanted = catalogue(text);
+        bring(&database, &wanted, NOW_MS + later_ms);
+        assert_eq!(Catalog::from_rows(rows(&database)).unwrap(), wanted);
+        assert!(Diff::between(rows(&database), wanted.to_rows().unwrap()).is_empty());
+    }
+}
+
+#[test]
+fn a_change_is_shown_and_written() {
+    let database = database();
+    let first = bring(&database, &catalogue(FIRST), NOW_MS);
+    insta::assert_snapshot!("first_report", report::text(&first, false).unwrap());
+    insta::assert_snapshot!("first_sql", sql::render(&first, NOW_MS).unwrap());
+    let second = bring(&database, &catalogue(SECOND), NOW_MS);
+    insta::assert_snapshot!("second_report", report::text(&second, false).unwrap());
+    insta::assert_snapshot!("second_sql", sql::render(&second, NOW_MS).unwrap());
+    assert_eq!(
+        report::text(&second, true).unwrap(),
+        "upstreams: 1 added, 1 changed, 1 removed; models: 1 added, 1 changed, 1 removed; \
+         prices: 2 added, 1 changed, 2 removed; routes: 2 added, 1 changed, 1 removed\n"
+    );
+    let none = bring(&database, &catalogue(SECOND), NOW_MS);
+    assert_eq!(report::text(&none, false).unwrap(), "no change\n");
+}
+
+#[test]
+fn a_price_is_never_lost() {
+    let database = database();
+    let history = || -> Vec<(String, i64, i64, i64)> {
+        let sql = "SELECT model_id, effective_at_ms, above_input, input FROM prices";
+        let mut statement = database.prepare(sql).unwrap();
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)));
+        rows.unwrap().map(Result::unwrap).collect()
+    };
+    bring(&database, &catalogue(FIRST), NOW_MS);
+    let before = history();
+    bring(&database, &catalogue(SECOND), NOW_MS);
+    bring(&database, &catalogue(FULL), NOW_MS + 1);
+    let after = history();
+    assert!(before.iter().all(|price| after.contains(price)), "{before:?} {after:?}");
+}
+
+#[test]
+fn a_text_with_quotes_is_written_as_it_is() {
+    let database = database();
+    let name = r#"O'Brien's "model"; DROP TABLE prices; -- "#;
+    let wanted = catalogue(&FIRST.replace("\"Stays\"", &serde_json::to_string(name).unwrap()));
+    bring(&database, &wanted, NOW_MS);
+    let read = Catalog::from_rows(rows(&database)).unwrap();
+    assert_eq!(read.models["stays"].display_name, name);
+    assert_eq!(read, wanted);
+}
+
+#[test]
+fn two_operators_at_once_do_not_mix() {
+    let database = database();
+    let late = Diff::between(rows(&database), catalogue(SECOND).to_rows().unwrap());
+    bring(&database, &catalogue(FIRST), NOW_MS);
+    let sql = sql::render(&late, NOW_MS).unwrap();
+    assert!(database.execute_batch(&format!("BEGIN; {sql} COMMIT;")).is_err());
+    database.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(Catalog::from_rows(rows(&database)).unwrap(), catalogue(FIRST));
+}
+
+#[test]
+fn the_schema_refuses_what_the_worker_could_not_read() {
+    let database = database();
+    bring(&database, &catalogue(FIRST), NOW_MS);
+    for sql in [
+        "UPDATE upstreams SET dialects = 'openai_chat'",
+        "UPDATE upstreams SET query = '[]'",
+        "UPDATE upstreams SET auth = 'basic'",
+        "UPDATE upstreams SET enabled = 2",
+        "UPDATE models SET context_window = 9007199254740992",
+        "UPDATE models SET context_window = 'many'",
+        "UPDATE models SET limit_field = 'n'",
+        "UPDATE prices SET input = -1",
+        "UPDATE prices SET output = 9007199254740992",
+        "UPDATE prices SET input = 2.5",
+        "UPDATE routes SET upstream_id = 'nowhere'",
+        "UPDATE routes SET cost = '[]'",
+        "DELETE FROM upstreams",
+        "DELETE FROM models",
+    ] {
+        assert!(database.execute_batch(sql).is_err(), "{sql}");
+    }
+}
