@@ -17,7 +17,7 @@ One Interface runs on ${origin}. Ctrl-C ends it.
   base URL   ${origin}/v1  (for OpenAI SDKs; Anthropic's take it without /v1)
   API key    ${key}  (${KEY_NOTES[account.key]})
   account    ${id}, balance ${account.balanceUsd} USD
-  state      ${relative(options.state)} (${wasThere ? "kept from earlier starts" : "new"}; the three above are in its first-run.json)
+  state      ${relative(options.state)} (${wasThere ? "kept from earlier starts" : "new"}; first-run.json has the three above, wrangler.log the Worker's log)
   this time  ${notes.join("; ")}
   answers    ${sources({ options, secretHosts, own, demo }).join("\n             ")}
 

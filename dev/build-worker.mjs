@@ -4,7 +4,7 @@
 import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { ROOT } from "./processes.mjs";
+import { isProgram, ROOT } from "./processes.mjs";
 import { ensureRustTarget, ensureTools, WASM_BINDGEN, WORKER_BUILD } from "./toolchain.mjs";
 import { stamp } from "./stamp.mjs";
 import { main, run, step, StepFailed } from "./steps.mjs";
@@ -96,4 +96,4 @@ function read(file) {
   }
 }
 
-if (process.argv[1] === import.meta.filename) await main(buildWorker);
+if (isProgram(import.meta)) await main(buildWorker);

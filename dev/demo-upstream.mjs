@@ -2,7 +2,7 @@
 // provider's key. It is no language model and says so in each of its answers: it repeats what it was
 // told, calls the tools that it is offered and fills in the schemas that it is given.
 //
-//   node dev/demo-upstream.mjs [--port N] [--delay-ms N]
+//   npm run demo-upstream [-- --port N --delay-ms N]
 //
 // POST /v1/chat/completions (whole and streamed), POST /v1/embeddings, GET /v1/models.
 import http from "node:http";
@@ -10,11 +10,15 @@ import { parseArgs } from "node:util";
 import { completion, completionChunks } from "./demo/chat.mjs";
 import { embeddings } from "./demo/embeddings.mjs";
 import { BadRequest } from "./demo/errors.mjs";
+import { isProgram } from "./processes.mjs";
 
 // Above the 32 MB that the gateway takes, so that the gateway's own limit is the one that is met.
 const MAX_BODY_BYTES = 40 * 1024 * 1024;
 // Between two words of a stream: slow enough to be seen, quick enough for tests.
 const DELAY_MS = 15;
+
+// On its own, beside plain `npx wrangler dev`: where `npm start` puts it.
+const PORT = "8788";
 
 const ROUTES = {
   "/v1/chat/completions": { POST: chat },
@@ -100,9 +104,9 @@ function sendJson(response, status, body) {
   response.end(text);
 }
 
-if (process.argv[1] === import.meta.filename) {
+if (isProgram(import.meta)) {
   const text = { type: "string" };
-  const { values } = parseArgs({ options: { port: { ...text, default: "0" }, "delay-ms": { ...text, default: String(DELAY_MS) } } });
+  const { values } = parseArgs({ options: { port: { ...text, default: PORT }, "delay-ms": { ...text, default: String(DELAY_MS) } } });
   const { url } = await startDemoUpstream({ port: Number(values.port), delayMs: Number(values["delay-ms"]) });
   console.log(`demo upstream on ${url}`);
   for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => process.exit(0));

@@ -2,10 +2,18 @@
 // starts workerd, cargo starts rustc) ends with it. The one rule: nothing is started except through
 // `launch`, so that `endAll` ends everything.
 import { spawn } from "node:child_process";
+import { existsSync, realpathSync } from "node:fs";
 import path from "node:path";
 
 /** The root of the repository. */
 export const ROOT = path.resolve(import.meta.dirname, "..");
+
+/** Whether the module with this `import.meta` is the program that was started, and not imported. */
+export function isProgram({ filename }) {
+  // The path as it was typed may lead through a link; a module's own never does.
+  const [, typed] = process.argv;
+  return typed !== undefined && existsSync(typed) && realpathSync(typed) === filename;
+}
 
 // What is given between the polite signal and the final one. workerd has nothing to flush that its
 // SQLite files would not survive.

@@ -12,7 +12,8 @@ const WRANGLER = path.join(ROOT, "node_modules/wrangler/bin/wrangler.js");
 const MAX_RESTARTS = 5;
 const CALM_MS = 60_000;
 
-const START_LIMIT_MS = 120_000;
+// Enough for a whole build: wrangler makes one where a file has changed since ours.
+const START_LIMIT_MS = 300_000;
 const LOG_TAIL_LINES = 40;
 
 /** The environment in which wrangler, and what calls wrangler, asks nothing of the network. */

@@ -132,6 +132,8 @@ fn price(model: &Model, context: &Context) -> Result<(Price, bool), ApiError> {
         Some(price) if !price.is_free() => Ok((*price, false)),
         _ if !context.config.allow_unpriced_models => Err(not_available()),
         Some(price) => Ok((*price, true)),
+        // Its first price is still to come: it is not for sale yet, and not free either.
+        None if !model.prices.is_empty() => Err(not_available()),
         None => {
             let output = model.max_output_tokens.map(|_| PicoUsd::ZERO);
             Ok((Price { effective_at_ms: 0, rates: Rates { output, ..Rates::default() }, long_input: None }, true))

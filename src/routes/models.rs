@@ -120,7 +120,8 @@ async fn authorize(headers: &Headers, context: &Context) -> Result<(), ApiError>
 fn view<'a>(model: &'a Model, context: &Context) -> Option<ModelView<'a>> {
     let price = model.price_at(context.started_ms);
     let priced = price.is_some_and(|price| !price.is_free());
-    if !model.enabled || !(priced || context.config.allow_unpriced_models) {
+    let unpriced = price.is_some() || model.prices.is_empty();
+    if !model.enabled || !(priced || (unpriced && context.config.allow_unpriced_models)) {
         return None;
     }
     let created_at = DateTime::from_timestamp(model.created, 0).unwrap_or_default();

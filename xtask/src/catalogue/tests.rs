@@ -68,6 +68,28 @@ fn bring(database: &Connection, wanted: &Catalog, now_ms: i64) -> Diff {
 }
 
 #[test]
+fn every_problem_names_its_line() {
+    let problem = |line, sentence: &str| Problem { line, sentence: sentence.to_owned() };
+    let refused = refused(Path::new("a/catalog.toml"));
+    assert_eq!(refused(vec![problem(3, "one")]).to_string(), "a/catalog.toml:3: one\n1 problem; the file is refused");
+    assert_eq!(
+        refused(vec![problem(3, "one"), problem(7, "two")]).to_string(),
+        "a/catalog.toml:3: one\na/catalog.toml:7: two\n2 problems; the file is refused"
+    );
+}
+
+/// Only here, where every file of the repository is at hand.
+#[test]
+fn the_shipped_catalogue_has_no_problem() {
+    let text = std::fs::read_to_string(crate::cli::root().join("catalog.toml")).unwrap();
+    let catalog = file::parse(&text, false).unwrap_or_else(|problems| panic!("{problems:#?}"));
+    let unservable =
+        |model: &&catalog::Model| !model.routes.iter().any(|route| catalog.upstreams[&route.upstream].can_serve(model));
+    assert_eq!(catalog.models.values().find(unservable).map(|model| &model.id), None);
+    assert!(catalog.models.len() >= 200, "{}", catalog.models.len());
+}
+
+#[test]
 fn what_was_written_is_read_back() {
     let database = database();
     for (later_ms, text) in (0..).zip([FULL, FIRST, SECOND, FULL, FULL, FIRST]) {

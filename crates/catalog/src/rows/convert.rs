@@ -213,3 +213,77 @@ pub(crate) fn named<'a, T: Deserialize<'a>>(column: &str, name: &'a str) -> Resu
 fn json<T: DeserializeOwned>(column: &str, text: &str) -> Result<T, String> {
     serde_json::from_str(text).map_err(|error| format!("{column}: {error}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows() -> Rows {
+        let upstream = serde_json::json!({
+            "id": "u", "dialects": "[\"openai_chat\"]", "base_url": "https://u.example/v1", "secret": null,
+            "priority": 1, "enabled": 1, "auth": null, "query": "{}", "timeouts_ms": "{}",
+            "responses_complete": 0, "strip": "[]",
+        });
+        let model = serde_json::json!({
+            "id": "m", "owned_by": "o", "display_name": "M", "context_window": 1000, "max_output_tokens": 100,
+            "image_tokens": null, "limit_field": null, "hidden_reasoning": 0, "tokens_per_s": null,
+            "capabilities": "[]", "created": 0, "enabled": 1,
+        });
+        let route = serde_json::json!({
+            "model_id": "m", "position": 0, "upstream_id": "u", "upstream_model": "m", "priority": null, "cost": null,
+        });
+        Rows {
+            upstreams: vec![serde_json::from_value(upstream).unwrap()],
+            models: vec![serde_json::from_value(model).unwrap()],
+            prices: vec![price("m", 0, 1), price("m", 200, 2)],
+            routes: vec![serde_json::from_value(route).unwrap()],
+        }
+    }
+
+    fn price(model_id: &str, above_input: u64, input: u64) -> PriceRow {
+        let input = Rates { input: PicoUsd::new(input).unwrap(), ..Rates::default() };
+        price_row(model_id, 0, above_input, &input)
+    }
+
+    #[test]
+    fn rows_come_in_any_order_and_prices_outlive_their_models() {
+        let mut rows = rows();
+        rows.prices.reverse();
+        rows.prices.push(price("gone", 0, 3));
+        rows.routes.push(RouteRow { position: 2, upstream_model: "third".to_owned(), ..rows.routes[0].clone() });
+        rows.routes.push(RouteRow { position: 1, upstream_model: "second".to_owned(), ..rows.routes[0].clone() });
+        let catalog = Catalog::from_rows(rows).unwrap();
+        let [price] = &catalog.models["m"].prices[..] else { panic!("{catalog:?}") };
+        assert_eq!((price.tier(200).input.pico(), price.tier(201).input.pico()), (1, 2));
+        let routes: Vec<&str> = catalog.models["m"].routes.iter().map(|route| route.model.as_str()).collect();
+        assert_eq!(routes, ["m", "second", "third"]);
+        assert_eq!(catalog.models.len(), 1);
+    }
+
+    #[test]
+    fn a_row_that_no_apply_wrote_is_named() {
+        #[track_caller]
+        fn check(edit: impl FnOnce(&mut Rows), expected: &str) {
+            let mut rows = rows();
+            edit(&mut rows);
+            assert_eq!(Catalog::from_rows(rows).unwrap_err().to_string(), expected);
+        }
+        check(
+            |rows| rows.upstreams[0].base_url = "http://u.example".to_owned(),
+            "upstreams \"u\": base_url may be http only for a loopback host (localhost, 127.x.x.x, [::1])",
+        );
+        check(
+            |rows| rows.upstreams[0].auth = Some("basic".to_owned()),
+            "upstreams \"u\": auth: unknown variant `basic`, expected one of `bearer`, `x-api-key`, `api-key`, `query`",
+        );
+        check(
+            |rows| rows.models[0].capabilities = "tools".to_owned(),
+            "models \"m\": capabilities: expected ident at line 1 column 2",
+        );
+        check(|rows| rows.routes[0].upstream_id = "x".to_owned(), "routes \"m\": unknown upstream \"x\"");
+        check(|rows| rows.routes[0].model_id = "x".to_owned(), "routes \"x\": unknown model");
+        check(|rows| _ = rows.prices.remove(0), "prices \"m\": no single base and long tier at 0");
+        check(|rows| rows.prices.push(price("m", 300, 3)), "prices \"m\": no single base and long tier at 0");
+        check(|rows| rows.prices[0].input = 1 << 53, "prices \"m\": the amount is beyond 2^53 - 1 units");
+    }
+}
