@@ -230,7 +230,8 @@ fn refusals_come_in_their_order() {
     let mut bench = Bench::funded("0");
     let now = bench.now_ms;
     assert_eq!(bench.run(admit("r", 1, now - ADMIT_MAX_AGE_MS - 1)), Err(Refusal::Stale));
-    let with_digest = |digest: &str| Command::Admit(Box::new(Admit { digest: digest.into(), ..admit_request("r", 1, now) }));
+    let with_digest =
+        |digest: &str| Command::Admit(Box::new(Admit { digest: digest.into(), ..admit_request("r", 1, now) }));
     assert_eq!(bench.run(with_digest("other")), Err(Refusal::UnknownKey));
     bench.ok(Command::CreateKey(CreateKey {
         key_id: "reader".into(),

@@ -9,21 +9,21 @@ use crate::request::{RequestError, as_string};
 
 /// Fields that order something at another price, whoever the provider is.
 const PRICED_FIELDS: [&str; 15] = [
-    "audio",              // OpenAI: audio output
-    "background",         // OpenAI: background mode
-    "batch",              // several: batch tiers
-    "enable_search",      // Alibaba: web search
-    "fallbacks",          // Anthropic, LiteLLM: other models
-    "inference_geo",      // Anthropic: regional surcharge
-    "models",             // OpenRouter: other models
-    "plugins",            // OpenRouter: web search, file parsing
+    "audio",                // OpenAI: audio output
+    "background",           // OpenAI: background mode
+    "batch",                // several: batch tiers
+    "enable_search",        // Alibaba: web search
+    "fallbacks",            // Anthropic, LiteLLM: other models
+    "inference_geo",        // Anthropic: regional surcharge
+    "models",               // OpenRouter: other models
+    "plugins",              // OpenRouter: web search, file parsing
     "prompt_cache_options", // OpenAI: longer and dearer cache writes
-    "provider",           // OpenRouter: choice of provider
-    "route",              // OpenRouter: other models
-    "search_parameters",  // xAI: live search
-    "speed",              // Anthropic: fast mode
-    "web_search",         // several
-    "web_search_options", // OpenAI, Perplexity: web search and its context size
+    "provider",             // OpenRouter: choice of provider
+    "route",                // OpenRouter: other models
+    "search_parameters",    // xAI: live search
+    "speed",                // Anthropic: fast mode
+    "web_search",           // several
+    "web_search_options",   // OpenAI, Perplexity: web search and its context size
 ];
 
 /// Fields that name state kept at a provider.
