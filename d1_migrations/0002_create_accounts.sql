@@ -11,6 +11,8 @@ CREATE TABLE api_keys (
     key_id TEXT NOT NULL,
     name TEXT NOT NULL,
     permissions TEXT NOT NULL,
+    limits TEXT NOT NULL,
+    parent_key_id TEXT,
     created_at_ms INTEGER NOT NULL,
     revoked_at_ms INTEGER,
     PRIMARY KEY (account_id, key_id)
@@ -76,3 +78,23 @@ SELECT
     seq
 FROM journal
 WHERE kind = 'usage';
+
+-- Settles that an account did not take: the Worker's cron sends them again until it does.
+CREATE TABLE undelivered_settles (
+    request_id TEXT PRIMARY KEY,
+    routing_id TEXT NOT NULL,
+    command TEXT NOT NULL,
+    created_at_ms INTEGER NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    last_refusal TEXT
+) STRICT, WITHOUT ROWID;
+
+-- Journal rows that D1 refused, each with the reason. An operator mends them; `reconcile` names them.
+CREATE TABLE outbox_rejects (
+    account_id TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    entry TEXT NOT NULL,
+    problem TEXT NOT NULL,
+    at_ms INTEGER NOT NULL,
+    PRIMARY KEY (account_id, seq)
+) STRICT, WITHOUT ROWID;

@@ -11,9 +11,6 @@ use crate::{clock, entropy, ids};
 /// The durable object binding of `wrangler.toml`.
 const ACCOUNT_BINDING: &str = "ACCOUNT";
 
-/// The generation of account objects: it changes for an account that is moved.
-const GENERATION: u32 = 1;
-
 thread_local! {
     /// The environment of an isolate never changes, so it is read once. It holds nothing of any account.
     static CONFIG: std::cell::OnceCell<Rc<Config>> = const { std::cell::OnceCell::new() };
@@ -51,7 +48,7 @@ impl Context {
     /// # Errors
     /// The platform's, when the binding is missing.
     pub fn account(&self, routing_id: &str) -> worker::Result<AccountClient> {
-        Ok(AccountClient::new(self.env.durable_object(ACCOUNT_BINDING)?, routing_id, GENERATION))
+        Ok(AccountClient::new(self.env.durable_object(ACCOUNT_BINDING)?, routing_id))
     }
 }
 

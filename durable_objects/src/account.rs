@@ -20,6 +20,17 @@ use crate::sql::SqlError;
 use crate::store::Store;
 use crate::workerd::transaction;
 
+/// The body of a refusal under load; the Worker looks for the word.
+const OVERLOADED: &str = "overloaded";
+
+/// How many admits an object takes in a second: 60 % of the 500 calls with writes that the platform
+/// plans for one object. The rest is for settles and checkpoints.
+const MAX_ADMITS_PER_S: u32 = 300;
+
+/// How many journal rows lie at most behind the snapshot of what keys have spent, before an alarm makes
+/// a new one.
+const SNAPSHOT_ROWS: u64 = 200;
+
 /// How coarse expiry is: one alarm at most in this time for open holds, in milliseconds.
 const TICK_MS: i64 = 60_000;
 
@@ -39,6 +50,10 @@ pub struct Account {
     delivered_seq: Cell<u64>,
     /// Whether a key changed that D1 has not heard of.
     keys_wait: Cell<bool>,
+    /// The second that was last admitted in, and how often.
+    admits: Cell<(i64, u32)>,
+    /// Up to which row the spend of keys is written down.
+    snapshot_seq: Cell<u64>,
 }
 
 // A caught panic leaves `memory` behind a transaction that was rolled back or never begun, and a
@@ -58,6 +73,8 @@ impl DurableObject for Account {
             flush_at_ms: Cell::new(None),
             delivered_seq: Cell::new(0),
             keys_wait: Cell::new(false),
+            admits: Cell::new((0, 0)),
+            snapshot_seq: Cell::new(0),
         }
     }
 
@@ -69,7 +86,10 @@ impl DurableObject for Account {
             return Response::error("unknown version", 400);
         }
         self.wake().await?;
-        match self.run(&call.command) {
+        if matches!(call.command, Command::Admit(_)) && self.sheds(clock::now_ms()) {
+            return Response::error(OVERLOADED, 503);
+        }
+        match self.run_swept(&call.command) {
             Ok(result) => {
                 self.schedule().await?;
                 let body = serde_json::to_string(&Reply { v: VERSION, result })?;
@@ -104,7 +124,7 @@ impl Account {
         let alarm = self.state.storage().get_alarm().await?;
         // Another request may have loaded it in the meantime; its state is newer than ours would be.
         if self.memory.borrow().is_none() {
-            let state = self.store.load().map_err(failed)?;
+            let state = self.store.load(clock::now_ms()).map_err(failed)?;
             if state.account.is_some() {
                 let (delivered, _) = self.store.undelivered_entries(0).map_err(failed)?;
                 self.delivered_seq.set(delivered);
@@ -114,6 +134,27 @@ impl Account {
             self.memory.replace(Some(state));
         }
         Ok(())
+    }
+
+    /// Whether this admit is one too many for this second. Settles are never shed, so that they always
+    /// fit.
+    fn sheds(&self, now_ms: i64) -> bool {
+        let second = now_ms.div_euclid(1_000);
+        let admits = match self.admits.get() {
+            (of, admits) if of == second => admits.saturating_add(1),
+            _ => 1,
+        };
+        self.admits.set((second, admits));
+        admits > MAX_ADMITS_PER_S
+    }
+
+    /// As [`Self::run`]; an admit first frees what has expired.
+    fn run_swept(&self, command: &Command) -> std::result::Result<Outcome, SqlError> {
+        let due = || self.memory.borrow().as_ref().is_some_and(|state| state.has_due(clock::now_ms()));
+        if matches!(command, Command::Admit(_)) && due() {
+            self.run(&Command::Sweep)?;
+        }
+        self.run(command)
     }
 
     /// Decides, stores, remembers; all of it without a pause.
@@ -138,7 +179,7 @@ impl Account {
             transaction(&self.state.storage(), move || to_write.iter().try_for_each(|event| store.apply(event)))?;
             for event in &events {
                 state.apply(event);
-                if matches!(event, Event::KeyCreated(_) | Event::KeyRevoked { .. }) {
+                if matches!(event, Event::KeySet(_)) {
                     self.keys_wait.set(true);
                 }
             }
@@ -156,10 +197,25 @@ impl Account {
             console_error!("account: {expired} holds expired without a settle");
         }
         self.store.prune(now_ms).map_err(failed)?;
+        self.snapshot().map_err(failed)?;
         // Whatever happens to D1, what waits is tried again one tick later at the earliest.
         self.flush_at_ms.set(Some(now_ms.saturating_add(TICK_MS)));
         self.deliver().await?;
         self.flush_at_ms.set(None);
+        Ok(())
+    }
+
+    /// Writes down what keys have spent, every so many rows.
+    fn snapshot(&self) -> std::result::Result<(), SqlError> {
+        let memory = self.memory.borrow();
+        let Some(state) = memory.as_ref().filter(|state| state.account.is_some()) else { return Ok(()) };
+        let seq = state.seq;
+        if seq.saturating_sub(self.snapshot_seq.get()) < SNAPSHOT_ROWS {
+            return Ok(());
+        }
+        let (store, state) = (self.store.clone(), state.clone());
+        transaction(&self.state.storage(), move || store.snapshot_spend(&state))?;
+        self.snapshot_seq.set(seq);
         Ok(())
     }
 
@@ -178,7 +234,7 @@ impl Account {
         loop {
             let (after, entries) = self.store.undelivered_entries(outbox::BATCH).map_err(failed)?;
             let Some(last) = entries.last() else { return Ok(()) };
-            outbox::deliver_entries(&db, &account.account_id, after, &entries).await?;
+            outbox::deliver_entries(&db, &account.account_id, after, &entries, clock::now_ms()).await?;
             self.store.entries_delivered(last.seq).map_err(failed)?;
             self.delivered_seq.set(last.seq);
         }

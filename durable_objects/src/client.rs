@@ -1,5 +1,8 @@
 //! The Worker's side: one command to an account's object.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
 use billing::ledger::{Answer, Command, Refusal};
 use worker::wasm_bindgen::JsValue;
 use worker::{Method, ObjectNamespace, Request, RequestInit};
@@ -21,36 +24,62 @@ pub enum CallError {
     Failed(String),
 }
 
-/// An account's object, by the routing id in its keys and the generation of the object.
+/// An account's object, by the routing id in its keys.
 #[derive(Debug, Clone)]
 pub struct AccountClient {
     namespace: ObjectNamespace,
-    name: String,
+    routing_id: String,
+}
+
+/// The generation of an object that was never moved.
+const FIRST_GENERATION: u32 = 1;
+
+thread_local! {
+    /// Where accounts were moved to, as far as this isolate was told. Never their state.
+    static MOVED: RefCell<BTreeMap<String, u32>> = const { RefCell::new(BTreeMap::new()) };
 }
 
 impl AccountClient {
-    /// The object of the account with this routing id. The generation changes when an account is moved.
+    /// The object of the account with this routing id.
     #[must_use]
-    pub fn new(namespace: ObjectNamespace, routing_id: &str, generation: u32) -> Self {
-        Self { namespace, name: format!("{routing_id}.{generation}") }
+    pub fn new(namespace: ObjectNamespace, routing_id: &str) -> Self {
+        Self { namespace, routing_id: routing_id.to_owned() }
     }
 
-    /// Sends a command; each attempt goes over a stub of its own, for a stub is broken by an error.
+    /// The routing id that this was made with.
+    #[must_use]
+    pub fn routing_id(&self) -> &str {
+        &self.routing_id
+    }
+
+    /// Sends a command; each attempt goes over a stub of its own, for a stub is broken by an error. An
+    /// account that was moved is followed once.
     ///
     /// # Errors
     /// [`CallError`] when no answer came; a refusal is an answer.
     pub async fn call(&self, command: Command) -> Result<Result<Answer, Refusal>, CallError> {
         let body =
             serde_json::to_string(&Call { v: VERSION, command }).map_err(|e| CallError::Failed(e.to_string()))?;
+        let known = MOVED.with_borrow(|moved| moved.get(&self.routing_id).copied());
+        let result = match self.ask(&body, known.unwrap_or(FIRST_GENERATION)).await? {
+            Outcome::Moved { generation } => {
+                MOVED.with_borrow_mut(|moved| moved.insert(self.routing_id.clone(), generation));
+                self.ask(&body, generation).await?
+            }
+            result => result,
+        };
+        match result {
+            Outcome::Answer(answer) => Ok(Ok(answer)),
+            Outcome::Refused(refusal) => Ok(Err(refusal)),
+            Outcome::Moved { .. } => Err(CallError::Failed("the account was moved twice".into())),
+        }
+    }
+
+    async fn ask(&self, body: &str, generation: u32) -> Result<Outcome, CallError> {
         let mut last = String::new();
         for _ in 0..ATTEMPTS {
-            match self.attempt(&body).await {
-                Ok(reply) if reply.v == VERSION => {
-                    return Ok(match reply.result {
-                        Outcome::Answer(answer) => Ok(answer),
-                        Outcome::Refused(refusal) => Err(refusal),
-                    });
-                }
+            match self.attempt(body, generation).await {
+                Ok(reply) if reply.v == VERSION => return Ok(reply.result),
                 Ok(reply) => return Err(CallError::Failed(format!("the object speaks version {}", reply.v))),
                 Err(error) => {
                     last = error.to_string();
@@ -63,11 +92,12 @@ impl AccountClient {
         Err(CallError::Failed(last))
     }
 
-    async fn attempt(&self, body: &str) -> worker::Result<Reply> {
+    async fn attempt(&self, body: &str, generation: u32) -> worker::Result<Reply> {
         let mut init = RequestInit::new();
         init.with_method(Method::Post).with_body(Some(JsValue::from_str(body)));
         let request = Request::new_with_init("http://account/", &init)?;
-        let mut response = self.namespace.get_by_name(&self.name)?.fetch_with_request(request).await?;
+        let name = format!("{}.{generation}", self.routing_id);
+        let mut response = self.namespace.get_by_name(&name)?.fetch_with_request(request).await?;
         let text = response.text().await?;
         if response.status_code() != 200 {
             return Err(format!("status {}: {text}", response.status_code()).into());

@@ -2,11 +2,13 @@
 //!
 //! The one rule: the cursor advances only when D1 has counted the rows without a gap. An insert that
 //! D1 applied and whose answer was lost is sent again and changes nothing: rows are keyed by
-//! (account, seq).
+//! (account, seq). A batch that D1 refuses is halved down to the row that it does not take, which is set
+//! aside in `outbox_rejects`; when D1 takes nothing at all, everything waits.
 
 use billing::ledger::{Entry, Key};
 use serde::Deserialize;
-use worker::D1Database;
+use worker::wasm_bindgen::JsValue;
+use worker::{D1Database, console_error};
 
 /// How many rows travel in one insert: one JSON parameter of about 60 kB.
 pub const BATCH: u64 = 100;
@@ -28,34 +30,90 @@ SELECT ?1, value->>'$.seq', value->>'$.id', value->>'$.kind', value->>'$.at_ms',
     value->>'$.usage.created_at_ms'
 FROM json_each(?2) WHERE true ON CONFLICT (account_id, seq) DO NOTHING";
 
-const COUNT_ENTRIES: &str = "SELECT count(*) AS rows FROM journal WHERE account_id = ?1 AND seq > ?2 AND seq <= ?3";
+/// Rows that D1 has, those set aside among them.
+const COUNT_ENTRIES: &str = "SELECT
+    (SELECT count(*) FROM journal WHERE account_id = ?1 AND seq > ?2 AND seq <= ?3)
+    + (SELECT count(*) FROM outbox_rejects WHERE account_id = ?1 AND seq > ?2 AND seq <= ?3) AS rows";
 
-const UPSERT_KEY: &str = "INSERT INTO api_keys (account_id, key_id, name, permissions, created_at_ms, revoked_at_ms)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-ON CONFLICT (account_id, key_id) DO UPDATE SET name = excluded.name, permissions = excluded.permissions,
+const REJECT_ENTRY: &str = "INSERT INTO outbox_rejects (account_id, seq, entry, problem, at_ms)
+VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (account_id, seq) DO NOTHING";
+
+const UPSERT_KEY: &str = "INSERT INTO api_keys
+    (account_id, key_id, name, permissions, limits, parent_key_id, created_at_ms, revoked_at_ms)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+ON CONFLICT (account_id, key_id) DO UPDATE SET name = excluded.name, limits = excluded.limits,
     revoked_at_ms = excluded.revoked_at_ms";
 
-/// Puts `entries`, which follow `after` without a gap, into D1; `Ok` once D1 has all of them.
+/// Puts `entries`, which follow `after` without a gap, into D1; `Ok` with the number of rows set aside
+/// once D1 has all of them.
 ///
 /// # Errors
-/// What D1 said, or that rows are missing there.
-pub async fn deliver_entries(db: &D1Database, account_id: &str, after: u64, entries: &[Entry]) -> worker::Result<()> {
-    let Some(last) = entries.last() else { return Ok(()) };
-    let number = |n: u64| worker::wasm_bindgen::JsValue::from_f64(lossless(n));
+/// What D1 said: it takes nothing, or has lost rows.
+pub async fn deliver_entries(
+    db: &D1Database,
+    account_id: &str,
+    after: u64,
+    entries: &[Entry],
+    now_ms: i64,
+) -> worker::Result<u64> {
+    let mut rejected: u64 = 0;
+    // Slices that are still to be delivered, the first on top.
+    let mut waiting = vec![entries];
+    let mut after = after;
+    while let Some(slice) = waiting.pop() {
+        let Some(last) = slice.last() else { continue };
+        let Err(error) = insert(db, account_id, after, last.seq, slice).await else {
+            after = last.seq;
+            continue;
+        };
+        let problem = error.to_string();
+        if !is_refusal(&problem) {
+            return Err(error);
+        }
+        if let [entry] = slice {
+            reject(db, account_id, entry, &problem, now_ms).await?;
+            console_error!("outbox: {account_id} row {} was set aside: {problem}", entry.seq);
+            rejected = rejected.saturating_add(1);
+            after = entry.seq;
+        } else if let Some((first, second)) = slice.split_at_checked(slice.len().div_ceil(2)) {
+            waiting.extend([second, first]);
+        }
+    }
+    Ok(rejected)
+}
+
+/// Whether D1 read the rows and did not take them; anything else is D1's own trouble, and passes.
+fn is_refusal(problem: &str) -> bool {
+    let problem = problem.to_ascii_lowercase();
+    problem.contains("constraint") || problem.contains("too big") || problem.contains("toobig")
+}
+
+async fn insert(db: &D1Database, account_id: &str, after: u64, last: u64, entries: &[Entry]) -> worker::Result<()> {
     let json = serde_json::to_string(entries)?;
     let insert = db.prepare(INSERT_ENTRIES).bind(&[account_id.into(), json.into()])?;
-    let count = db.prepare(COUNT_ENTRIES).bind(&[account_id.into(), number(after), number(last.seq)])?;
+    let count = db.prepare(COUNT_ENTRIES).bind(&[account_id.into(), number(after), number(last)])?;
     let results = db.batch(vec![insert, count]).await?;
     #[derive(Deserialize)]
     struct Count {
         rows: u64,
     }
     let counted = results.get(1).map(|result| result.results::<Count>()).transpose()?.and_then(|mut rows| rows.pop());
-    let expected = last.seq.saturating_sub(after);
+    let expected = last.saturating_sub(after);
     match counted {
         Some(Count { rows }) if rows == expected => Ok(()),
         other => Err(format!("D1 has {} of {expected} rows", other.map_or(0, |count| count.rows)).into()),
     }
+}
+
+async fn reject(db: &D1Database, account_id: &str, entry: &Entry, problem: &str, now_ms: i64) -> worker::Result<()> {
+    let values = [
+        account_id.into(),
+        number(entry.seq),
+        serde_json::to_string(entry)?.into(),
+        problem.into(),
+        number(now_ms.unsigned_abs()),
+    ];
+    db.prepare(REJECT_ENTRY).bind(&values)?.run().await.map(drop)
 }
 
 /// Puts the present state of a key into D1.
@@ -63,20 +121,35 @@ pub async fn deliver_entries(db: &D1Database, account_id: &str, after: u64, entr
 /// # Errors
 /// What D1 said.
 pub async fn deliver_key(db: &D1Database, account_id: &str, key: &Key) -> worker::Result<()> {
-    let time = |ms: i64| worker::wasm_bindgen::JsValue::from_f64(lossless(ms.unsigned_abs()));
+    let time = |ms: i64| number(ms.unsigned_abs());
     let values = [
         account_id.into(),
         key.key_id.as_str().into(),
         key.name.as_str().into(),
         serde_json::to_string(&key.permissions)?.into(),
+        serde_json::to_string(&key.limits)?.into(),
+        key.parent.as_deref().map_or(JsValue::NULL, JsValue::from_str),
         time(key.created_at_ms),
-        key.revoked_at_ms.map_or(worker::wasm_bindgen::JsValue::NULL, time),
+        key.revoked_at_ms.map_or(JsValue::NULL, time),
     ];
     db.prepare(UPSERT_KEY).bind(&values)?.run().await.map(drop)
 }
 
 /// Sequence numbers and times are far below 2^53, the border of exact JavaScript numbers.
-#[expect(clippy::cast_precision_loss, reason = "bounded above")]
-fn lossless(n: u64) -> f64 {
-    n.min(1 << 53) as f64
+#[expect(clippy::cast_precision_loss, reason = "bounded by the minimum")]
+fn number(n: u64) -> JsValue {
+    JsValue::from_f64(n.min(1 << 53) as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_refusal;
+
+    #[test]
+    fn an_outage_sets_nothing_aside() {
+        assert!(is_refusal("D1_ERROR: NOT NULL constraint failed: journal.kind: SQLITE_CONSTRAINT"));
+        for outage in ["D1_ERROR: Network connection lost.", "D1 has 3 of 5 rows", "D1 DB is overloaded"] {
+            assert!(!is_refusal(outage), "{outage}");
+        }
+    }
 }

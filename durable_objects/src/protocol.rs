@@ -37,17 +37,43 @@ pub enum Outcome {
     Answer(Answer),
     /// Nothing was changed.
     Refused(Refusal),
+    /// The account lives in an object of another generation now: ask that one, and from now on.
+    Moved {
+        /// Which one.
+        generation: u32,
+    },
 }
 
 #[cfg(test)]
 mod tests {
     use billing::hold::{HoldRequest, OutputBound};
-    use billing::ledger::{Admit, CreateKey, Enter, EntryKind, Permission, Settle, SettledBy, Terms};
+    use billing::ledger::{
+        Admit, Budget, CreateKey, Enter, EntryKind, Key, KeyLimits, KeyView, Period, Permission, Settle, SettledBy,
+        Shortage, Spend, Terms, UpdateKey,
+    };
     use billing::money::{NanoUsd, PicoUsd};
     use billing::price::{LongInput, Price, Rates};
     use billing::usage::Usage;
 
     use super::*;
+
+    fn limits() -> KeyLimits {
+        let budget = Budget { amount: NanoUsd::new(5).unwrap(), period: Period::Monthly };
+        KeyLimits { requests_per_minute: Some(60), max_running: Some(2), budget: Some(budget), expires_at_ms: Some(9) }
+    }
+
+    fn key() -> Key {
+        Key {
+            key_id: "key_1".into(),
+            digest: "ab".into(),
+            name: "n".into(),
+            permissions: vec![Permission::Inference],
+            limits: limits(),
+            parent: Some("key_0".into()),
+            created_at_ms: 1,
+            revoked_at_ms: Some(2),
+        }
+    }
 
     fn commands() -> Vec<Command> {
         let pico = |n| PicoUsd::new(n).unwrap();
@@ -70,9 +96,18 @@ mod tests {
                 key_id: "key_1".into(),
                 digest: "ab".into(),
                 name: "n".into(),
-                permissions: vec![Permission::Inference, Permission::AccountRead, Permission::KeysWrite],
+                permissions: Permission::ALL.to_vec(),
+                limits: limits(),
+                by: Some("cd".into()),
             }),
-            Command::RevokeKey { key_id: "key_1".into() },
+            Command::UpdateKey(UpdateKey {
+                key_id: "key_1".into(),
+                name: Some("n".into()),
+                limits: Some(limits()),
+                by: None,
+            }),
+            Command::RevokeKey { key_id: "key_1".into(), by: None },
+            Command::Keys,
             Command::Authorize { digest: "ab".into(), permission: Permission::Inference },
             Command::Balance,
             Command::Admit(Box::new(Admit {
@@ -95,7 +130,7 @@ mod tests {
                     unpriced: true,
                 },
             })),
-            Command::Checkpoint { request_id: request_id(), usage, upstream: "u".into() },
+            Command::Checkpoint { request_id: request_id(), usage, upstream: "u".into(), grow_to: Some(9) },
             Command::Settle(Settle {
                 request_id: request_id(),
                 usage,
@@ -133,11 +168,13 @@ mod tests {
             Outcome::Answer(Answer::Provisioned { created: true }),
             Outcome::Answer(Answer::Entered { seq: 1, balance: nano(2) }),
             Outcome::Answer(Answer::KeyCreated { key_id: key_id() }),
-            Outcome::Answer(Answer::KeyRevoked { key_id: key_id() }),
-            Outcome::Answer(Answer::Authorized { key_id: key_id() }),
+            Outcome::Answer(Answer::KeyUpdated { key_id: key_id() }),
+            Outcome::Answer(Answer::KeyRevoked { key_ids: vec![key_id()] }),
+            Outcome::Answer(Answer::Keys(vec![KeyView { key: key(), spend: Spend::default(), running: 1 }])),
+            Outcome::Answer(Answer::Authorized { key: Box::new(key()) }),
             Outcome::Answer(Answer::Balance { balance: nano(1), held: nano(2) }),
-            Outcome::Answer(Answer::Admitted { key_id: key_id(), granted_output: Some(3) }),
-            Outcome::Answer(Answer::Checkpointed),
+            Outcome::Answer(Answer::Admitted { key_id: key_id(), granted_output: Some(3), available: Some(nano(4)) }),
+            Outcome::Answer(Answer::Checkpointed { granted_output: Some(5) }),
             Outcome::Answer(Answer::Settled { cost: nano(1), uncollected: nano(0), balance: nano(2) }),
             Outcome::Answer(Answer::Swept { expired: 1 }),
             Outcome::Refused(Refusal::NoAccount),
@@ -145,10 +182,20 @@ mod tests {
             Outcome::Refused(Refusal::Stale),
             Outcome::Refused(Refusal::UnknownKey),
             Outcome::Refused(Refusal::RevokedKey),
+            Outcome::Refused(Refusal::ExpiredKey),
             Outcome::Refused(Refusal::NotPermitted),
+            Outcome::Refused(Refusal::Exceeds),
+            Outcome::Refused(Refusal::RateLimited { retry_after_ms: 1 }),
+            Outcome::Refused(Refusal::TooManyRunning),
+            Outcome::Moved { generation: 2 },
             Outcome::Refused(Refusal::TooManyKeys),
             Outcome::Refused(Refusal::UnknownHold),
-            Outcome::Refused(Refusal::InsufficientCredit { available: nano(1), held: nano(2), needed: nano(3) }),
+            Outcome::Refused(Refusal::InsufficientCredit {
+                reason: Shortage::Held,
+                available: nano(1),
+                held: nano(2),
+                needed: nano(3),
+            }),
             Outcome::Refused(Refusal::TooLarge),
         ];
         let replies: Vec<String> =

@@ -4,26 +4,29 @@
 //! it resolves, and is its own tombstone; the journal row is appended. No table that a request writes
 //! has a second index.
 
-use billing::ledger::{Account, Checkpoint, Command, Entry, Event, Hold, HoldState, Key, Prior, State};
+use billing::ledger::{Account, Checkpoint, Command, Entry, Event, Hold, HoldState, Key, Prior, Spend, State};
 use billing::money::NanoUsd;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::sql::{Row, Sql, SqlError, Value};
 
-const SCHEMA: [&str; 5] = [
+const SCHEMA: [&str; 6] = [
     "CREATE TABLE account (
         id INTEGER PRIMARY KEY CHECK (id = 1),
         account_id TEXT NOT NULL,
         created_at_ms INTEGER NOT NULL,
         uncollected_nano INTEGER NOT NULL DEFAULT 0,
-        delivered_seq INTEGER NOT NULL DEFAULT 0
+        delivered_seq INTEGER NOT NULL DEFAULT 0,
+        spend_seq INTEGER NOT NULL DEFAULT 0
     ) STRICT",
     "CREATE TABLE keys (
         key_id TEXT PRIMARY KEY,
         digest TEXT NOT NULL,
         name TEXT NOT NULL,
         permissions TEXT NOT NULL,
+        limits TEXT NOT NULL,
+        parent TEXT,
         created_at_ms INTEGER NOT NULL,
         revoked_at_ms INTEGER,
         delivered INTEGER NOT NULL DEFAULT 0
@@ -52,6 +55,8 @@ const SCHEMA: [&str; 5] = [
     ) STRICT",
     // Ids of entries that are not usage; those of usage are the holds' own.
     "CREATE TABLE entry_ids (id TEXT PRIMARY KEY, seq INTEGER NOT NULL) STRICT, WITHOUT ROWID",
+    // What each key has spent up to `account.spend_seq`; the journal behind it is read again on wake.
+    "CREATE TABLE key_spend (key_id TEXT PRIMARY KEY, spend TEXT NOT NULL) STRICT, WITHOUT ROWID",
 ];
 
 const HOLD_COLUMNS: &str =
@@ -63,6 +68,9 @@ const RESOLVED: i64 = 1;
 const EXPIRED: i64 = 2;
 const ADJUSTED: i64 = 3;
 
+/// How long a request counts in a rate, in milliseconds: a minute.
+const RATE_MS: i64 = 60_000;
+
 /// How long a resolved hold answers repeats, in milliseconds: a day.
 pub const TOMBSTONE_MS: i64 = 86_400_000;
 
@@ -71,42 +79,78 @@ pub const TOMBSTONE_MS: i64 = 86_400_000;
 pub struct Store<S>(pub S);
 
 impl<S: Sql> Store<S> {
-    /// The whole state; an empty one for an object that nobody provisioned, which has no tables.
+    /// The whole state at `now_ms`; an empty one for an object that nobody provisioned, which has no
+    /// tables.
     ///
     /// # Errors
     /// [`SqlError`] when the database fails or holds what this build cannot read.
-    pub fn load(&self) -> Result<State, SqlError> {
+    pub fn load(&self, now_ms: i64) -> Result<State, SqlError> {
         let mut state = State::default();
         let exists = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'account'";
         if self.0.query(exists, &[])?.is_empty() {
             return Ok(state);
         }
-        for mut row in self.0.query("SELECT account_id, created_at_ms, uncollected_nano FROM account", &[])? {
+        let account = "SELECT account_id, created_at_ms, uncollected_nano, spend_seq FROM account";
+        let mut spend_seq = 0;
+        for mut row in self.0.query(account, &[])? {
             state.account = Some(Account { account_id: row.text()?, created_at_ms: row.int()? });
             state.uncollected = nano(row.int()?)?;
+            spend_seq = row.int()?;
         }
         let last = format!("SELECT {ENTRY_COLUMNS} FROM journal ORDER BY seq DESC LIMIT 1");
         for row in self.0.query(&last, &[])? {
             let entry = read_entry(row)?;
             (state.seq, state.balance) = (entry.seq, entry.balance_after);
         }
+        let keys = "SELECT key_id, digest, name, permissions, limits, parent, created_at_ms, revoked_at_ms FROM keys";
+        for row in self.0.query(keys, &[])? {
+            let key = read_key(row)?;
+            state.keys.insert(key.key_id.clone(), key);
+        }
+        self.load_holds(&mut state, now_ms)?;
+        self.load_spend(&mut state, spend_seq)?;
+        Ok(state)
+    }
+
+    /// Open holds, and the request rates that all holds of the last minute make.
+    fn load_holds(&self, state: &mut State, now_ms: i64) -> Result<(), SqlError> {
         for row in self.0.query(&format!("SELECT {HOLD_COLUMNS} FROM holds WHERE state = {OPEN}"), &[])? {
             let hold = read_hold(row)?;
             state.holds.insert(hold.admit.request_id.clone(), hold);
         }
-        let keys = "SELECT key_id, digest, name, permissions, created_at_ms, revoked_at_ms FROM keys";
-        for mut row in self.0.query(keys, &[])? {
-            let key = Key {
-                key_id: row.text()?,
-                digest: row.text()?,
-                name: row.text()?,
-                permissions: from_json(&row.text()?)?,
-                created_at_ms: row.int()?,
-                revoked_at_ms: row.optional_int()?,
-            };
-            state.keys.insert(key.key_id.clone(), key);
+        let recent = "SELECT key_id, opened_at_ms FROM holds WHERE opened_at_ms > ?1 ORDER BY opened_at_ms, request_id";
+        for mut row in self.0.query(recent, &[now_ms.saturating_sub(RATE_MS).into()])? {
+            let (key_id, opened_at_ms) = (row.text()?, row.int()?);
+            state.count_request(&key_id, opened_at_ms);
         }
-        Ok(state)
+        Ok(())
+    }
+
+    /// The last snapshot of what keys have spent, and what the journal says behind it.
+    fn load_spend(&self, state: &mut State, spend_seq: i64) -> Result<(), SqlError> {
+        for mut row in self.0.query("SELECT key_id, spend FROM key_spend", &[])? {
+            let (key_id, spend) = (row.text()?, from_json::<Spend>(&row.text()?)?);
+            state.spend.insert(key_id, spend);
+        }
+        let behind = format!("SELECT {ENTRY_COLUMNS} FROM journal WHERE seq > ?1 ORDER BY seq");
+        for row in self.0.query(&behind, &[spend_seq.into()])? {
+            state.count_spend(&read_entry(row)?);
+        }
+        Ok(())
+    }
+
+    /// Writes what each key has spent, so that a wake need not read the whole journal. The caller wraps
+    /// it in one transaction.
+    ///
+    /// # Errors
+    /// [`SqlError`].
+    pub fn snapshot_spend(&self, state: &State) -> Result<(), SqlError> {
+        let upsert = "INSERT INTO key_spend (key_id, spend) VALUES (?1, ?2)
+            ON CONFLICT (key_id) DO UPDATE SET spend = excluded.spend WHERE spend <> excluded.spend";
+        for (key_id, spend) in &state.spend {
+            self.0.query(upsert, &[key_id.as_str().into(), to_json(spend)?.into()])?;
+        }
+        self.0.query("UPDATE account SET spend_seq = ?1", &[state.seq.into()]).map(drop)
     }
 
     /// What is known of the command's id beside the state. One look-up at most finds something.
@@ -154,19 +198,21 @@ impl<S: Sql> Store<S> {
                     &[account.account_id.as_str().into(), account.created_at_ms.into()],
                 )
             }
-            Event::KeyCreated(key) => run(
-                "INSERT INTO keys (key_id, digest, name, permissions, created_at_ms) VALUES (?1, ?2, ?3, ?4, ?5)",
+            Event::KeySet(key) => run(
+                "INSERT INTO keys (key_id, digest, name, permissions, limits, parent, created_at_ms, revoked_at_ms)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+                 ON CONFLICT (key_id) DO UPDATE SET name = excluded.name, limits = excluded.limits,
+                     revoked_at_ms = excluded.revoked_at_ms, delivered = 0",
                 &[
                     key.key_id.as_str().into(),
                     key.digest.as_str().into(),
                     key.name.as_str().into(),
                     to_json(&key.permissions)?.into(),
+                    to_json(&key.limits)?.into(),
+                    key.parent.clone().into(),
                     key.created_at_ms.into(),
+                    key.revoked_at_ms.into(),
                 ],
-            ),
-            Event::KeyRevoked { key_id, at_ms } => run(
-                "UPDATE keys SET revoked_at_ms = ?2, delivered = 0 WHERE key_id = ?1",
-                &[key_id.as_str().into(), (*at_ms).into()],
             ),
             Event::HoldOpened(hold) => run(
                 "INSERT INTO holds (request_id, admit, key_id, amount_nano, granted_output, opened_at_ms, deadline_ms, state)
@@ -181,9 +227,16 @@ impl<S: Sql> Store<S> {
                     hold.deadline_ms.into(),
                 ],
             ),
-            Event::HoldCheckpointed { request_id, deadline_ms, checkpoint } => run(
-                "UPDATE holds SET deadline_ms = ?2, checkpoint = ?3 WHERE request_id = ?1",
-                &[request_id.as_str().into(), (*deadline_ms).into(), to_json(checkpoint)?.into()],
+            Event::HoldCheckpointed { request_id, deadline_ms, checkpoint, amount, granted_output } => run(
+                "UPDATE holds SET deadline_ms = ?2, checkpoint = ?3, amount_nano = ?4, granted_output = ?5
+                 WHERE request_id = ?1",
+                &[
+                    request_id.as_str().into(),
+                    (*deadline_ms).into(),
+                    to_json(checkpoint)?.into(),
+                    amount.nano().into(),
+                    (*granted_output).into(),
+                ],
             ),
             Event::HoldResolved { request_id, state } => {
                 let (state, seq) = match state {
@@ -249,13 +302,20 @@ impl<S: Sql> Store<S> {
         rows.into_iter().map(|mut row| row.text()).collect()
     }
 
-    /// D1 has the key as it was when `revoked_at_ms` was this.
+    /// D1 has the key as it is in `key`; one that changed since stays undelivered.
     ///
     /// # Errors
     /// [`SqlError`].
     pub fn key_delivered(&self, key: &Key) -> Result<(), SqlError> {
-        let sql = "UPDATE keys SET delivered = 1 WHERE key_id = ?1 AND revoked_at_ms IS ?2";
-        self.0.query(sql, &[key.key_id.as_str().into(), key.revoked_at_ms.into()]).map(drop)
+        let sql = "UPDATE keys SET delivered = 1
+            WHERE key_id = ?1 AND name = ?2 AND limits = ?3 AND revoked_at_ms IS ?4";
+        let values = [
+            key.key_id.as_str().into(),
+            key.name.as_str().into(),
+            to_json(&key.limits)?.into(),
+            key.revoked_at_ms.into(),
+        ];
+        self.0.query(sql, &values).map(drop)
     }
 
     /// Removes tombstones that are older than [`TOMBSTONE_MS`].
@@ -284,6 +344,19 @@ fn read_hold(mut row: Row) -> Result<Hold, SqlError> {
         other => return Err(SqlError(format!("unknown state of a hold: {other:?}"))),
     };
     Ok(Hold { admit, key_id, amount, granted_output, opened_at_ms, deadline_ms, checkpoint, state })
+}
+
+fn read_key(mut row: Row) -> Result<Key, SqlError> {
+    Ok(Key {
+        key_id: row.text()?,
+        digest: row.text()?,
+        name: row.text()?,
+        permissions: from_json(&row.text()?)?,
+        limits: from_json(&row.text()?)?,
+        parent: row.optional_text()?,
+        created_at_ms: row.int()?,
+        revoked_at_ms: row.optional_int()?,
+    })
 }
 
 fn read_entry(mut row: Row) -> Result<Entry, SqlError> {

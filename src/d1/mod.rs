@@ -3,6 +3,7 @@
 
 pub mod accounts;
 pub mod catalogue;
+pub mod undelivered;
 
 /// The D1 binding of `wrangler.toml`.
 pub const BINDING: &str = "DB";

@@ -3,7 +3,7 @@
 //! The one rule: whatever happens to either side, the request is settled by what was produced. It runs
 //! under `waitUntil`, so it goes on when the client has left.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use billing::ledger::Outcome;
 use dialect::openai_chat::stream::{End, Forward, Relay, Step};
@@ -18,6 +18,13 @@ use crate::upstream::within;
 /// How long an upstream is read after its client has left, for the usage in its last chunk; the
 /// platform ends `waitUntil` 30 s after the client's leaving. Milliseconds.
 const DRAIN_MS: u64 = 20_000;
+/// How much of a hold's output may be used before it grows, in hundredths.
+const GROW_AT_PERCENT: u64 = 70;
+/// By how much it grows, in tokens for each choice. Also what the first hold of a stream covers.
+pub const STREAM_HOLD_TOKENS: u64 = 4_096;
+/// How long a hold that did not grow waits before it is tried again, in milliseconds.
+const GROW_AGAIN_MS: i64 = 1_000;
+
 /// How long the end of a stream waits for its settle, in milliseconds. The cost is known without it.
 const SETTLE_WAIT_MS: u64 = 250;
 
@@ -39,6 +46,8 @@ pub struct Pump {
     pub idle_ms: u64,
     /// The longest stream, in milliseconds.
     pub total_ms: u64,
+    /// When the hold was last asked to grow and did not, in milliseconds since the epoch.
+    pub stuck_at_ms: Cell<i64>,
 }
 
 /// Why nothing more is read.
@@ -56,18 +65,19 @@ impl Pump {
         let ended = self.ticket.alive_during(&self.upstream, forward).await;
         let (outcome, client) = match ended.unwrap_or(Ended::Stream(End::Truncated)) {
             Ended::Stream(End::Complete) => (Outcome::Completed, true),
+            Ended::Stream(End::Limit) => (Outcome::Limited, true),
             Ended::Stream(End::Truncated | End::Failed) => (Outcome::Truncated, true),
             Ended::ClientGone => (Outcome::ClientGone, false),
         };
         // Nothing is read any more, whoever ended it.
         self.abort.abort();
-        let bill = self.ticket.bill();
+        let bill = if client { self.ticket.bill() } else { self.ticket.bill_of_abandoned(clock::now_ms()) };
         let nothing = outcome == Outcome::Truncated && self.ticket.is_empty();
         let resolve = async {
             if nothing {
                 self.ticket.release(Outcome::UpstreamFailed, Some(self.upstream.clone())).await;
             } else {
-                self.ticket.settle(bill, outcome, &self.upstream).await;
+                let _ = self.ticket.settle(bill, outcome, &self.upstream).await;
             }
         };
         let resolve = std::pin::pin!(resolve);
@@ -77,7 +87,7 @@ impl Pump {
             Either::Right((_, resolve)) => Some(resolve),
         };
         if client {
-            let tail = self.relay.borrow_mut().tail(Some(bill.cost));
+            let tail = self.relay.borrow_mut().tail(&bill.usage, bill.cost);
             // A client that leaves now has had everything that it pays for.
             let _ = self.sink.write(&tail).await;
             let _ = self.sink.close().await;
@@ -119,6 +129,27 @@ impl Pump {
                 Some(_) => return Ended::ClientGone,
                 None => {}
             }
+            if !self.is_covered().await {
+                self.relay.borrow_mut().stop_at_limit();
+                return if client { Ended::Stream(End::Limit) } else { Ended::ClientGone };
+            }
         }
+    }
+
+    /// Whether the hold covers what was produced; it grows when most of it is used.
+    async fn is_covered(&self) -> bool {
+        let (used, covered) = self.ticket.output();
+        if used.saturating_mul(100) < covered.saturating_mul(GROW_AT_PERCENT) {
+            return true;
+        }
+        let now_ms = clock::now_ms();
+        if now_ms.saturating_sub(self.stuck_at_ms.get()) >= GROW_AGAIN_MS || used >= covered {
+            self.ticket.grow(&self.upstream, STREAM_HOLD_TOKENS).await;
+            if self.ticket.output().1 == covered {
+                self.stuck_at_ms.set(now_ms);
+            }
+        }
+        let (used, covered) = self.ticket.output();
+        used < covered
     }
 }

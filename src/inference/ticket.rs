@@ -10,22 +10,46 @@ use billing::price::Price;
 use billing::usage::Usage;
 use futures::future::{Either, select};
 
-use crate::clock;
+use worker::Env;
+
+use crate::upstream::within;
+use crate::{clock, d1};
 
 /// When a running request first says that it lives, in milliseconds from its dispatch.
 const FIRST_CHECKPOINT_MS: u64 = 10_000;
 /// How often it does afterwards, in milliseconds. Holds live 90 s from one to the next.
 const CHECKPOINT_MS: u64 = 60_000;
 
+/// How long a settle that the account did not take waits before it is written down, in milliseconds.
+const SETTLE_PATIENCE_MS: u64 = 20_000;
+
 /// A reservation in an account.
 pub struct Ticket {
     client: AccountClient,
+    env: Env,
     request_id: String,
-    price: Price,
-    /// What the input is likely to be, in tokens, for answers whose provider does not count.
-    likely_input: u64,
+    terms: Terms,
     /// What is known of the running answer.
     seen: Cell<Seen>,
+    /// Output tokens of all choices together that the hold covers; `None`: the model produces none.
+    covered: Cell<Option<u64>>,
+}
+
+/// What a request is billed by.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms {
+    /// The price that the hold has pinned.
+    pub price: Price,
+    /// What the input is likely to be, in tokens, for answers whose provider does not count.
+    pub likely_input: u64,
+    /// How many answers are produced.
+    pub choices: u64,
+    /// The most output tokens of each of them; the upstream keeps to it by itself.
+    pub most_output: u64,
+    /// How fast the model reasons out of sight, in tokens a second; `None`: it does not.
+    pub hidden_tokens_per_s: Option<u64>,
+    /// When the request came, in milliseconds since the epoch.
+    pub started_ms: i64,
 }
 
 /// What is known of an answer while it runs.
@@ -49,10 +73,11 @@ pub struct Bill {
 }
 
 impl Ticket {
-    /// A request that `client`'s account has admitted.
+    /// A request that `client`'s account has admitted, with so much output for each choice.
     #[must_use]
-    pub fn new(client: AccountClient, request_id: String, price: Price, likely_input: u64) -> Self {
-        Self { client, request_id, price, likely_input, seen: Cell::default() }
+    pub fn new(client: AccountClient, env: Env, request_id: String, terms: Terms, granted: Option<u64>) -> Self {
+        let covered = granted.map(|each| each.saturating_mul(terms.choices));
+        Self { client, env, request_id, terms, seen: Cell::default(), covered: Cell::new(covered) }
     }
 
     /// Notes what is known by now; the next checkpoint says it.
@@ -64,14 +89,60 @@ impl Ticket {
     #[must_use]
     pub fn bill(&self) -> Bill {
         let Seen { usage, visible_output } = self.seen.get();
-        let (usage, settled_by) = match usage {
-            Some(usage) => (usage, SettledBy::Upstream),
+        match usage {
+            Some(usage) => self.priced(usage, SettledBy::Upstream),
             None => {
-                let usage = Usage { input: self.likely_input, output: visible_output, ..Usage::default() };
-                (usage, SettledBy::Estimate)
+                let usage =
+                    Usage { input: self.terms.likely_input, output: visible_output, ..Usage::default() };
+                self.priced(usage, SettledBy::Estimate)
             }
-        };
-        Bill { usage, settled_by, cost: self.price.cost(&usage).unwrap_or_default() }
+        }
+    }
+
+    /// What a request costs whose client left before its usage was known. A model may have reasoned out
+    /// of sight all the time, so leaving early is never cheaper than staying.
+    #[must_use]
+    pub fn bill_of_abandoned(&self, now_ms: i64) -> Bill {
+        let bill = self.bill();
+        let (SettledBy::Estimate, Some(per_s)) = (bill.settled_by, self.terms.hidden_tokens_per_s) else { return bill };
+        let elapsed_ms = now_ms.saturating_sub(self.terms.started_ms).unsigned_abs();
+        let hidden = elapsed_ms.saturating_mul(per_s).div_ceil(1_000);
+        let output = bill.usage.output.saturating_add(hidden).min(self.covered.get().unwrap_or(u64::MAX));
+        let output = output.max(bill.usage.output);
+        let usage = Usage { output, reasoning: output.saturating_sub(bill.usage.output), ..bill.usage };
+        self.priced(usage, SettledBy::Estimate)
+    }
+
+    fn priced(&self, usage: Usage, settled_by: SettledBy) -> Bill {
+        Bill { usage, settled_by, cost: self.terms.price.cost(&usage).unwrap_or_default() }
+    }
+
+    /// How much of the hold's output is used up, in tokens of all choices: (used, covered). A hold that
+    /// covers the whole limit cannot be used up.
+    #[must_use]
+    pub fn output(&self) -> (u64, u64) {
+        let most = self.terms.most_output.saturating_mul(self.terms.choices);
+        let covered = self.covered.get().filter(|covered| *covered < most).unwrap_or(u64::MAX);
+        (self.seen.get().visible_output, covered)
+    }
+
+    /// Asks for a hold that covers `more` output tokens in every choice beyond what it covers now.
+    pub async fn grow(&self, upstream: &str, more: u64) {
+        let Some(covered) = self.covered.get() else { return };
+        let each = covered.checked_div(self.terms.choices).unwrap_or(covered);
+        let answer = self.tell(self.checkpoint(upstream, Some(each.saturating_add(more).min(self.terms.most_output)))).await;
+        if let Some(Answer::Checkpointed { granted_output: Some(each) }) = answer {
+            self.covered.set(Some(each.saturating_mul(self.terms.choices)));
+        }
+    }
+
+    fn checkpoint(&self, upstream: &str, grow_to: Option<u64>) -> Command {
+        Command::Checkpoint {
+            request_id: self.request_id.clone(),
+            usage: self.bill().usage,
+            upstream: upstream.to_owned(),
+            grow_to,
+        }
     }
 
     /// Whether nothing was reported and nothing was seen.
@@ -93,25 +164,43 @@ impl Ticket {
         loop {
             clock::sleep_ms(wait_ms).await;
             wait_ms = CHECKPOINT_MS;
-            let command = Command::Checkpoint {
-                request_id: self.request_id.clone(),
-                usage: self.bill().usage,
-                upstream: upstream.to_owned(),
-            };
-            self.tell(command).await;
+            self.tell(self.checkpoint(upstream, None)).await;
         }
     }
 
-    /// Charges the bill. The money is moved once, however often this is tried.
-    pub async fn settle(&self, bill: Bill, outcome: Outcome, upstream: &str) {
-        self.tell(Command::Settle(Settle {
+    /// Charges the bill, and answers with the balance after it where the account answered. The money is
+    /// moved once, however often this is tried; a settle that the account does not take is written down
+    /// and sent again by the cron.
+    pub async fn settle(&self, bill: Bill, outcome: Outcome, upstream: &str) -> Option<NanoUsd> {
+        let command = Command::Settle(Settle {
             request_id: self.request_id.clone(),
             usage: bill.usage,
             settled_by: bill.settled_by,
             outcome,
             upstream: upstream.to_owned(),
-        }))
-        .await;
+        });
+        match self.tell(command.clone()).await {
+            Some(Answer::Settled { balance, .. }) => Some(balance),
+            _ => {
+                self.write_down(&command).await;
+                None
+            }
+        }
+    }
+
+    async fn write_down(&self, command: &Command) {
+        let routing_id = self.client.routing_id();
+        let written = async {
+            let db = self.env.d1(d1::BINDING)?;
+            d1::undelivered::insert(&db, &self.request_id, routing_id, command, clock::now_ms()).await
+        };
+        match within(SETTLE_PATIENCE_MS, written).await {
+            Some(Ok(())) => worker::console_error!("{}: its settle waits for the cron", self.request_id),
+            Some(Err(error)) => {
+                worker::console_error!("{}: its settle is lost, its hold will expire: {error}", self.request_id);
+            }
+            None => worker::console_error!("{}: its settle is lost, its hold will expire", self.request_id),
+        }
     }
 
     /// Frees the hold: nothing was produced.
@@ -119,14 +208,24 @@ impl Ticket {
         self.tell(Command::Release { request_id: self.request_id.clone(), outcome, upstream }).await;
     }
 
-    async fn tell(&self, command: Command) {
+    async fn tell(&self, command: Command) -> Option<Answer> {
         match self.client.call(command).await {
-            Ok(Ok(Answer::Settled { uncollected, .. })) if uncollected > NanoUsd::ZERO => {
-                worker::console_warn!("{}: ${uncollected} could not be collected", self.request_id);
+            Ok(Ok(answer)) => {
+                if let Answer::Settled { uncollected, .. } = answer
+                    && uncollected > NanoUsd::ZERO
+                {
+                    worker::console_warn!("{}: ${uncollected} could not be collected", self.request_id);
+                }
+                Some(answer)
             }
-            Ok(Ok(_)) => {}
-            Ok(Err(refusal)) => worker::console_error!("{}: the account refused: {refusal}", self.request_id),
-            Err(error) => worker::console_error!("{}: the hold is left to expire: {error}", self.request_id),
+            Ok(Err(refusal)) => {
+                worker::console_error!("{}: the account refused: {refusal}", self.request_id);
+                None
+            }
+            Err(error) => {
+                worker::console_error!("{}: {error}", self.request_id);
+                None
+            }
         }
     }
 }

@@ -91,12 +91,23 @@ impl HoldRequest {
         if available < least {
             return None;
         }
-        let Some(bound) = self.output else {
-            return Some(Granted { amount: self.fixed, output: None });
-        };
-        let output = match self.amount(bound.wanted) {
-            Ok(all) if all <= available => bound.wanted,
-            _ => self.affordable_output(available).min(bound.wanted).max(bound.least.min(bound.wanted)),
+        match self.output {
+            Some(bound) => self.up_to(bound.wanted, available),
+            None => Some(Granted { amount: self.fixed, output: None }),
+        }
+    }
+
+    /// As much of `wanted` output tokens in every choice as `available` covers; `None` when it does not
+    /// even cover the fixed part.
+    #[must_use]
+    pub fn up_to(&self, wanted: u64, available: NanoUsd) -> Option<Granted> {
+        self.output?;
+        if available < self.fixed {
+            return None;
+        }
+        let output = match self.amount(wanted) {
+            Ok(all) if all <= available => wanted,
+            _ => self.affordable_output(available).min(wanted),
         };
         Some(Granted { amount: self.amount(output).ok()?, output: Some(output) })
     }

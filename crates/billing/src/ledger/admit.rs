@@ -1,16 +1,20 @@
-//! Admission: may this request be dispatched, and how much may it cost.
+//! Admission: may this request be dispatched, and how much may it cost; and how that grows.
 
-use super::command::{Admit, Answer, Permission, Refusal};
-use super::decide::{Decision, Prior, authorize};
-use super::state::{Event, Hold, HoldState, State};
+use super::answer::{Answer, Decision, Refusal, Shortage};
+use super::command::Admit;
+use super::key::{self, Permission};
+use super::state::{Checkpoint, Event, Hold, HoldState, Prior, State};
 use super::{ADMIT_MAX_AGE_MS, HOLD_TTL_MS};
+use crate::hold::Granted;
 use crate::money::NanoUsd;
+use crate::usage::Usage;
 
-/// Reserves `admit.hold`, or as much of its output as the balance covers.
+/// Reserves `admit.hold`, or as much of its output as budget and balance cover. A refusal leaves no
+/// trace: it counts against no rate.
 pub(super) fn admit(state: &State, admit: &Admit, prior: &Prior, now_ms: i64) -> Decision {
     // 1. A repeat of the same admit answers the first result; anything else under its id is a conflict.
     if let Some(hold) = state.holds.get(&admit.request_id) {
-        return if hold.admit == *admit { Ok((Vec::new(), admitted(hold))) } else { Err(Refusal::Conflict) };
+        return if hold.admit == *admit { Ok((Vec::new(), admitted(state, hold))) } else { Err(Refusal::Conflict) };
     }
     if prior.hold.is_some() {
         return Err(Refusal::Conflict);
@@ -20,20 +24,19 @@ pub(super) fn admit(state: &State, admit: &Admit, prior: &Prior, now_ms: i64) ->
         return Err(Refusal::Stale);
     }
     // 3. The key.
-    let key = authorize(state, &admit.digest, Permission::Inference)?;
-    // 4. The balance.
-    let needed = admit.hold.least().map_err(|_| Refusal::TooLarge)?;
-    let available = state.available();
-    let refused = || Refusal::InsufficientCredit { available, held: state.held(), needed };
-    if !admit.terms.price.is_free() {
-        // The last request could not be paid in full: nothing more until money comes in.
-        let owing = state.uncollected > NanoUsd::ZERO;
-        // Prepaid: even a request that rounds to nothing asks for a positive balance.
-        if owing || available <= NanoUsd::ZERO {
-            return Err(refused());
+    let key = key::authorize(state, &admit.digest, Permission::Inference, now_ms)?;
+    // 4. Its limits, and those of the keys that it descends from.
+    for key in state.lineage(&key.key_id) {
+        if let Some(per_minute) = key.limits.requests_per_minute {
+            let rate = state.rates.get(&key.key_id).copied().unwrap_or_default();
+            rate.check(per_minute, now_ms).map_err(|retry_after_ms| Refusal::RateLimited { retry_after_ms })?;
+        }
+        if key.limits.max_running.is_some_and(|most| state.running(&key.key_id) >= u64::from(most)) {
+            return Err(Refusal::TooManyRunning);
         }
     }
-    let granted = admit.hold.grant(available).ok_or_else(refused)?;
+    // 5. The budget, then the balance.
+    let granted = grant(state, admit, &key.key_id, now_ms)?;
     let hold = Hold {
         admit: admit.clone(),
         key_id: key.key_id.clone(),
@@ -44,10 +47,88 @@ pub(super) fn admit(state: &State, admit: &Admit, prior: &Prior, now_ms: i64) ->
         checkpoint: None,
         state: HoldState::Open,
     };
-    let answer = admitted(&hold);
+    let available = state.available().minus(hold.amount).unwrap_or(NanoUsd::ZERO);
+    let answer = admitted_with(key, &hold, available);
     Ok((vec![Event::HoldOpened(Box::new(hold))], answer))
 }
 
-fn admitted(hold: &Hold) -> Answer {
-    Answer::Admitted { key_id: hold.key_id.clone(), granted_output: hold.granted_output }
+fn grant(state: &State, admit: &Admit, key_id: &str, now_ms: i64) -> Result<Granted, Refusal> {
+    let needed = admit.hold.least().map_err(|_| Refusal::TooLarge)?;
+    let held = state.held();
+    let refused = |reason, available| Refusal::InsufficientCredit { reason, available, held, needed };
+    let available = state.available();
+    let budget = state.budget_left(key_id, now_ms);
+    if !admit.terms.price.is_free() {
+        // Prepaid: even a request that rounds to nothing asks for something that is left.
+        let short = |left: NanoUsd| left <= NanoUsd::ZERO || left < needed;
+        if let Some(left) = budget.filter(|left| short(*left)) {
+            return Err(refused(Shortage::KeyBudget, left));
+        }
+        // The last request could not be paid in full: nothing more until money comes in.
+        if state.uncollected > NanoUsd::ZERO || short(state.balance) {
+            return Err(refused(Shortage::Balance, available));
+        }
+        if short(available) {
+            return Err(refused(Shortage::Held, available));
+        }
+    }
+    let covered = budget.map_or(available, |left| left.min(available));
+    admit.hold.grant(covered).ok_or_else(|| refused(Shortage::Held, covered))
+}
+
+/// Moves the deadline, and grows the hold as far as budget and balance allow.
+pub(super) fn checkpoint(
+    state: &State,
+    request_id: &str,
+    usage: &Usage,
+    upstream: &str,
+    grow_to: Option<u64>,
+    now_ms: i64,
+) -> Decision {
+    let hold = state.holds.get(request_id).ok_or(Refusal::UnknownHold)?;
+    let grown = match (grow_to, hold.granted_output) {
+        (Some(wanted), Some(covered)) if wanted > covered => grow(state, hold, wanted, now_ms),
+        _ => None,
+    };
+    let (amount, granted_output) = match grown {
+        Some(Granted { amount, output }) => (amount, output),
+        None => (hold.amount, hold.granted_output),
+    };
+    let event = Event::HoldCheckpointed {
+        request_id: request_id.to_owned(),
+        deadline_ms: now_ms.saturating_add(HOLD_TTL_MS),
+        checkpoint: Checkpoint { usage: *usage, upstream: upstream.to_owned() },
+        amount,
+        granted_output,
+    };
+    Ok((vec![event], Answer::Checkpointed { granted_output }))
+}
+
+/// What the hold can grow to; `None` when it cannot grow at all. A key that has ended grows nothing:
+/// its running request settles with what it has.
+fn grow(state: &State, hold: &Hold, wanted: u64, now_ms: i64) -> Option<Granted> {
+    let free = state.available().plus(hold.amount).ok()?;
+    let covered = match state.budget_left(&hold.key_id, now_ms) {
+        // What this hold reserves is part of what the budget has left for it.
+        Some(left) => left.plus(hold.amount).ok()?.min(free),
+        None => free,
+    };
+    let granted = hold.admit.hold.up_to(wanted, covered)?;
+    (granted.output > hold.granted_output).then_some(granted)
+}
+
+fn admitted(state: &State, hold: &Hold) -> Answer {
+    match state.keys.get(&hold.key_id) {
+        Some(key) => admitted_with(key, hold, state.available()),
+        None => Answer::Admitted { key_id: hold.key_id.clone(), granted_output: hold.granted_output, available: None },
+    }
+}
+
+fn admitted_with(key: &key::Key, hold: &Hold, available: NanoUsd) -> Answer {
+    let may_read = key.permissions.contains(&Permission::AccountRead);
+    Answer::Admitted {
+        key_id: hold.key_id.clone(),
+        granted_output: hold.granted_output,
+        available: may_read.then_some(available),
+    }
 }

@@ -1,8 +1,9 @@
-//! What may be asked of an account, and what it answers. These types are the wire protocol between
-//! the Worker and the account object, so their JSON is pinned by tests in `durable_objects`.
+//! What may be asked of an account. These types and those of `answer` are the wire protocol between the
+//! Worker and the account object, so their JSON is pinned by tests in `durable_objects`.
 
 use serde::{Deserialize, Serialize};
 
+use super::key::{KeyLimits, Permission};
 use crate::hold::HoldRequest;
 use crate::money::NanoUsd;
 use crate::price::Price;
@@ -21,11 +22,18 @@ pub enum Command {
     Enter(Enter),
     /// Adds an API key. Idempotent by its id.
     CreateKey(CreateKey),
-    /// Ends a key for good. Idempotent.
+    /// Changes a key's name or limits. Idempotent by its content.
+    UpdateKey(UpdateKey),
+    /// Ends a key, and every key that it made, for good. Idempotent.
     RevokeKey {
         /// The key's id.
         key_id: String,
+        /// SHA-256 of the secret of the key that asks; `None`: the account's owner.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
     },
+    /// Asks for all keys. Writes nothing.
+    Keys,
     /// Asks whether a key may do something. Writes nothing.
     Authorize {
         /// SHA-256 of the key's secret, lower-case hexadecimal.
@@ -37,7 +45,8 @@ pub enum Command {
     Balance,
     /// Reserves the most that a request can cost.
     Admit(Box<Admit>),
-    /// Says that a dispatched request is still running, and what it has used so far.
+    /// Says that a dispatched request is still running, what it has used so far, and how much more
+    /// output its hold should cover.
     Checkpoint {
         /// The admitted request.
         request_id: String,
@@ -45,6 +54,9 @@ pub enum Command {
         usage: Usage,
         /// The upstream that serves the request.
         upstream: String,
+        /// Output tokens for each choice that the hold should cover from now on.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        grow_to: Option<u64>,
     },
     /// Charges what a request used and frees the rest of its hold.
     Settle(Settle),
@@ -74,7 +86,9 @@ impl Command {
             | Self::Checkpoint { request_id, .. } => Some(request_id),
             Self::Provision { .. }
             | Self::CreateKey(_)
+            | Self::UpdateKey(_)
             | Self::RevokeKey { .. }
+            | Self::Keys
             | Self::Authorize { .. }
             | Self::Balance
             | Self::Sweep => None,
@@ -122,20 +136,28 @@ pub struct CreateKey {
     pub name: String,
     /// What it may do.
     pub permissions: Vec<Permission>,
+    /// How much of it.
+    #[serde(default)]
+    pub limits: KeyLimits,
+    /// SHA-256 of the secret of the key that makes it; `None`: the account's owner.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
 }
 
-/// What a key may be used for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Permission {
-    /// Run models and list them.
-    #[serde(rename = "inference")]
-    Inference,
-    /// Read balance, usage and keys.
-    #[serde(rename = "account:read")]
-    AccountRead,
-    /// Make and revoke keys.
-    #[serde(rename = "keys:write")]
-    KeysWrite,
+/// What a key is to become; what is `None` stays.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpdateKey {
+    /// The key's public id.
+    pub key_id: String,
+    /// A name for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// All limits anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<KeyLimits>,
+    /// SHA-256 of the secret of the key that asks; `None`: the account's owner.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
 }
 
 /// A reservation. `terms` and `hold` are pinned: a price that changes later does not touch them.
@@ -200,6 +222,8 @@ pub enum SettledBy {
 pub enum Outcome {
     /// The answer came whole.
     Completed,
+    /// We ended the stream: no more could be reserved for it.
+    Limited,
     /// The upstream's stream ended or failed in the middle.
     Truncated,
     /// The client left before the end.
@@ -210,111 +234,4 @@ pub enum Outcome {
     Rejected,
     /// Nothing more was heard of the request.
     Lost,
-}
-
-/// What an account answers when it did what was asked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Answer {
-    /// The account is there.
-    Provisioned {
-        /// Whether this call made it.
-        created: bool,
-    },
-    /// The entry is in the journal.
-    Entered {
-        /// Its row.
-        seq: u64,
-        /// The balance after it.
-        balance: NanoUsd,
-    },
-    /// The key is there.
-    KeyCreated {
-        /// Its public id.
-        key_id: String,
-    },
-    /// The key has ended.
-    KeyRevoked {
-        /// Its public id.
-        key_id: String,
-    },
-    /// The key may do it.
-    Authorized {
-        /// Its public id.
-        key_id: String,
-    },
-    /// The account's money.
-    Balance {
-        /// Posted: everything in the journal.
-        balance: NanoUsd,
-        /// Reserved by running requests.
-        held: NanoUsd,
-    },
-    /// The hold is there: the request may be dispatched.
-    Admitted {
-        /// The key that asked.
-        key_id: String,
-        /// Output tokens for each choice that the hold covers, where the request has an output.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        granted_output: Option<u64>,
-    },
-    /// The deadline was moved.
-    Checkpointed,
-    /// The hold is resolved.
-    Settled {
-        /// What was taken from the balance.
-        cost: NanoUsd,
-        /// What the balance could not cover.
-        uncollected: NanoUsd,
-        /// The balance after it.
-        balance: NanoUsd,
-    },
-    /// The sweep is done.
-    Swept {
-        /// How many holds it resolved.
-        expired: u64,
-    },
-}
-
-/// Why an account did nothing. Listed in order of precedence.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
-#[serde(rename_all = "snake_case")]
-pub enum Refusal {
-    /// Nobody provisioned this account.
-    #[error("there is no such account")]
-    NoAccount,
-    /// The id was used before, with other content or for something that has ended.
-    #[error("the id was used before with other content")]
-    Conflict,
-    /// The admit is older than [`super::ADMIT_MAX_AGE_MS`], or from the future by more than that.
-    #[error("the admit is too old")]
-    Stale,
-    /// No key has this secret.
-    #[error("no such key")]
-    UnknownKey,
-    /// The key was revoked.
-    #[error("the key was revoked")]
-    RevokedKey,
-    /// The key may not do this.
-    #[error("the key lacks the permission")]
-    NotPermitted,
-    /// The account has [`super::MAX_KEYS`] keys.
-    #[error("the account has too many keys")]
-    TooManyKeys,
-    /// No hold has this request id.
-    #[error("no such hold")]
-    UnknownHold,
-    /// The balance does not cover the least hold, or an earlier request is still uncollected.
-    #[error("the balance does not cover the request")]
-    InsufficientCredit {
-        /// Balance less what is reserved.
-        available: NanoUsd,
-        /// Reserved by running requests.
-        held: NanoUsd,
-        /// The least amount with which the request would be admitted.
-        needed: NanoUsd,
-    },
-    /// The amount does not fit into an account.
-    #[error("the amount is beyond what an account can hold")]
-    TooLarge,
 }

@@ -11,15 +11,19 @@
 //! When several refusals apply, the first of the order in which [`Refusal`] lists them is given.
 
 mod admit;
+mod answer;
+mod calendar;
 mod command;
 mod decide;
+mod key;
+mod resolve;
 mod state;
 
-pub use command::{
-    Admit, Answer, Command, CreateKey, Enter, EntryKind, Outcome, Permission, Refusal, Settle, SettledBy, Terms,
-};
-pub use decide::{Prior, decide};
-pub use state::{Account, BillingStatus, Checkpoint, Entry, Event, Hold, HoldState, Key, State, UsageRecord};
+pub use answer::{Answer, Decision, KeyView, Refusal, Shortage};
+pub use command::{Admit, Command, CreateKey, Enter, EntryKind, Outcome, Settle, SettledBy, Terms, UpdateKey};
+pub use decide::decide;
+pub use key::{Budget, Key, KeyLimits, Period, Permission, Rate, Spend};
+pub use state::{Account, BillingStatus, Checkpoint, Entry, Event, Hold, HoldState, Prior, State, UsageRecord};
 
 /// How long an admit may travel: an older one is refused, for its caller has given up. Milliseconds.
 pub const ADMIT_MAX_AGE_MS: i64 = 60_000;
@@ -30,6 +34,9 @@ pub const HOLD_TTL_MS: i64 = 90_000;
 
 /// The most keys that an account may have, revoked ones included: the object scans them on each admit.
 pub const MAX_KEYS: usize = 1_000;
+
+/// How many keys may descend from each other, the first included.
+pub const MAX_GENERATIONS: usize = 8;
 
 #[cfg(test)]
 mod tests;

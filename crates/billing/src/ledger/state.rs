@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::command::{Admit, EntryKind, Outcome, Permission, SettledBy};
+use super::command::{Admit, EntryKind, Outcome, SettledBy};
+use super::key::{Key, Rate, Spend};
 use crate::money::NanoUsd;
 use crate::usage::Usage;
 
@@ -24,6 +25,20 @@ pub struct State {
     pub holds: BTreeMap<String, Hold>,
     /// All keys by id, revoked ones included.
     pub keys: BTreeMap<String, Key>,
+    /// What each key and its descendants have spent.
+    pub spend: BTreeMap<String, Spend>,
+    /// The request rates of keys that have a limit of it.
+    pub rates: BTreeMap<String, Rate>,
+}
+
+/// What the store knows of a command's id that is not in memory: a resolved hold, or the journal row
+/// that the id became.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Prior {
+    /// The hold with this request id, when it is resolved.
+    pub hold: Option<Hold>,
+    /// The journal row that the id became.
+    pub entry: Option<Entry>,
 }
 
 /// The account itself.
@@ -33,23 +48,6 @@ pub struct Account {
     pub account_id: String,
     /// Milliseconds since the epoch.
     pub created_at_ms: i64,
-}
-
-/// A key of the account.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Key {
-    /// Its public id.
-    pub key_id: String,
-    /// SHA-256 of its secret, lower-case hexadecimal.
-    pub digest: String,
-    /// A name for people.
-    pub name: String,
-    /// What it may do.
-    pub permissions: Vec<Permission>,
-    /// Milliseconds since the epoch.
-    pub created_at_ms: i64,
-    /// When it ended, if it did.
-    pub revoked_at_ms: Option<i64>,
 }
 
 /// A reservation, open or resolved. Its row is its own tombstone.
@@ -148,6 +146,8 @@ pub struct UsageRecord {
     pub lost: Option<NanoUsd>,
     /// When the request was made, by the Worker's clock, in milliseconds since the epoch.
     pub created_at_ms: i64,
+    /// When it was admitted, by the account's clock: budgets count it in this period.
+    pub admitted_at_ms: i64,
 }
 
 /// What became of a hold.
@@ -169,18 +169,11 @@ pub enum BillingStatus {
 pub enum Event {
     /// The account was made.
     Provisioned(Account),
-    /// A key was added.
-    KeyCreated(Key),
-    /// A key has ended.
-    KeyRevoked {
-        /// Its id.
-        key_id: String,
-        /// Milliseconds since the epoch.
-        at_ms: i64,
-    },
+    /// A key is new, changed or has ended.
+    KeySet(Key),
     /// A hold was made.
     HoldOpened(Box<Hold>),
-    /// The deadline of a hold moved.
+    /// The deadline of a hold moved, and perhaps the hold grew.
     HoldCheckpointed {
         /// The request.
         request_id: String,
@@ -188,6 +181,10 @@ pub enum Event {
         deadline_ms: i64,
         /// What to charge when nothing more is heard.
         checkpoint: Checkpoint,
+        /// What is reserved now.
+        amount: NanoUsd,
+        /// Output tokens for each choice that the amount covers.
+        granted_output: Option<u64>,
     },
     /// A hold was resolved.
     HoldResolved {
@@ -220,21 +217,19 @@ impl State {
     pub fn apply(&mut self, event: &Event) {
         match event {
             Event::Provisioned(account) => self.account = Some(account.clone()),
-            Event::KeyCreated(key) => {
+            Event::KeySet(key) => {
                 self.keys.insert(key.key_id.clone(), key.clone());
             }
-            Event::KeyRevoked { key_id, at_ms } => {
-                if let Some(key) = self.keys.get_mut(key_id) {
-                    key.revoked_at_ms = Some(*at_ms);
-                }
-            }
             Event::HoldOpened(hold) => {
+                self.count_request(&hold.key_id, hold.opened_at_ms);
                 self.holds.insert(hold.admit.request_id.clone(), Hold::clone(hold));
             }
-            Event::HoldCheckpointed { request_id, deadline_ms, checkpoint } => {
+            Event::HoldCheckpointed { request_id, deadline_ms, checkpoint, amount, granted_output } => {
                 if let Some(hold) = self.holds.get_mut(request_id) {
                     hold.deadline_ms = *deadline_ms;
                     hold.checkpoint = Some(checkpoint.clone());
+                    hold.amount = *amount;
+                    hold.granted_output = *granted_output;
                 }
             }
             Event::HoldResolved { request_id, .. } => {
@@ -243,8 +238,38 @@ impl State {
             Event::EntryAppended(entry) => {
                 self.seq = entry.seq;
                 self.balance = entry.balance_after;
+                self.count_spend(entry);
             }
             Event::UncollectedSet(amount) => self.uncollected = *amount,
         }
+    }
+
+    /// Counts an admitted request against the rates of its key's lineage. Also how rates are restored
+    /// from the holds of the last minute.
+    pub fn count_request(&mut self, key_id: &str, at_ms: i64) {
+        let limited: Vec<(String, u32)> = self
+            .lineage(key_id)
+            .filter_map(|key| Some((key.key_id.clone(), key.limits.requests_per_minute?)))
+            .collect();
+        for (key_id, per_minute) in limited {
+            let rate = self.rates.entry(key_id).or_default();
+            *rate = rate.count(per_minute, at_ms);
+        }
+    }
+
+    /// Counts a charge against the spend of its key's lineage. Also how spend is restored from the
+    /// journal behind its last snapshot.
+    pub fn count_spend(&mut self, entry: &Entry) {
+        let Some(usage) = &entry.usage else { return };
+        let lineage: Vec<String> = self.lineage(&usage.key_id).map(|key| key.key_id.clone()).collect();
+        for key_id in lineage {
+            self.spend.entry(key_id).or_default().add(entry.amount.negated(), usage.admitted_at_ms);
+        }
+    }
+
+    /// Whether a hold's deadline has passed.
+    #[must_use]
+    pub fn has_due(&self, now_ms: i64) -> bool {
+        self.holds.values().any(|hold| hold.deadline_ms <= now_ms)
     }
 }

@@ -28,6 +28,8 @@ impl Bench {
             digest: "d1".into(),
             name: "first".into(),
             permissions: vec![Permission::Inference],
+            limits: KeyLimits::default(),
+            by: None,
         }));
         if usd != "0" {
             bench.ok(enter("start", EntryKind::Credit, NanoUsd::from_usd(usd).unwrap().nano()));
@@ -111,7 +113,10 @@ fn release(id: &str) -> Command {
 fn reserve_then_settle() {
     let mut bench = Bench::funded("1");
     let now = bench.now_ms;
-    assert_eq!(bench.ok(admit("r1", 500, now)), Answer::Admitted { key_id: "key_1".into(), granted_output: Some(500) });
+    assert_eq!(
+        bench.ok(admit("r1", 500, now)),
+        Answer::Admitted { key_id: "key_1".into(), granted_output: Some(500), available: None }
+    );
     assert_eq!(bench.state.available().to_string(), "0.5");
     bench.ok(settle("r1", 20));
     assert_eq!((bench.balance().as_str(), bench.state.held()), ("0.98", NanoUsd::ZERO));
@@ -148,7 +153,12 @@ fn trap_25_balance_for_one_serves_one() {
     let amount = |usd| NanoUsd::from_usd(usd).unwrap();
     assert_eq!(
         refusal,
-        Refusal::InsufficientCredit { available: amount("0.044"), held: amount("0.256"), needed: amount("0.256") }
+        Refusal::InsufficientCredit {
+            reason: Shortage::Held,
+            available: amount("0.044"),
+            held: amount("0.256"),
+            needed: amount("0.256")
+        }
     );
 }
 
@@ -174,7 +184,7 @@ fn trap_18_trap_21_an_expired_hold_charges_its_last_checkpoint_or_nothing() {
     bench.ok(admit("heard", 300, now));
     bench.ok(admit("silent", 300, now));
     bench.now_ms += 10_000;
-    bench.ok(Command::Checkpoint { request_id: "heard".into(), usage: usage(50), upstream: "u".into() });
+    bench.ok(Command::Checkpoint { request_id: "heard".into(), usage: usage(50), upstream: "u".into(), grow_to: None });
     bench.now_ms += HOLD_TTL_MS - 10_000;
     assert_eq!(bench.ok(Command::Sweep), Answer::Swept { expired: 1 });
     let lost = bench.journal.last().unwrap().usage.clone().unwrap();
@@ -190,7 +200,7 @@ fn trap_19_a_late_settle_is_one_adjustment() {
     let mut bench = Bench::funded("1");
     let now = bench.now_ms;
     bench.ok(admit("r1", 300, now));
-    bench.ok(Command::Checkpoint { request_id: "r1".into(), usage: usage(50), upstream: "u".into() });
+    bench.ok(Command::Checkpoint { request_id: "r1".into(), usage: usage(50), upstream: "u".into(), grow_to: None });
     bench.now_ms += HOLD_TTL_MS;
     bench.ok(Command::Sweep);
     assert_eq!(bench.balance(), "0.95");
@@ -217,7 +227,7 @@ fn trap_27_a_revoked_key_admits_nothing_and_the_running_request_settles() {
     let mut bench = Bench::funded("1");
     let now = bench.now_ms;
     bench.ok(admit("r1", 300, now));
-    bench.ok(Command::RevokeKey { key_id: "key_1".into() });
+    bench.ok(Command::RevokeKey { key_id: "key_1".into(), by: None });
     assert_eq!(bench.run(admit("r2", 300, now)), Err(Refusal::RevokedKey));
     bench.ok(settle("r1", 10));
     assert_eq!(bench.balance(), "0.99");
@@ -238,11 +248,219 @@ fn refusals_come_in_their_order() {
         digest: "d2".into(),
         name: String::new(),
         permissions: vec![Permission::AccountRead],
+        limits: KeyLimits::default(),
+        by: None,
     }));
     assert_eq!(bench.run(with_digest("d2")), Err(Refusal::NotPermitted));
     assert!(matches!(bench.run(with_digest("d1")), Err(Refusal::InsufficientCredit { .. })));
     assert_eq!(bench.run(settle("never", 1)), Err(Refusal::UnknownHold));
     assert_eq!(bench.state.seq, 0, "a refusal leaves no trace");
+}
+
+fn key(id: &str, digest: &str, limits: KeyLimits, by: Option<&str>) -> Command {
+    Command::CreateKey(CreateKey {
+        key_id: id.into(),
+        digest: digest.into(),
+        name: id.into(),
+        permissions: vec![Permission::Inference, Permission::KeysWrite],
+        limits,
+        by: by.map(String::from),
+    })
+}
+
+fn admit_with(digest: &str, id: &str, wanted: u64, now_ms: i64) -> Command {
+    Command::Admit(Box::new(Admit { digest: digest.into(), ..admit_request(id, wanted, now_ms) }))
+}
+
+fn budget(usd: &str, period: Period) -> KeyLimits {
+    let amount = NanoUsd::from_usd(usd).unwrap();
+    KeyLimits { budget: Some(Budget { amount, period }), ..KeyLimits::default() }
+}
+
+fn per_minute(requests: u32) -> KeyLimits {
+    KeyLimits { requests_per_minute: Some(requests), ..KeyLimits::default() }
+}
+
+fn shortage(result: Result<Answer, Refusal>) -> Option<Shortage> {
+    match result {
+        Err(Refusal::InsufficientCredit { reason, .. }) => Some(reason),
+        _ => None,
+    }
+}
+
+#[test]
+fn sixty_requests_then_silence_then_sixty_more() {
+    let mut bench = Bench::funded("100");
+    bench.ok(key("limited", "d2", per_minute(60), None));
+    let burst = |bench: &mut Bench, name: &str| {
+        let now = bench.now_ms;
+        (0..60).filter(|n| bench.run(admit_with("d2", &format!("{name}{n}"), 1, now)).is_ok()).count()
+    };
+    assert_eq!(burst(&mut bench, "a"), 60);
+    bench.now_ms += 12_000;
+    assert_eq!(burst(&mut bench, "b"), 12, "a minute's worth comes back evenly");
+    let now = bench.now_ms;
+    assert_eq!(bench.run(admit_with("d2", "c", 1, now)), Err(Refusal::RateLimited { retry_after_ms: 1_000 }));
+    bench.now_ms += 60_000;
+    assert_eq!(burst(&mut bench, "d"), 60);
+}
+
+#[test]
+fn trap_20_a_refused_request_uses_up_no_rate() {
+    let mut bench = Bench::funded("0.1");
+    bench.ok(key("limited", "d2", per_minute(1), None));
+    let now = bench.now_ms;
+    for n in 0..10 {
+        assert_eq!(shortage(bench.run(admit_with("d2", &format!("big{n}"), 256, now))), Some(Shortage::Balance));
+    }
+    bench.ok(admit_with("d2", "small", 1, now));
+    assert!(matches!(bench.run(admit_with("d2", "next", 1, now)), Err(Refusal::RateLimited { .. })));
+}
+
+#[test]
+fn running_requests_are_bounded() {
+    let mut bench = Bench::funded("1");
+    bench.ok(key("limited", "d2", KeyLimits { max_running: Some(2), ..KeyLimits::default() }, None));
+    let now = bench.now_ms;
+    bench.ok(admit_with("d2", "r1", 1, now));
+    bench.ok(admit_with("d2", "r2", 1, now));
+    assert_eq!(bench.run(admit_with("d2", "r3", 1, now)), Err(Refusal::TooManyRunning));
+    bench.ok(settle("r1", 1));
+    bench.ok(admit_with("d2", "r3", 1, now));
+}
+
+#[test]
+fn the_reason_of_a_402_is_told() {
+    let mut bench = Bench::funded("0.3");
+    bench.ok(key("budgeted", "d2", budget("0.1", Period::Daily), None));
+    let now = bench.now_ms;
+    assert_eq!(shortage(bench.run(admit_with("d2", "r", 256, now))), Some(Shortage::KeyBudget));
+    assert!(matches!(bench.run(admit("r", 400, now)), Ok(Answer::Admitted { granted_output: Some(300), .. })));
+    assert_eq!(shortage(bench.run(admit("s", 1, now))), Some(Shortage::Held));
+    bench.ok(release("r"));
+    let big = Admit {
+        hold: HoldRequest { fixed: NanoUsd::from_usd("0.4").unwrap(), ..admit_request("t", 1, now).hold },
+        ..admit_request("t", 1, now)
+    };
+    assert_eq!(shortage(bench.run(Command::Admit(Box::new(big)))), Some(Shortage::Balance));
+}
+
+#[test]
+fn a_budget_lowers_the_output_as_a_balance_does() {
+    let mut bench = Bench::funded("10");
+    bench.ok(key("budgeted", "d2", budget("0.5", Period::Total), None));
+    let now = bench.now_ms;
+    let answer = bench.ok(admit_with("d2", "r1", 2_000, now));
+    assert!(matches!(answer, Answer::Admitted { granted_output: Some(500), .. }), "{answer:?}");
+    bench.ok(settle("r1", 100));
+    let answer = bench.ok(admit_with("d2", "r2", 2_000, now));
+    assert!(matches!(answer, Answer::Admitted { granted_output: Some(400), .. }), "{answer:?}");
+}
+
+#[test]
+fn trap_28_a_request_counts_in_the_period_that_admitted_it() {
+    let mut bench = Bench::funded("10");
+    bench.ok(key("daily", "d2", budget("0.5", Period::Daily), None));
+    let midnight = (bench.now_ms / 86_400_000 + 1) * 86_400_000;
+    bench.now_ms = midnight - 1;
+    bench.ok(admit_with("d2", "before", 500, midnight - 1));
+    assert_eq!(shortage(bench.run(admit_with("d2", "more", 256, midnight - 1))), Some(Shortage::KeyBudget));
+    bench.now_ms = midnight;
+    let answer = bench.ok(admit_with("d2", "after", 500, midnight));
+    assert!(
+        matches!(answer, Answer::Admitted { granted_output: Some(500), .. }),
+        "a new day, a new budget: {answer:?}"
+    );
+    bench.ok(settle("before", 500));
+    bench.ok(settle("after", 300));
+    let spend = bench.state.spend["daily"];
+    assert_eq!(spend.within(Period::Daily, midnight).to_string(), "0.3");
+    assert_eq!(spend.within(Period::Total, midnight).to_string(), "0.8");
+}
+
+#[test]
+fn trap_27_a_lowered_budget_counts_at_once() {
+    let mut bench = Bench::funded("10");
+    bench.ok(key("k", "d2", budget("5", Period::Total), None));
+    let now = bench.now_ms;
+    bench.ok(admit_with("d2", "running", 1_000, now));
+    let lowered = UpdateKey { key_id: "k".into(), name: None, limits: Some(budget("0.5", Period::Total)), by: None };
+    bench.ok(Command::UpdateKey(lowered));
+    assert_eq!(shortage(bench.run(admit_with("d2", "next", 256, now))), Some(Shortage::KeyBudget));
+    bench.ok(settle("running", 1_000));
+    assert_eq!(bench.balance(), "9", "what runs is paid in full");
+}
+
+#[test]
+fn a_hold_grows_until_the_balance_ends() {
+    let mut bench = Bench::funded("1");
+    let now = bench.now_ms;
+    bench.ok(admit("r1", 300, now));
+    let grow = |to| Command::Checkpoint {
+        request_id: "r1".into(),
+        usage: usage(250),
+        upstream: "u".into(),
+        grow_to: Some(to),
+    };
+    assert_eq!(bench.ok(grow(600)), Answer::Checkpointed { granted_output: Some(600) });
+    assert_eq!(bench.ok(grow(600)), Answer::Checkpointed { granted_output: Some(600) }, "a repeat changes nothing");
+    assert_eq!(bench.state.held().to_string(), "0.6");
+    assert_eq!(bench.ok(grow(5_000)), Answer::Checkpointed { granted_output: Some(1_000) });
+    assert_eq!(bench.ok(grow(6_000)), Answer::Checkpointed { granted_output: Some(1_000) });
+    assert_eq!(shortage(bench.run(admit("r2", 1, now))), Some(Shortage::Held));
+    bench.ok(settle("r1", 1_000));
+    assert_eq!(bench.balance(), "0");
+}
+
+#[test]
+fn no_key_does_more_through_another_than_by_itself() {
+    let mut bench = Bench::funded("10");
+    bench.ok(key("parent", "d2", budget("0.5", Period::Total), None));
+    assert_eq!(bench.run(key("richer", "d3", budget("0.6", Period::Total), Some("d2"))), Err(Refusal::Exceeds));
+    let all = CreateKey { permissions: Permission::ALL.to_vec(), ..create("wider", Some("d2")) };
+    assert_eq!(bench.run(Command::CreateKey(all)), Err(Refusal::Exceeds));
+    assert_eq!(bench.run(key("x", "d9", KeyLimits::default(), Some("unknown"))), Err(Refusal::UnknownKey));
+    assert_eq!(bench.run(key("x", "d9", KeyLimits::default(), Some("d1"))), Err(Refusal::NotPermitted));
+    bench.ok(key("child", "d3", KeyLimits::default(), Some("d2")));
+    bench.ok(key("grandchild", "d4", KeyLimits::default(), Some("d3")));
+    let now = bench.now_ms;
+    bench.ok(admit_with("d4", "r1", 400, now));
+    assert_eq!(shortage(bench.run(admit_with("d3", "r2", 256, now))), Some(Shortage::KeyBudget), "one budget for all");
+    bench.ok(settle("r1", 400));
+    assert_eq!(bench.state.spend["parent"].within(Period::Total, now).to_string(), "0.4");
+    let change = |by: &str, key_id: &str| {
+        Command::UpdateKey(UpdateKey {
+            key_id: key_id.into(),
+            name: Some("new".into()),
+            limits: None,
+            by: Some(by.into()),
+        })
+    };
+    assert_eq!(bench.run(change("d3", "parent")), Err(Refusal::NotPermitted));
+    assert_eq!(bench.run(change("d3", "child")), Err(Refusal::NotPermitted), "or it would undo its own limits");
+    bench.ok(change("d2", "grandchild"));
+    let revoke = |by: &str, key_id: &str| Command::RevokeKey { key_id: key_id.into(), by: Some(by.into()) };
+    assert_eq!(bench.run(revoke("d4", "parent")), Err(Refusal::NotPermitted));
+    let ended = bench.ok(Command::RevokeKey { key_id: "parent".into(), by: None });
+    assert_eq!(ended, Answer::KeyRevoked { key_ids: vec!["child".into(), "grandchild".into(), "parent".into()] });
+    assert_eq!(bench.run(admit_with("d4", "r3", 1, now)), Err(Refusal::RevokedKey));
+}
+
+fn create(id: &str, by: Option<&str>) -> CreateKey {
+    let Command::CreateKey(create) = key(id, id, KeyLimits::default(), by) else { unreachable!() };
+    create
+}
+
+#[test]
+fn a_key_expires_by_itself() {
+    let mut bench = Bench::funded("1");
+    let expires_at_ms = bench.now_ms + 1_000;
+    bench.ok(key("brief", "d2", KeyLimits { expires_at_ms: Some(expires_at_ms), ..KeyLimits::default() }, None));
+    let now = bench.now_ms;
+    bench.ok(admit_with("d2", "r1", 1, now));
+    bench.now_ms = expires_at_ms;
+    assert_eq!(bench.run(admit_with("d2", "r2", 1, expires_at_ms)), Err(Refusal::ExpiredKey));
+    bench.ok(settle("r1", 1));
 }
 
 /// What a random client may do to an account.
@@ -281,8 +499,8 @@ proptest! {
                 Move::Admit(id, n) => bench.run(admit(&format!("r{id}"), n, now)),
                 Move::Settle(id, n) => bench.run(settle(&format!("r{id}"), n)),
                 Move::Release(id) => bench.run(release(&format!("r{id}"))),
-                Move::Checkpoint(id, n) => bench.run(Command::Checkpoint { request_id: format!("r{id}"), usage: usage(n), upstream: "u".into() }),
-                Move::Wait(ms) => { bench.now_ms += ms; Ok(Answer::Checkpointed) }
+                Move::Checkpoint(id, n) => bench.run(Command::Checkpoint { request_id: format!("r{id}"), usage: usage(n), upstream: "u".into(), grow_to: None }),
+                Move::Wait(ms) => { bench.now_ms += ms; Ok(Answer::Checkpointed { granted_output: None }) }
                 Move::Sweep => bench.run(Command::Sweep),
                 Move::Credit(nano) => bench.run(enter(&format!("c{turn}"), EntryKind::Credit, nano)),
             };

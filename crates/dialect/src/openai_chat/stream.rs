@@ -6,6 +6,8 @@
 //! `finish_reason` is supplied; an end without either is an error. `model` and the fields that an
 //! upstream is known to add are rewritten.
 
+use std::collections::BTreeMap;
+
 use billing::money::NanoUsd;
 use billing::usage::Usage;
 use serde::Deserialize;
@@ -13,7 +15,7 @@ use serde_json::value::RawValue;
 
 use super::answer::Rewrite;
 use super::{error, usage};
-use crate::envelope::Envelope;
+use crate::envelope::{Envelope, quoted};
 use crate::sse::{Frame, FrameTooLong, Parser};
 use crate::tokens;
 
@@ -26,6 +28,8 @@ const USAGE_ONLY_KEYS: [&str; 9] =
 pub enum End {
     /// With `[DONE]`, or after a `finish_reason`.
     Complete,
+    /// We ended it: what was reserved for it is used up, and no more could be.
+    Limit,
     /// Without either.
     Truncated,
     /// With an error event, or something that is no stream of events.
@@ -75,6 +79,10 @@ pub struct Relay {
     held_usage: Option<Frame>,
     held_done: Option<Frame>,
     end: Option<End>,
+    /// `id`, `created` and `model` of the last chunk, as JSON, for those that we make.
+    identity: Vec<(&'static str, String)>,
+    /// Choices that have begun, and whether each has finished.
+    choices: BTreeMap<u64, bool>,
 }
 
 impl Relay {
@@ -89,6 +97,8 @@ impl Relay {
             held_usage: None,
             held_done: None,
             end: None,
+            identity: Vec::new(),
+            choices: BTreeMap::new(),
         }
     }
 
@@ -134,18 +144,33 @@ impl Relay {
         self.ended(forward, end)
     }
 
-    /// The last bytes, once the request is settled. `cost` is written into the usage-only chunk.
+    /// Ends the stream for good, where what was reserved for it is used up.
+    pub fn stop_at_limit(&mut self) {
+        self.end = Some(End::Limit);
+    }
+
+    /// The last bytes, once the request is settled: what was held, with the cost in the usage-only
+    /// chunk, and the end. A stream that was stopped gets the chunks that its upstream did not come to.
     #[must_use]
-    pub fn tail(&mut self, cost: Option<NanoUsd>) -> Vec<u8> {
+    pub fn tail(&mut self, usage: &Usage, cost: NanoUsd) -> Vec<u8> {
         let mut tail = Vec::new();
+        if self.end == Some(End::Limit) {
+            self.held_usage = None;
+            let unfinished = self.choices.iter().filter(|(_, finished)| !**finished).map(|(index, _)| index);
+            for index in unfinished {
+                let choice = format!("{{\"index\":{index},\"delta\":{{}},\"finish_reason\":\"length\"}}");
+                tail.extend_from_slice(self.chunk(&choice, "").raw());
+            }
+            self.held_usage = Some(self.chunk("", &format!(",\"usage\":{}", usage::to_json(usage))));
+        }
         if let Some(frame) = self.held_usage.take()
             && self.include_usage
         {
-            let frame = cost.and_then(|cost| with_cost(&frame, cost)).unwrap_or(frame);
+            let frame = with_cost(&frame, cost).unwrap_or(frame);
             tail.extend_from_slice(frame.raw());
         }
         match self.end {
-            Some(End::Complete) => {
+            Some(End::Complete | End::Limit) => {
                 let done = self.held_done.take().unwrap_or_else(|| Frame::data_line("[DONE]"));
                 tail.extend_from_slice(done.raw());
             }
@@ -156,6 +181,12 @@ impl Relay {
             }
         }
         tail
+    }
+
+    /// A chunk of our own in this stream.
+    fn chunk(&self, choices: &str, more: &str) -> Frame {
+        let identity: String = self.identity.iter().map(|(key, json)| format!("\"{key}\":{json},")).collect();
+        Frame::data_line(&format!("{{{identity}\"object\":\"chat.completion.chunk\",\"choices\":[{choices}]{more}}}"))
     }
 
     fn ended(&mut self, forward: Vec<u8>, end: End) -> Step {
@@ -191,6 +222,7 @@ impl Relay {
             return;
         }
         self.meter.read(&chunk);
+        self.note(&chunk);
         let edited = self.edited(frame, &data);
         let frame = edited.as_ref().unwrap_or(frame);
         if chunk.is_usage_only(&data) {
@@ -203,6 +235,24 @@ impl Relay {
             return;
         }
         self.pass(frame, forward);
+    }
+
+    /// Remembers what a chunk of our own would need.
+    fn note(&mut self, chunk: &Chunk<'_>) {
+        for choice in chunk.choices.iter().flatten() {
+            let finished = choice.finish_reason.is_some_and(|reason| reason.get() != "null");
+            *self.choices.entry(choice.index.unwrap_or(0)).or_default() |= finished;
+        }
+        if self.identity.is_empty() {
+            let model = self.rewrite.model.as_deref().map(quoted);
+            let model = model.or_else(|| chunk.model.map(|json| json.get().to_owned()));
+            let given = [
+                ("id", chunk.id.map(|json| json.get().to_owned())),
+                ("created", chunk.created.map(|json| json.get().to_owned())),
+                ("model", model),
+            ];
+            self.identity = given.into_iter().filter_map(|(key, json)| Some((key, json?))).collect();
+        }
     }
 
     fn pass(&mut self, frame: &Frame, forward: &mut Vec<u8>) {
@@ -247,6 +297,12 @@ fn with_cost(frame: &Frame, cost: NanoUsd) -> Option<Frame> {
 #[derive(Deserialize)]
 struct Chunk<'a> {
     #[serde(borrow, default)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    created: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    model: Option<&'a RawValue>,
+    #[serde(borrow, default)]
     choices: Option<Vec<Choice<'a>>>,
     #[serde(borrow, default)]
     usage: Option<&'a RawValue>,
@@ -264,6 +320,8 @@ struct Vendor<'a> {
 
 #[derive(Deserialize)]
 struct Choice<'a> {
+    #[serde(default)]
+    index: Option<u64>,
     #[serde(borrow, default)]
     delta: Option<Delta<'a>>,
     #[serde(borrow, default)]

@@ -61,6 +61,17 @@ pub fn parse(json: &str) -> Option<Usage> {
     serde_json::from_str::<Option<Wire>>(json).ok()??.disjoint()
 }
 
+/// A `usage` object with these counts.
+#[must_use]
+pub fn to_json(usage: &Usage) -> String {
+    let prompt = usage.total_input();
+    format!(
+        "{{\"prompt_tokens\":{prompt},\"completion_tokens\":{},\"total_tokens\":{}}}",
+        usage.output,
+        prompt.saturating_add(usage.output)
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -28,8 +28,9 @@ fn relay_chunks(chunks: &[&[u8]], include_usage: bool, rewrite: &Rewrite) -> (St
         out.extend(bytes);
         end = step.end;
     }
-    out.extend(relay.tail(None));
-    (String::from_utf8(out).unwrap(), end.unwrap(), relay.meter())
+    out.extend(relay.tail(&Usage::default(), NanoUsd::ZERO));
+    let out = String::from_utf8(out).unwrap().replace(",\"cost\":0}", "}");
+    (out, end.unwrap(), relay.meter())
 }
 
 fn chunk(choices: &str, more: &str) -> String {
@@ -124,8 +125,27 @@ fn the_model_is_set_back_and_known_additions_are_removed() {
 fn cost_is_written_where_usage_was_asked_for() {
     let mut relay = Relay::new(true, Rewrite::default());
     let _ = relay.push([stop(), usage_only(2), DONE.into()].concat().as_bytes());
-    let tail = String::from_utf8(relay.tail(Some(NanoUsd::new(3_900).unwrap()))).unwrap();
+    let tail = String::from_utf8(relay.tail(&Usage::default(), NanoUsd::new(3_900).unwrap())).unwrap();
     assert!(tail.starts_with(&usage_only(2).replace(":2}", ":2,\"cost\":0.0000039}")), "{tail}");
+}
+
+#[test]
+fn a_stream_without_money_ends_as_if_its_limit_was_reached() {
+    let mut relay = Relay::new(true, Rewrite::default());
+    let first = "data: {\"id\":\"c\",\"created\":7,\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"}},{\"index\":1,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
+    let _ = relay.push(first.as_bytes());
+    relay.stop_at_limit();
+    let usage = Usage { input: 3, output: 2, ..Usage::default() };
+    let tail = String::from_utf8(relay.tail(&usage, NanoUsd::new(5).unwrap())).unwrap();
+    let identity = "\"id\":\"c\",\"created\":7,\"model\":\"m\",\"object\":\"chat.completion.chunk\"";
+    assert_eq!(
+        tail,
+        format!(
+            "data: {{{identity},\"choices\":[{{\"index\":0,\"delta\":{{}},\"finish_reason\":\"length\"}}]}}\n\n\
+             data: {{{identity},\"choices\":[],\"usage\":{{\"prompt_tokens\":3,\"completion_tokens\":2,\"total_tokens\":5,\"cost\":0.000000005}}}}\n\n\
+             data: [DONE]\n\n"
+        )
+    );
 }
 
 #[test]

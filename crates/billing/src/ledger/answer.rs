@@ -1,0 +1,172 @@
+//! What an account answers: what it did, or why it did nothing. Pinned with the commands.
+
+use serde::{Deserialize, Serialize};
+
+use super::key::{Key, Spend};
+use super::state::Event;
+use crate::money::NanoUsd;
+
+/// What an account answers when it did what was asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// The account is there.
+    Provisioned {
+        /// Whether this call made it.
+        created: bool,
+    },
+    /// The entry is in the journal.
+    Entered {
+        /// Its row.
+        seq: u64,
+        /// The balance after it.
+        balance: NanoUsd,
+    },
+    /// The key is there.
+    KeyCreated {
+        /// Its public id.
+        key_id: String,
+    },
+    /// The key is as it was asked to be.
+    KeyUpdated {
+        /// Its public id.
+        key_id: String,
+    },
+    /// The key has ended, and with it every key that it made.
+    KeyRevoked {
+        /// All that ended now.
+        key_ids: Vec<String>,
+    },
+    /// The account's keys, the revoked ones among them.
+    Keys(Vec<KeyView>),
+    /// The key may do it.
+    Authorized {
+        /// The key.
+        key: Box<Key>,
+    },
+    /// The account's money.
+    Balance {
+        /// Posted: everything in the journal.
+        balance: NanoUsd,
+        /// Reserved by running requests.
+        held: NanoUsd,
+    },
+    /// The hold is there: the request may be dispatched.
+    Admitted {
+        /// The key that asked.
+        key_id: String,
+        /// Output tokens for each choice that the hold covers, where the request has an output.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        granted_output: Option<u64>,
+        /// Balance less everything reserved, this hold too; only for keys that may read the account.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        available: Option<NanoUsd>,
+    },
+    /// The deadline was moved, and the hold grew as far as it could.
+    Checkpointed {
+        /// Output tokens for each choice that the hold covers now.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        granted_output: Option<u64>,
+    },
+    /// The hold is resolved.
+    Settled {
+        /// What was taken from the balance.
+        cost: NanoUsd,
+        /// What the balance could not cover.
+        uncollected: NanoUsd,
+        /// The balance after it.
+        balance: NanoUsd,
+    },
+    /// The sweep is done.
+    Swept {
+        /// How many holds it resolved.
+        expired: u64,
+    },
+}
+
+/// A key with what it has spent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyView {
+    /// The key.
+    pub key: Key,
+    /// By itself and by the keys that it made.
+    pub spend: Spend,
+    /// Requests that run now.
+    pub running: u64,
+}
+
+/// Why the money was not enough.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Shortage {
+    /// The balance itself is too low.
+    Balance,
+    /// The balance would do, but running requests hold it: worth a retry.
+    Held,
+    /// The key's budget is used up.
+    KeyBudget,
+}
+
+/// Why an account did nothing. Listed in order of precedence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
+pub enum Refusal {
+    /// Nobody provisioned this account.
+    #[error("there is no such account")]
+    NoAccount,
+    /// The id was used before, with other content or for something that has ended.
+    #[error("the id was used before with other content")]
+    Conflict,
+    /// The admit is older than [`super::ADMIT_MAX_AGE_MS`], or from the future by more than that.
+    #[error("the admit is too old")]
+    Stale,
+    /// No key has this secret.
+    #[error("no such key")]
+    UnknownKey,
+    /// The key, or one that it descends from, was revoked.
+    #[error("the key was revoked")]
+    RevokedKey,
+    /// The key, or one that it descends from, has expired.
+    #[error("the key has expired")]
+    ExpiredKey,
+    /// The key may not do this.
+    #[error("the key lacks the permission")]
+    NotPermitted,
+    /// A new key would be allowed more than the one that makes it.
+    #[error("a key cannot make a key that may do more than itself")]
+    Exceeds,
+    /// The account has [`super::MAX_KEYS`] keys.
+    #[error("the account has too many keys")]
+    TooManyKeys,
+    /// No hold has this request id.
+    #[error("no such hold")]
+    UnknownHold,
+    /// The key has used up its requests of this minute.
+    #[error("too many requests a minute")]
+    RateLimited {
+        /// When the next one is admitted, in milliseconds from now.
+        retry_after_ms: u64,
+    },
+    /// The key has as many running requests as it may have.
+    #[error("too many running requests")]
+    TooManyRunning,
+    /// The budget or the balance does not cover the least hold, or an earlier request is still
+    /// uncollected. The budget is looked at first.
+    #[error("the balance does not cover the request")]
+    InsufficientCredit {
+        /// Which of them.
+        reason: Shortage,
+        /// What is left of the budget, or the balance less what is reserved.
+        available: NanoUsd,
+        /// Reserved by running requests.
+        held: NanoUsd,
+        /// The least amount with which the request would be admitted.
+        needed: NanoUsd,
+    },
+    /// The amount does not fit into an account.
+    #[error("the amount is beyond what an account can hold")]
+    TooLarge,
+}
+
+/// Events to store and apply, and the answer to give once they are.
+pub type Decision = Result<(Vec<Event>, Answer), Refusal>;

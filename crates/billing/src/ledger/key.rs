@@ -1,0 +1,333 @@
+//! Keys: what each may do, how much of it, and what it has done.
+//!
+//! A key made by a key descends from it. Every limit of an ancestor counts for what its descendants do
+//! too, and a descendant ends with its ancestor, so no key can do more through another than by itself.
+
+use serde::{Deserialize, Serialize};
+
+use super::answer::{Answer, Decision, KeyView, Refusal};
+use super::command::{CreateKey, UpdateKey};
+use super::state::{Event, State};
+use super::{MAX_GENERATIONS, MAX_KEYS, calendar};
+use crate::money::NanoUsd;
+
+/// What a key may be used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Permission {
+    /// Run models and list them.
+    #[serde(rename = "inference")]
+    Inference,
+    /// Read balance, usage and keys.
+    #[serde(rename = "account:read")]
+    AccountRead,
+    /// Make, change and revoke keys.
+    #[serde(rename = "keys:write")]
+    KeysWrite,
+}
+
+impl Permission {
+    /// What a key has that was made without naming any.
+    pub const ALL: [Self; 3] = [Self::Inference, Self::AccountRead, Self::KeysWrite];
+}
+
+/// How much a key may do; `None`: as much as the account.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct KeyLimits {
+    /// Requests that are admitted within a minute; unused ones come back one by one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requests_per_minute: Option<u32>,
+    /// Requests that run at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_running: Option<u32>,
+    /// Money.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Budget>,
+    /// When the key ends by itself, in milliseconds since the epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_at_ms: Option<i64>,
+}
+
+/// Money that a key may spend in a period.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Budget {
+    /// The most.
+    pub amount: NanoUsd,
+    /// In what.
+    pub period: Period,
+}
+
+/// Periods begin at 00:00 UTC: of the day, of Monday, of the first of the month.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Period {
+    /// A day.
+    Daily,
+    /// A week from Monday.
+    Weekly,
+    /// A calendar month.
+    Monthly,
+    /// The life of the key.
+    Total,
+}
+
+/// A key of the account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Key {
+    /// Its public id.
+    pub key_id: String,
+    /// SHA-256 of its secret, lower-case hexadecimal.
+    pub digest: String,
+    /// A name for people.
+    pub name: String,
+    /// What it may do.
+    pub permissions: Vec<Permission>,
+    /// How much of it.
+    pub limits: KeyLimits,
+    /// The key that made it; `None`: the account's owner.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
+    /// Milliseconds since the epoch.
+    pub created_at_ms: i64,
+    /// When it was ended, if it was.
+    pub revoked_at_ms: Option<i64>,
+}
+
+/// What a key and its descendants have spent, by the period in which each request was admitted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spend {
+    daily: Window,
+    weekly: Window,
+    monthly: Window,
+    total: NanoUsd,
+}
+
+/// One period and its sum.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Window {
+    start_ms: i64,
+    amount: NanoUsd,
+}
+
+impl Spend {
+    /// Adds a charge of a request that was admitted at `admitted_at_ms`.
+    pub fn add(&mut self, amount: NanoUsd, admitted_at_ms: i64) {
+        for (window, period) in
+            [(&mut self.daily, Period::Daily), (&mut self.weekly, Period::Weekly), (&mut self.monthly, Period::Monthly)]
+        {
+            let start_ms = calendar::start_of(period, admitted_at_ms);
+            if start_ms > window.start_ms {
+                *window = Window { start_ms, amount };
+            } else if start_ms == window.start_ms {
+                window.amount = window.amount.plus(amount).unwrap_or(window.amount);
+            }
+        }
+        self.total = self.total.plus(amount).unwrap_or(self.total);
+    }
+
+    /// What was spent in the period that `now_ms` lies in.
+    #[must_use]
+    pub fn within(&self, period: Period, now_ms: i64) -> NanoUsd {
+        let window = match period {
+            Period::Daily => self.daily,
+            Period::Weekly => self.weekly,
+            Period::Monthly => self.monthly,
+            Period::Total => return self.total,
+        };
+        if window.start_ms == calendar::start_of(period, now_ms) { window.amount } else { NanoUsd::ZERO }
+    }
+}
+
+/// Requests a minute as a bucket that refills evenly (GCRA), in microseconds since the epoch: when it
+/// would be full again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Rate(i64);
+
+const MINUTE_US: i64 = 60_000_000;
+
+impl Rate {
+    /// Whether one more request is admitted at `now_ms`; else how long to wait, in milliseconds.
+    ///
+    /// # Errors
+    /// The time to wait.
+    pub fn check(self, per_minute: u32, now_ms: i64) -> Result<(), u64> {
+        let now = now_ms.saturating_mul(1_000);
+        let Some(interval) = MINUTE_US.checked_div(i64::from(per_minute)) else { return Err(60_000) };
+        let earliest = self.0.saturating_add(interval).saturating_sub(MINUTE_US);
+        let wait_us = earliest.saturating_sub(now);
+        if wait_us <= 0 { Ok(()) } else { Err(wait_us.unsigned_abs().div_ceil(1_000)) }
+    }
+
+    /// Counts one admitted request.
+    #[must_use]
+    pub fn count(self, per_minute: u32, now_ms: i64) -> Self {
+        let interval = MINUTE_US.checked_div(i64::from(per_minute)).unwrap_or(MINUTE_US);
+        Self(self.0.max(now_ms.saturating_mul(1_000)).saturating_add(interval))
+    }
+}
+
+impl State {
+    /// The key and the keys that it descends from, itself first.
+    pub fn lineage<'a>(&'a self, key_id: &str) -> impl Iterator<Item = &'a Key> + use<'a> {
+        let first = self.keys.get(key_id);
+        std::iter::successors(first, |key| self.keys.get(key.parent.as_deref()?)).take(MAX_GENERATIONS)
+    }
+
+    /// Requests of the key and its descendants that run now.
+    #[must_use]
+    pub fn running(&self, key_id: &str) -> u64 {
+        let mine = self.holds.values().filter(|hold| self.lineage(&hold.key_id).any(|key| key.key_id == key_id));
+        u64::try_from(mine.count()).unwrap_or(u64::MAX)
+    }
+
+    /// What is left of the tightest budget of the key's lineage at `now_ms`; `None`: there is none.
+    /// Running requests count in the period that admitted them.
+    #[must_use]
+    pub fn budget_left(&self, key_id: &str, now_ms: i64) -> Option<NanoUsd> {
+        let left = |key: &Key| {
+            let Budget { amount, period } = key.limits.budget?;
+            let spent = self.spend.get(&key.key_id).map_or(NanoUsd::ZERO, |spend| spend.within(period, now_ms));
+            let start_ms = calendar::start_of(period, now_ms);
+            let reserved = self
+                .holds
+                .values()
+                .filter(|hold| calendar::start_of(period, hold.opened_at_ms) == start_ms)
+                .filter(|hold| self.lineage(&hold.key_id).any(|ancestor| ancestor.key_id == key.key_id))
+                .fold(NanoUsd::ZERO, |sum, hold| sum.plus(hold.amount).unwrap_or(sum));
+            amount.minus(spent).and_then(|left| left.minus(reserved)).ok()
+        };
+        self.lineage(key_id).filter_map(left).min()
+    }
+}
+
+/// The key with this digest, if it and all it descends from may do `permission` at `now_ms`.
+pub(super) fn authorize<'a>(
+    state: &'a State,
+    digest: &str,
+    permission: Permission,
+    now_ms: i64,
+) -> Result<&'a Key, Refusal> {
+    let key = state.keys.values().find(|key| same_digest(&key.digest, digest)).ok_or(Refusal::UnknownKey)?;
+    let mut lineage = state.lineage(&key.key_id);
+    if lineage.any(|key| key.revoked_at_ms.is_some()) {
+        return Err(Refusal::RevokedKey);
+    }
+    let expired = |key: &Key| key.limits.expires_at_ms.is_some_and(|at_ms| at_ms <= now_ms);
+    if state.lineage(&key.key_id).any(expired) {
+        return Err(Refusal::ExpiredKey);
+    }
+    if !state.lineage(&key.key_id).all(|key| key.permissions.contains(&permission)) {
+        return Err(Refusal::NotPermitted);
+    }
+    Ok(key)
+}
+
+/// Equality in time that depends on the length alone.
+fn same_digest(a: &str, b: &str) -> bool {
+    a.len() == b.len() && a.bytes().zip(b.bytes()).fold(0, |diff, (x, y)| diff | (x ^ y)) == 0
+}
+
+pub(super) fn create(state: &State, create: &CreateKey, now_ms: i64) -> Decision {
+    let answer = Answer::KeyCreated { key_id: create.key_id.clone() };
+    if let Some(key) = state.keys.get(&create.key_id) {
+        return if key.digest == create.digest { Ok((Vec::new(), answer)) } else { Err(Refusal::Conflict) };
+    }
+    let parent = maker(state, create.by.as_deref(), now_ms)?;
+    if let Some(parent) = parent {
+        let permitted = create.permissions.iter().all(|permission| parent.permissions.contains(permission));
+        let generations = state.lineage(&parent.key_id).count();
+        if !permitted || create.limits.exceed(&parent.limits) || generations >= MAX_GENERATIONS {
+            return Err(Refusal::Exceeds);
+        }
+    }
+    if state.keys.len() >= MAX_KEYS {
+        return Err(Refusal::TooManyKeys);
+    }
+    let key = Key {
+        key_id: create.key_id.clone(),
+        digest: create.digest.clone(),
+        name: create.name.clone(),
+        permissions: create.permissions.clone(),
+        limits: create.limits,
+        parent: parent.map(|parent| parent.key_id.clone()),
+        created_at_ms: now_ms,
+        revoked_at_ms: None,
+    };
+    Ok((vec![Event::KeySet(key)], answer))
+}
+
+pub(super) fn update(state: &State, update: &UpdateKey, now_ms: i64) -> Decision {
+    let key = changeable(state, &update.key_id, update.by.as_deref(), now_ms)?;
+    if key.revoked_at_ms.is_some() {
+        return Err(Refusal::RevokedKey);
+    }
+    let mut changed = key.clone();
+    if let Some(name) = &update.name {
+        changed.name.clone_from(name);
+    }
+    if let Some(limits) = update.limits {
+        let parent = key.parent.as_ref().and_then(|parent| state.keys.get(parent));
+        if parent.is_some_and(|parent| limits.exceed(&parent.limits)) {
+            return Err(Refusal::Exceeds);
+        }
+        changed.limits = limits;
+    }
+    let answer = Answer::KeyUpdated { key_id: key.key_id.clone() };
+    Ok((if changed == *key { Vec::new() } else { vec![Event::KeySet(changed)] }, answer))
+}
+
+pub(super) fn revoke(state: &State, key_id: &str, by: Option<&str>, now_ms: i64) -> Decision {
+    changeable(state, key_id, by, now_ms)?;
+    let living = state.keys.values().filter(|key| key.revoked_at_ms.is_none());
+    let ended: Vec<&Key> =
+        living.filter(|key| state.lineage(&key.key_id).any(|ancestor| ancestor.key_id == key_id)).collect();
+    let key_ids = ended.iter().map(|key| key.key_id.clone()).collect();
+    let revoked = |key: &Key| Event::KeySet(Key { revoked_at_ms: Some(now_ms), ..key.clone() });
+    Ok((ended.into_iter().map(revoked).collect(), Answer::KeyRevoked { key_ids }))
+}
+
+pub(super) fn list(state: &State) -> Answer {
+    let view = |key: &Key| KeyView {
+        key: key.clone(),
+        spend: state.spend.get(&key.key_id).copied().unwrap_or_default(),
+        running: state.running(&key.key_id),
+    };
+    Answer::Keys(state.keys.values().map(view).collect())
+}
+
+/// The key that acts; `None` for the account's owner.
+fn maker<'a>(state: &'a State, by: Option<&str>, now_ms: i64) -> Result<Option<&'a Key>, Refusal> {
+    by.map(|digest| authorize(state, digest, Permission::KeysWrite, now_ms)).transpose()
+}
+
+/// The key that is to be changed: the owner may change all, a key may change itself no looser and the
+/// keys that it made.
+fn changeable<'a>(state: &'a State, key_id: &str, by: Option<&str>, now_ms: i64) -> Result<&'a Key, Refusal> {
+    let maker = maker(state, by, now_ms)?;
+    let key = state.keys.get(key_id).ok_or(Refusal::UnknownKey)?;
+    match maker {
+        None => Ok(key),
+        Some(maker) if state.lineage(key_id).skip(1).any(|ancestor| ancestor.key_id == maker.key_id) => Ok(key),
+        // An unlimited key with this permission stands for the account; a limited one must not undo its limits.
+        Some(maker) if maker.limits == KeyLimits::default() && maker.parent.is_none() => Ok(key),
+        Some(_) => Err(Refusal::NotPermitted),
+    }
+}
+
+impl KeyLimits {
+    /// Whether a limit that is named here is looser than the same one of `parent`. One that is not
+    /// named is the parent's by descent.
+    fn exceed(&self, parent: &Self) -> bool {
+        fn looser<T: PartialOrd>(mine: Option<T>, theirs: Option<T>) -> bool {
+            matches!((mine, theirs), (Some(mine), Some(theirs)) if mine > theirs)
+        }
+        let budget = match (self.budget, parent.budget) {
+            (Some(mine), Some(theirs)) => mine.period == theirs.period && mine.amount > theirs.amount,
+            _ => false,
+        };
+        budget
+            || looser(self.requests_per_minute, parent.requests_per_minute)
+            || looser(self.max_running, parent.max_running)
+            || looser(self.expires_at_ms, parent.expires_at_ms)
+    }
+}

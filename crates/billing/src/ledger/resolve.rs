@@ -1,0 +1,202 @@
+//! The end of a hold: settled, released or expired, each into one journal row.
+
+use super::answer::{Answer, Decision, Refusal};
+use super::command::{Admit, EntryKind, Outcome, Settle, SettledBy};
+use super::state::{BillingStatus, Checkpoint, Entry, Event, Hold, HoldState, Prior, State, UsageRecord};
+use crate::money::NanoUsd;
+use crate::usage::Usage;
+
+/// Charges what a request used, and frees the rest of its hold.
+pub(super) fn settle(state: &State, settle: &Settle, prior: &Prior, now_ms: i64) -> Decision {
+    let outcome = Resolution {
+        usage: settle.usage,
+        upstream: Some(settle.upstream.clone()),
+        outcome: settle.outcome,
+        settled_by: Some(settle.settled_by),
+        status: BillingStatus::Settled,
+        lost: None,
+    };
+    if let Some(hold) = state.holds.get(&settle.request_id) {
+        return Ok(resolve(state, hold, &outcome, HoldState::Resolved, now_ms));
+    }
+    let hold = prior.hold.as_ref().ok_or(Refusal::UnknownHold)?;
+    let entry = prior.entry.as_ref().ok_or(Refusal::UnknownHold)?;
+    match hold.state {
+        HoldState::Expired(_) => Ok(settle_late(state, hold, entry, &outcome, now_ms)),
+        HoldState::Open | HoldState::Resolved(_) | HoldState::Adjusted(_) => repeated(entry, &outcome),
+    }
+}
+
+/// Frees a hold: nothing was produced.
+pub(super) fn release(
+    state: &State,
+    request_id: &str,
+    outcome: Outcome,
+    upstream: Option<String>,
+    prior: &Prior,
+    now_ms: i64,
+) -> Decision {
+    let freed = Resolution {
+        usage: Usage::default(),
+        upstream,
+        outcome,
+        settled_by: None,
+        status: BillingStatus::Released,
+        lost: None,
+    };
+    if let Some(hold) = state.holds.get(request_id) {
+        return Ok(resolve(state, hold, &freed, HoldState::Resolved, now_ms));
+    }
+    match (&prior.hold, &prior.entry) {
+        // Expired before the release came: it was freed, or charged by a checkpoint that stands.
+        (Some(Hold { state: HoldState::Expired(_), .. }), Some(entry)) => Ok((Vec::new(), settled_answer(entry))),
+        (Some(_), Some(entry)) => repeated(entry, &freed),
+        _ => Err(Refusal::UnknownHold),
+    }
+}
+
+/// Resolves every hold whose deadline has passed.
+pub(super) fn sweep(state: &State, now_ms: i64) -> (Vec<Event>, Answer) {
+    let mut after = state.clone();
+    let mut events = Vec::new();
+    let mut expired: u64 = 0;
+    for hold in state.holds.values().filter(|hold| hold.deadline_ms <= now_ms) {
+        let end = match &hold.checkpoint {
+            Some(Checkpoint { usage, upstream }) => Resolution {
+                usage: *usage,
+                upstream: Some(upstream.clone()),
+                outcome: Outcome::Lost,
+                settled_by: Some(SettledBy::Checkpoint),
+                status: BillingStatus::Expired,
+                lost: None,
+            },
+            None => Resolution {
+                usage: Usage::default(),
+                upstream: None,
+                outcome: Outcome::Lost,
+                settled_by: None,
+                status: BillingStatus::Expired,
+                lost: Some(hold.amount),
+            },
+        };
+        let (resolved, _) = resolve(&after, hold, &end, HoldState::Expired, now_ms);
+        resolved.iter().for_each(|event| after.apply(event));
+        events.extend(resolved);
+        expired = expired.saturating_add(1);
+    }
+    (events, Answer::Swept { expired })
+}
+
+/// How a hold ends.
+struct Resolution {
+    usage: Usage,
+    upstream: Option<String>,
+    outcome: Outcome,
+    settled_by: Option<SettledBy>,
+    status: BillingStatus,
+    lost: Option<NanoUsd>,
+}
+
+/// Charges `end` as far as the balance goes, and ends the hold.
+fn resolve(
+    state: &State,
+    hold: &Hold,
+    end: &Resolution,
+    becomes: fn(u64) -> HoldState,
+    now_ms: i64,
+) -> (Vec<Event>, Answer) {
+    let cost = cost(hold, end);
+    let collected = cost.min(state.balance.max(NanoUsd::ZERO));
+    let record = record(hold, end, cost, collected);
+    charge(state, hold, record, collected.negated(), EntryKind::Usage, becomes, now_ms)
+}
+
+/// A settle after the hold expired: what it differs from the charge of the expiry is an adjustment.
+fn settle_late(state: &State, hold: &Hold, expired: &Entry, end: &Resolution, now_ms: i64) -> (Vec<Event>, Answer) {
+    let cost = cost(hold, end);
+    // Both lie within ±(2^53 − 1), so their difference fits as well.
+    let more = cost.plus(expired.amount).unwrap_or(NanoUsd::ZERO);
+    let collected = more.min(state.balance.max(NanoUsd::ZERO));
+    let record = record(hold, end, more, collected);
+    charge(state, hold, record, collected.negated(), EntryKind::Adjustment, HoldState::Adjusted, now_ms)
+}
+
+fn cost(hold: &Hold, end: &Resolution) -> NanoUsd {
+    if end.settled_by.is_none() {
+        return NanoUsd::ZERO;
+    }
+    // A usage that money cannot express is not a usage; the hold was the most it could be.
+    hold.admit.terms.price.cost(&end.usage).unwrap_or(hold.amount)
+}
+
+fn record(hold: &Hold, end: &Resolution, cost: NanoUsd, collected: NanoUsd) -> UsageRecord {
+    let Admit { terms, created_at_ms, .. } = &hold.admit;
+    let uncollected = cost.minus(collected).unwrap_or(NanoUsd::ZERO);
+    let short = uncollected > NanoUsd::ZERO;
+    UsageRecord {
+        key_id: hold.key_id.clone(),
+        endpoint: terms.endpoint.clone(),
+        model: terms.model.clone(),
+        upstream: end.upstream.clone(),
+        usage: end.usage,
+        outcome: end.outcome,
+        billing_status: if short { BillingStatus::Uncollected } else { end.status },
+        settled_by: end.settled_by,
+        uncollected,
+        price_version: terms.price.effective_at_ms,
+        unpriced: terms.unpriced,
+        lost: end.lost,
+        created_at_ms: *created_at_ms,
+        admitted_at_ms: hold.opened_at_ms,
+    }
+}
+
+fn charge(
+    state: &State,
+    hold: &Hold,
+    record: UsageRecord,
+    amount: NanoUsd,
+    kind: EntryKind,
+    becomes: fn(u64) -> HoldState,
+    now_ms: i64,
+) -> (Vec<Event>, Answer) {
+    let request_id = hold.admit.request_id.clone();
+    let uncollected = record.uncollected;
+    // `amount` is never below −balance, and a late refund never exceeds what was charged.
+    let balance = state.balance.plus(amount).unwrap_or(state.balance);
+    let entry = Entry {
+        seq: state.seq.saturating_add(1),
+        id: request_id.clone(),
+        kind,
+        at_ms: now_ms,
+        amount,
+        balance_after: balance,
+        usage: Some(record),
+    };
+    let answer = settled_answer(&entry);
+    let resolved = Event::HoldResolved { request_id, state: becomes(entry.seq) };
+    let mut events = vec![resolved, Event::EntryAppended(entry)];
+    if uncollected > NanoUsd::ZERO {
+        events.push(Event::UncollectedSet(state.uncollected.plus(uncollected).unwrap_or(state.uncollected)));
+    }
+    (events, answer)
+}
+
+/// The first result again, when the repeat says the same; else a conflict.
+fn repeated(entry: &Entry, end: &Resolution) -> Decision {
+    let same = entry.usage.as_ref().is_some_and(|first| {
+        first.usage == end.usage
+            && first.outcome == end.outcome
+            && first.settled_by == end.settled_by
+            && first.upstream == end.upstream
+    });
+    if same { Ok((Vec::new(), settled_answer(entry))) } else { Err(Refusal::Conflict) }
+}
+
+fn settled_answer(entry: &Entry) -> Answer {
+    Answer::Settled {
+        cost: entry.amount.negated(),
+        uncollected: entry.usage.as_ref().map_or(NanoUsd::ZERO, |usage| usage.uncollected),
+        balance: entry.balance_after,
+    }
+}
