@@ -80,3 +80,6 @@ pub async fn deliver_key(db: &D1Database, account_id: &str, key: &Key) -> worker
 fn lossless(n: u64) -> f64 {
     n.min(1 << 53) as f64
 }
+
+#[cfg(test)]
+mod tests;
