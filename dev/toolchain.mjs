@@ -28,8 +28,8 @@ export async function ensureRustTarget() {
 
 /** Installs wasm-bindgen and worker-build into .tools/bin, where they are not there in the right version. */
 export async function ensureTools() {
-  // worker-build is released together with the `worker` crate, under the same number. Optimised a
-  // little, wasm-bindgen takes 1 s instead of 6 for each build; worker-build only starts others.
+  // worker-build is released together with the `worker` crate, under the same number. wasm-bindgen goes
+  // through the whole module in each build, so it is optimised a little; worker-build only starts others.
   const tools = [
     { crate: "wasm-bindgen-cli", binary: WASM_BINDGEN, version: lockedVersion("wasm-bindgen"), optLevel: "1", flags: ["--no-default-features"] },
     { crate: "worker-build", binary: WORKER_BUILD, version: lockedVersion("worker"), optLevel: "0", flags: [] },

@@ -66,7 +66,7 @@ pub fn refused(refusal: &Refusal) -> ApiError {
                 String::new()
             };
             let sentence = format!(
-                "Your credit balance is too low: ${available} is available{held}, and this request can cost ${needed}. Add credit in Console, or lower the output limit."
+                "Your credit balance is too low: ${available} is available{held}, and this request needs at least ${needed}. Add credit in Console, or lower the output limit."
             );
             ApiError::new(Code::InsufficientCredit, sentence)
         }

@@ -94,6 +94,13 @@ impl ApiError {
         Self::new(Code::InvalidApiKey, "The API key is missing, revoked or invalid. Make one in Console.")
     }
 
+    /// No such model, or one that is not for sale.
+    #[must_use]
+    pub fn model_not_available() -> Self {
+        let error = Self::new(Code::ModelNotAvailable, "The requested model is not available.");
+        Self { param: Some("model".into()), ..error }
+    }
+
     /// Something of ours failed; the reason goes to the log, not to the caller.
     #[must_use]
     pub fn internal() -> Self {

@@ -153,3 +153,6 @@ mod tests {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -391,3 +391,6 @@ fn to_json<T: Serialize + ?Sized>(value: &T) -> Result<String, SqlError> {
 fn from_json<T: DeserializeOwned>(json: &str) -> Result<T, SqlError> {
     serde_json::from_str(json).map_err(|e| SqlError(e.to_string()))
 }
+
+#[cfg(test)]
+mod tests;

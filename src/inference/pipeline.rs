@@ -88,7 +88,8 @@ struct Admitted<'a> {
 pub async fn serve(inference: &Inference<'_>, key: &ApiKey, context: &Context) -> Result<Served, ApiError> {
     let catalog = d1::catalogue::load(&context.env, context.started_ms).await?;
     // 1. Price: what may be asked for, and at what price.
-    let model = catalog.models.get(inference.model).filter(|model| model.enabled).ok_or_else(not_available)?;
+    let model =
+        catalog.models.get(inference.model).filter(|model| model.enabled).ok_or_else(ApiError::model_not_available)?;
     let (price, unpriced) = price(model, context)?;
     fits_endpoint(inference, &price, unpriced)?;
     let candidates = upstream::candidates(&catalog, model, inference.dialect, context);
@@ -130,10 +131,10 @@ pub async fn serve(inference: &Inference<'_>, key: &ApiKey, context: &Context) -
 fn price(model: &Model, context: &Context) -> Result<(Price, bool), ApiError> {
     match model.price_at(context.started_ms) {
         Some(price) if !price.is_free() => Ok((*price, false)),
-        _ if !context.config.allow_unpriced_models => Err(not_available()),
+        _ if !context.config.allow_unpriced_models => Err(ApiError::model_not_available()),
         Some(price) => Ok((*price, true)),
         // Its first price is still to come: it is not for sale yet, and not free either.
-        None if !model.prices.is_empty() => Err(not_available()),
+        None if !model.prices.is_empty() => Err(ApiError::model_not_available()),
         None => {
             let output = model.max_output_tokens.map(|_| PicoUsd::ZERO);
             Ok((Price { effective_at_ms: 0, rates: Rates { output, ..Rates::default() }, long_input: None }, true))
@@ -321,9 +322,4 @@ async fn give_up(ticket: &Ticket, failure: Option<(Failure, String)>) -> ApiErro
 
 fn unavailable() -> ApiError {
     ApiError::new(Code::UpstreamUnavailable, "All providers of this model are temporarily unavailable.")
-}
-
-fn not_available() -> ApiError {
-    let error = ApiError::new(Code::ModelNotAvailable, "The requested model is not available.");
-    ApiError { param: Some("model".into()), ..error }
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 use worker::{Headers, Response};
 
 use crate::context::Context;
-use crate::error::{ApiError, Code};
+use crate::error::ApiError;
 use crate::{auth, d1};
 
 /// Both SDKs' page in one.
@@ -103,11 +103,8 @@ pub async fn list(headers: &Headers, context: &Context) -> Result<Response, ApiE
 pub async fn get(id: &str, headers: &Headers, context: &Context) -> Result<Response, ApiError> {
     authorize(headers, context).await?;
     let catalog = d1::catalogue::load(&context.env, context.started_ms).await?;
-    let model = catalog
-        .models
-        .get(id)
-        .and_then(|model| view(model, context))
-        .ok_or_else(|| ApiError::new(Code::ModelNotAvailable, "The requested model is not available."))?;
+    let model =
+        catalog.models.get(id).and_then(|model| view(model, context)).ok_or_else(ApiError::model_not_available)?;
     Ok(Response::from_json(&model)?)
 }
 

@@ -9,6 +9,7 @@ pub const HELP: &str = "\
 catalog check [FILE]         reads a catalogue and names everything wrong in it, by line
 catalog apply [FILE]         shows what differs from the database, and writes that in one transaction
 catalog secret-hosts [FILE]  prints the Worker variable SECRET_HOSTS: where each secret may be sent
+catalog sql [FILE]           prints the statements that fill an empty database, one a line
 
 FILE is catalog.toml of the repository unless given.
   --overlay FILE       lays the upstreams of another file behind: the last route of every model
@@ -32,6 +33,8 @@ pub enum Command {
     Check(Source),
     /// `catalog secret-hosts`.
     SecretHosts(Source),
+    /// `catalog sql`.
+    Sql(Source),
     /// `catalog apply`.
     Apply(Apply),
 }
@@ -87,6 +90,7 @@ pub fn parse(mut arguments: Parser, unpriced: bool) -> Result<Command, lexopt::E
         ("help" | "", "") | ("catalog", "help" | "") => return Ok(Command::Help),
         ("catalog", "check") => |options| Command::Check(options.source),
         ("catalog", "secret-hosts") => |options| Command::SecretHosts(options.source),
+        ("catalog", "sql") => |options| Command::Sql(options.source),
         ("catalog", "apply") => Command::Apply,
         _ => return Err(format!("no such command: {noun} {verb}").into()),
     };
@@ -157,6 +161,7 @@ mod tests {
         assert_eq!(parsed("catalog --help"), Ok(Command::Help));
         assert_eq!(parsed("catalog apply --help"), Ok(Command::Help));
         assert_eq!(parsed("catalog check a.toml"), Ok(Command::Check(source("a.toml"))));
+        assert_eq!(parsed("catalog sql a.toml"), Ok(Command::Sql(source("a.toml"))));
         let shipped = root().join("catalog.toml");
         assert_eq!(parsed("catalog secret-hosts"), Ok(Command::SecretHosts(source(shipped.to_str().unwrap()))));
         assert_eq!(

@@ -29,6 +29,7 @@ fn main() -> ExitCode {
         }
         Command::Check(source) => catalogue::check(&source),
         Command::SecretHosts(source) => catalogue::secret_hosts(&source),
+        Command::Sql(source) => catalogue::sql(&source),
         Command::Apply(apply) => catalogue::apply(&apply),
     };
     done.map_or_else(|error| fail(&error.to_string()), |()| ExitCode::SUCCESS)

@@ -15,6 +15,7 @@ use std::path::Path;
 
 use catalog::Catalog;
 use catalog::file::{self, Problem};
+use catalog::rows::Rows;
 
 use crate::cli::{Apply, Database, Source};
 use crate::clock;
@@ -67,6 +68,13 @@ pub fn check(source: &Source) -> Result<(), Error> {
 /// Prints the value of the Worker variable `SECRET_HOSTS`.
 pub fn secret_hosts(source: &Source) -> Result<(), Error> {
     println!("{}", secret_hosts::of(&load(source)?));
+    Ok(())
+}
+
+/// Prints the SQL of the file's first `apply`, for a database that wrangler does not reach.
+pub fn sql(source: &Source) -> Result<(), Error> {
+    let diff = Diff::between(Rows::default(), load(source)?.to_rows()?);
+    print!("{}", sql::render(&diff, clock::now_ms())?);
     Ok(())
 }
 

@@ -1,0 +1,400 @@
+//! The store's SQL on a native SQLite, beside an account that never leaves memory: a reload after every
+//! command must make no difference.
+
+use std::collections::BTreeMap;
+
+use billing::hold::{HoldRequest, OutputBound};
+use billing::ledger::{
+    Admit, Answer, CreateKey, Enter, EntryKind, HOLD_TTL_MS, Outcome, Permission, Refusal, Settle, SettledBy, Terms,
+    decide,
+};
+use billing::money::PicoUsd;
+use billing::price::{Price, Rates};
+use billing::usage::Usage;
+use proptest::prelude::*;
+use rusqlite::types::{Value as SqliteValue, ValueRef};
+use rusqlite::{Connection, params_from_iter};
+
+use super::*;
+
+impl Sql for Connection {
+    fn query(&self, sql: &str, params: &[Value]) -> Result<Vec<Row>, SqlError> {
+        let failed = |error: rusqlite::Error| SqlError(error.to_string());
+        let mut statement = self.prepare(sql).map_err(failed)?;
+        let columns = statement.column_count();
+        let mut found = statement.query(params_from_iter(params.iter().map(bound))).map_err(failed)?;
+        let mut rows = Vec::new();
+        while let Some(row) = found.next().map_err(failed)? {
+            rows.push(Row::new((0..columns).map(|at| read(row.get_ref(at).unwrap())).collect()));
+        }
+        Ok(rows)
+    }
+}
+
+/// As workerd binds: every JavaScript number arrives as a REAL.
+fn bound(value: &Value) -> SqliteValue {
+    match value {
+        Value::Null => SqliteValue::Null,
+        Value::Int(int) => SqliteValue::Real(*int as f64),
+        Value::Text(text) => SqliteValue::Text(text.clone()),
+    }
+}
+
+fn read(value: ValueRef<'_>) -> Value {
+    match value {
+        ValueRef::Null => Value::Null,
+        ValueRef::Integer(int) => Value::Int(int),
+        ValueRef::Text(text) => Value::Text(String::from_utf8(text.to_vec()).unwrap()),
+        other => panic!("no table holds such a value: {other:?}"),
+    }
+}
+
+/// An account that forgets nothing, with the look-ups that the store makes.
+#[derive(Default)]
+struct Memory {
+    state: State,
+    resolved: BTreeMap<String, Hold>,
+    journal: Vec<Entry>,
+}
+
+impl Memory {
+    fn run(&mut self, command: &Command, now_ms: i64) -> Result<Answer, Refusal> {
+        let (events, answer) = decide(&self.state, command, &self.prior(command), now_ms)?;
+        for event in events {
+            match &event {
+                Event::HoldResolved { request_id, state } => {
+                    let hold = self.state.holds.get(request_id).or(self.resolved.get(request_id)).unwrap();
+                    self.resolved.insert(request_id.clone(), Hold { state: *state, ..hold.clone() });
+                }
+                Event::EntryAppended(entry) => self.journal.push(entry.clone()),
+                _ => {}
+            }
+            self.state.apply(&event);
+        }
+        Ok(answer)
+    }
+
+    fn prior(&self, command: &Command) -> Prior {
+        let id = command.id().unwrap_or_default();
+        if let Command::Enter(_) = command {
+            let entry = self.journal.iter().find(|entry| entry.id == id && entry.usage.is_none());
+            return Prior { hold: None, entry: entry.cloned() };
+        }
+        let hold = self.resolved.get(id).cloned();
+        let entry = hold.as_ref().and_then(|hold| match hold.state {
+            HoldState::Open => None,
+            HoldState::Resolved(seq) | HoldState::Expired(seq) | HoldState::Adjusted(seq) => {
+                self.journal.iter().find(|entry| entry.seq == seq)
+            }
+        });
+        Prior { entry: entry.cloned(), hold }
+    }
+}
+
+/// An account that is read from SQL before every command, and the one that it must equal.
+struct Bench {
+    store: Store<Connection>,
+    memory: Memory,
+    now_ms: i64,
+}
+
+impl Bench {
+    fn empty() -> Self {
+        let store = Store(Connection::open_in_memory().unwrap());
+        Self { store, memory: Memory::default(), now_ms: 1_800_000_000_000 }
+    }
+
+    /// With one key and a dollar.
+    fn funded() -> Self {
+        let mut bench = Self::empty();
+        bench.ok(&Command::Provision { account_id: "acct_1".into() });
+        bench.ok(&create_key("key_1"));
+        bench.ok(&enter("start", 1_000_000_000));
+        bench
+    }
+
+    /// What the object does: decides, writes in one transaction. Before that it once dies in the middle.
+    fn run(&mut self, command: &Command) -> Result<Answer, Refusal> {
+        let before = self.store.load().unwrap();
+        let decision = decide(&before, command, &self.store.prior(command, &before).unwrap(), self.now_ms);
+        let remembered = self.memory.run(command, self.now_ms);
+        assert_eq!(decision.clone().map(|(_, answer)| answer), remembered, "{command:?}");
+        if let Ok((events, _)) = &decision {
+            let dies = self.store.0.unchecked_transaction().unwrap();
+            events.iter().try_for_each(|event| self.store.apply(event)).unwrap();
+            drop(dies);
+            assert_eq!(self.store.load().unwrap(), before, "{command:?}, rolled back");
+            self.write(events).unwrap();
+        }
+        assert_eq!(self.store.load().unwrap(), self.memory.state, "{command:?}");
+        remembered
+    }
+
+    fn write(&self, events: &[Event]) -> Result<(), SqlError> {
+        let transaction = self.store.0.unchecked_transaction().unwrap();
+        events.iter().try_for_each(|event| self.store.apply(event))?;
+        transaction.commit().unwrap();
+        Ok(())
+    }
+
+    fn ok(&mut self, command: &Command) -> Answer {
+        self.run(command).unwrap()
+    }
+
+    fn count(&self, sql: &str) -> i64 {
+        self.store.0.query_row(sql, [], |row| row.get(0)).unwrap()
+    }
+}
+
+fn create_key(key_id: &str) -> Command {
+    Command::CreateKey(CreateKey {
+        key_id: key_id.into(),
+        digest: "d1".into(),
+        name: "first".into(),
+        permissions: vec![Permission::Inference, Permission::AccountRead],
+    })
+}
+
+fn enter(id: &str, nano: i64) -> Command {
+    Command::Enter(Enter { id: id.into(), kind: EntryKind::Credit, amount: NanoUsd::new(nano).unwrap() })
+}
+
+/// One output token costs a thousandth of a dollar, input is free.
+fn admit(id: &str, wanted: u64, now_ms: i64) -> Command {
+    let rates = Rates { output: Some(PicoUsd::new(1_000_000_000).unwrap()), ..Rates::default() };
+    let price = Price { effective_at_ms: 7, rates, long_input: None };
+    let output = Some(OutputBound { wanted, least: wanted.min(256), choices: 1 });
+    Command::Admit(Box::new(Admit {
+        request_id: id.into(),
+        created_at_ms: now_ms,
+        digest: "d1".into(),
+        hold: HoldRequest::new(&price, 0, false, output).unwrap(),
+        terms: Terms { endpoint: "/v1/chat/completions".into(), model: "m".into(), price, unpriced: false },
+    }))
+}
+
+fn usage(output: u64) -> Usage {
+    Usage { output, ..Usage::default() }
+}
+
+fn settle(id: &str, output: u64) -> Command {
+    Command::Settle(Settle {
+        request_id: id.into(),
+        usage: usage(output),
+        settled_by: SettledBy::Upstream,
+        outcome: Outcome::Completed,
+        upstream: "u".into(),
+    })
+}
+
+fn release(id: &str) -> Command {
+    Command::Release { request_id: id.into(), outcome: Outcome::UpstreamFailed, upstream: None }
+}
+
+fn checkpoint(id: &str, output: u64) -> Command {
+    Command::Checkpoint { request_id: id.into(), usage: usage(output), upstream: "u".into() }
+}
+
+#[test]
+fn an_object_that_nobody_provisioned_has_no_tables() {
+    let mut bench = Bench::empty();
+    assert_eq!(bench.store.load().unwrap(), State::default());
+    for command in [admit("r1", 1, bench.now_ms), settle("r1", 1), enter("e", 1), create_key("k"), Command::Balance] {
+        assert_eq!(bench.run(&command), Err(Refusal::NoAccount), "{command:?}");
+    }
+    assert_eq!((bench.count("SELECT count(*) FROM sqlite_master"), bench.store.0.total_changes()), (0, 0));
+}
+
+#[test]
+fn trap_15_trap_19_what_was_committed_answers_its_repeat_after_a_crash() {
+    let mut bench = Bench::funded();
+    let now = bench.now_ms;
+    for (command, changed) in [
+        (Command::Provision { account_id: "acct_1".into() }, None),
+        (create_key("key_1"), None),
+        (enter("top-up", 5), Some(enter("top-up", 6))),
+        (admit("settled", 100, now), Some(admit("settled", 101, now))),
+        (settle("settled", 20), Some(settle("settled", 21))),
+        (admit("released", 100, now), Some(admit("released", 101, now))),
+        (release("released"), Some(settle("released", 1))),
+        (Command::RevokeKey { key_id: "key_1".into() }, None),
+    ] {
+        let first = bench.ok(&command);
+        let rows = bench.store.0.total_changes();
+        assert_eq!(bench.ok(&command), first, "{command:?}");
+        if let Some(changed) = changed {
+            assert_eq!(bench.run(&changed), Err(Refusal::Conflict), "{changed:?}");
+        }
+        assert_eq!(bench.store.0.total_changes(), rows, "{command:?} wrote again");
+    }
+}
+
+#[test]
+fn trap_19_a_hold_that_expired_before_the_crash_takes_its_late_settle_once() {
+    let mut bench = Bench::funded();
+    let now = bench.now_ms;
+    bench.ok(&admit("r1", 300, now));
+    bench.ok(&checkpoint("r1", 50));
+    bench.now_ms += HOLD_TTL_MS;
+    assert_eq!(bench.ok(&Command::Sweep), Answer::Swept { expired: 1 });
+    let late = bench.ok(&settle("r1", 70));
+    assert_eq!(bench.memory.state.balance.to_string(), "0.93");
+    assert_eq!(bench.ok(&settle("r1", 70)), late);
+    assert_eq!(bench.run(&settle("r1", 71)), Err(Refusal::Conflict));
+    assert_eq!(bench.memory.journal.len(), 3, "start, expiry, adjustment");
+}
+
+#[test]
+fn a_statement_that_fails_in_the_middle_takes_everything_back() {
+    let mut bench = Bench::funded();
+    bench.ok(&admit("r1", 100, bench.now_ms));
+    let before = bench.store.load().unwrap();
+    let prior = bench.store.prior(&settle("r1", 20), &before).unwrap();
+    let (events, _) = decide(&before, &settle("r1", 20), &prior, bench.now_ms).unwrap();
+    assert!(matches!(events.as_slice(), [Event::HoldResolved { .. }, Event::EntryAppended(_)]), "{events:?}");
+    // The hold's row is updated by then; ABORT ends the statement alone and leaves the transaction open.
+    let fail = "CREATE TRIGGER fail BEFORE INSERT ON journal BEGIN SELECT raise(ABORT, 'disk full'); END";
+    bench.store.0.execute_batch(fail).unwrap();
+    let error = bench.write(&events).unwrap_err();
+    assert!(error.0.contains("disk full"), "{error}");
+    bench.store.0.execute_batch("DROP TRIGGER fail").unwrap();
+    assert_eq!(bench.store.load().unwrap(), before);
+    bench.ok(&settle("r1", 20));
+    assert_eq!(bench.memory.state.balance.to_string(), "0.98");
+}
+
+#[test]
+fn an_ordinary_request_writes_three_rows() {
+    let mut bench = Bench::funded();
+    let written = |bench: &mut Bench, command: &Command| {
+        let before = bench.store.load().unwrap();
+        let prior = bench.store.prior(command, &before).unwrap();
+        let (events, _) = decide(&before, command, &prior, bench.now_ms).unwrap();
+        let rows = bench.store.0.total_changes();
+        bench.write(&events).unwrap();
+        bench.store.0.total_changes() - rows
+    };
+    let now = bench.now_ms;
+    assert_eq!(written(&mut bench, &admit("r1", 100, now)), 1);
+    assert_eq!(written(&mut bench, &checkpoint("r1", 10)), 1, "of a long request alone");
+    assert_eq!(written(&mut bench, &settle("r1", 20)), 2);
+    // A row change is one written row only where no index has to be written beside it: a key of a
+    // table WITHOUT ROWID, or an INTEGER PRIMARY KEY, is the table itself.
+    let indexed = "SELECT count(*) FROM sqlite_master AS t, pragma_index_list(t.name) AS i
+        WHERE t.name IN ('holds', 'journal') AND (i.origin <> 'pk' OR t.sql NOT LIKE '%WITHOUT ROWID')";
+    assert_eq!(bench.count(indexed), 0);
+    assert_eq!(bench.count("SELECT count(*) FROM pragma_index_list('keys')"), 1, "the pragma works");
+}
+
+#[test]
+fn the_outbox_reads_each_journal_row_until_it_is_delivered() {
+    let mut bench = Bench::funded();
+    let now = bench.now_ms;
+    assert_eq!(bench.ok(&admit("r1", 100, now)), bench.ok(&admit("r1", 100, now)));
+    bench.ok(&settle("r1", 20));
+    bench.ok(&enter("top-up", 5));
+    let journal = bench.memory.journal.clone();
+    assert_eq!(journal.len(), 3);
+    assert_eq!(bench.store.undelivered_entries(100).unwrap(), (0, journal.clone()));
+    assert_eq!(bench.store.undelivered_entries(2).unwrap(), (0, journal[..2].to_vec()), "the oldest first");
+    bench.store.entries_delivered(2).unwrap();
+    assert_eq!(bench.store.undelivered_entries(100).unwrap(), (2, journal[2..].to_vec()));
+    bench.store.entries_delivered(3).unwrap();
+    assert_eq!(bench.store.undelivered_entries(100).unwrap(), (3, vec![]));
+    assert_eq!(bench.store.load().unwrap(), bench.memory.state, "delivery is no part of the state");
+}
+
+#[test]
+fn a_key_that_changes_while_it_is_delivered_is_delivered_again() {
+    let mut bench = Bench::funded();
+    let undelivered = |bench: &Bench| bench.store.undelivered_keys().unwrap();
+    assert_eq!(undelivered(&bench), ["key_1"]);
+    let sent = bench.memory.state.keys["key_1"].clone();
+    bench.ok(&Command::RevokeKey { key_id: "key_1".into() });
+    bench.store.key_delivered(&sent).unwrap();
+    assert_eq!(undelivered(&bench), ["key_1"], "D1 has the state before the revocation");
+    bench.store.key_delivered(&bench.memory.state.keys["key_1"]).unwrap();
+    assert_eq!(undelivered(&bench), [""; 0]);
+    assert!(bench.store.load().unwrap().keys["key_1"].revoked_at_ms.is_some());
+}
+
+#[test]
+fn pruning_keeps_open_holds_and_young_tombstones() {
+    let mut bench = Bench::funded();
+    let opened = bench.now_ms;
+    bench.ok(&admit("old", 10, opened));
+    bench.ok(&admit("open", 10, opened));
+    bench.ok(&settle("old", 1));
+    bench.now_ms += 1;
+    bench.ok(&admit("young", 10, opened + 1));
+    let young = bench.ok(&settle("young", 1));
+    bench.store.prune(opened + TOMBSTONE_MS).unwrap();
+    assert_eq!(bench.count("SELECT count(*) FROM holds"), 3, "a day old, not older");
+    bench.store.prune(opened + TOMBSTONE_MS + 1).unwrap();
+    assert_eq!(bench.count("SELECT count(*) FROM holds"), 2);
+    // Memory has it still; the object answers that there is no such hold, and charges nothing.
+    bench.memory.resolved.remove("old");
+    assert_eq!(bench.run(&settle("old", 1)), Err(Refusal::UnknownHold));
+    assert_eq!(bench.ok(&settle("young", 1)), young);
+    bench.ok(&settle("open", 1));
+    assert_eq!(bench.memory.state.balance.to_string(), "0.997");
+}
+
+#[test]
+fn money_beyond_what_javascript_can_hold_is_not_read() {
+    let bench = Bench::funded();
+    bench.store.0.execute_batch("UPDATE journal SET balance_after_nano = 9007199254740992").unwrap();
+    assert!(bench.store.load().is_err());
+}
+
+fn commands() -> impl Strategy<Value = Vec<(i64, Command)>> {
+    let id = || (0u8..8).prop_map(|n| format!("r{n}"));
+    let command = prop_oneof![
+        4 => (id(), 1u64..400).prop_map(|(id, n)| admit(&id, n, 0)),
+        3 => (id(), 0u64..600).prop_map(|(id, n)| settle(&id, n)),
+        1 => id().prop_map(|id| release(&id)),
+        2 => (id(), 0u64..400).prop_map(|(id, n)| checkpoint(&id, n)),
+        1 => Just(Command::Sweep),
+        // The ids of entries and of requests overlap: they must not be taken for each other.
+        1 => (id(), 0i64..1_000_000_000).prop_map(|(id, nano)| enter(&id, nano)),
+        1 => "key_[1-3]".prop_map(|id| create_key(&id)),
+        1 => "key_[2-4]".prop_map(|key_id| Command::RevokeKey { key_id }),
+    ];
+    proptest::collection::vec((0i64..40_000, command), 1..80)
+}
+
+/// A command whose repeat answers the first result: a checkpoint moves its deadline, a sweep finds nothing.
+fn is_repeatable(command: &Command) -> bool {
+    !matches!(command, Command::Sweep | Command::Checkpoint { .. })
+}
+
+proptest! {
+    // Each command is read back three times: 64 accounts take as long as 256 do elsewhere.
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn trap_18_a_reload_after_every_command_makes_no_difference(commands in commands()) {
+        let mut bench = Bench::funded();
+        let mut settled = Vec::new();
+        for (wait_ms, mut command) in commands {
+            bench.now_ms += wait_ms;
+            if let Command::Admit(admit) = &mut command {
+                admit.created_at_ms = bench.now_ms;
+            }
+            let first = bench.run(&command);
+            if is_repeatable(&command) && first.is_ok() {
+                let rows = bench.memory.journal.len();
+                prop_assert_eq!(&bench.run(&command), &first, "{:?}", command);
+                prop_assert_eq!(bench.memory.journal.len(), rows);
+            }
+            if matches!(command, Command::Settle(_)) && first.is_ok() {
+                settled.push((command, first));
+            }
+        }
+        for (command, first) in settled {
+            prop_assert_eq!(bench.run(&command), first, "long after");
+        }
+        let (delivered, entries) = bench.store.undelivered_entries(1_000).unwrap();
+        prop_assert_eq!((delivered, entries), (0, bench.memory.journal));
+    }
+}

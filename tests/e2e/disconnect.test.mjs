@@ -1,0 +1,243 @@
+// Clients that leave and upstreams that break off, on the Worker as it ships: whatever happens to
+// either side, the request is settled once, by what was produced.
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import http from "node:http";
+import { after, afterEach, before, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { startGateway } from "./harness.mjs";
+import { bytes, eventStream, hangUp, json } from "./upstream.mjs";
+
+const chunk = (choices, more = {}) =>
+  `data: ${JSON.stringify({ id: "chatcmpl-1", object: "chat.completion.chunk", created: 1, model: "chat", choices, ...more })}\n\n`;
+const text = (content) => chunk([{ index: 0, delta: { content }, finish_reason: null }]);
+const FINISH = chunk([{ index: 0, delta: {}, finish_reason: "stop" }]);
+const USAGE = { prompt_tokens: 1000, completion_tokens: 100, total_tokens: 1100 };
+const END = [FINISH, chunk([], { usage: USAGE }), "data: [DONE]\n\n"];
+// 1,000 × $2 + 100 × $10, each a million tokens.
+const COST_NANO_USD = 3_000_000;
+
+const PROVIDER_TEXT = "secret words of the provider";
+const ERROR_EVENT = `event: error\ndata: {"error":{"message":"${PROVIDER_TEXT}"}}\n\n`;
+
+// Between two writes of the upstream once the client has left: the platform notices a client's
+// leaving when it writes to it for the second time.
+const PACE_MS = 20;
+
+let gateway;
+
+before(async () => {
+  gateway = await startGateway();
+});
+after(() => gateway.close());
+afterEach(() => gateway.upstream.forget());
+
+/** A promise with the function that resolves it. */
+function gate() {
+  let open;
+  const opened = new Promise((resolve) => (open = resolve));
+  return { open, opened };
+}
+
+/** Answers as a stream of steps: texts are written one by one, anything else is awaited. */
+function script(...steps) {
+  return async (response) => {
+    response.writeHead(200, { "content-type": "text/event-stream" });
+    response.flushHeaders();
+    for (const step of steps) {
+      if (typeof step !== "string") await step;
+      else if (response.destroyed) return;
+      else await new Promise((resolve) => response.write(step, resolve));
+      await sleep(PACE_MS);
+    }
+    response.end();
+  };
+}
+
+/** A chat request over a connection of its own, which the test may destroy. */
+function request(key, model, body) {
+  const url = `${gateway.url}/v1/chat/completions`;
+  const headers = { authorization: `Bearer ${key}`, "content-type": "application/json" };
+  const sent = http.request(url, { method: "POST", headers, agent: false });
+  sent.on("error", () => {}); // its own destruction
+  sent.end(JSON.stringify({ model, messages: [{ role: "user", content: "Say hello." }], ...body }));
+  return sent;
+}
+
+/** Reads a stream until `last` is in it, and leaves. */
+async function leaveAfter(sent, last) {
+  const [response] = await once(sent, "response");
+  assert.equal(response.statusCode, 200);
+  let seen = "";
+  for await (const part of response) {
+    seen += part;
+    if (seen.includes(last)) break;
+  }
+  assert.ok(seen.includes(last), seen);
+  sent.destroy();
+}
+
+/**
+ * Checks that the account has one usage row, that it has what `expected` says, and that the row, the
+ * balance and the object's own journal agree. Resolves to the row.
+ */
+async function settledOnce(account, funded, expected) {
+  const [row] = await gateway.usageRows(account, 1);
+  assert.deepEqual(Object.fromEntries(Object.keys(expected).map((name) => [name, row[name]])), expected);
+  assert.deepEqual(await gateway.balance(account), { balance: funded - BigInt(row.cost_nano_usd), held: 0n });
+  const journal = await gateway.journal(account);
+  assert.deepEqual(journal.map(({ kind }) => kind), ["grant", "usage"]);
+  return row;
+}
+
+async function funded() {
+  const account = await gateway.account({ usd: "1" });
+  return [account, (await gateway.balance(account)).balance];
+}
+
+const byUpstream = (status) => ({ status, billing_status: "settled", settled_by: "upstream", cost_nano_usd: COST_NANO_USD });
+
+test("trap_07 a client that leaves a stream pays what the upstream counted", async (t) => {
+  const cases = [
+    { name: "before the upstream has answered", left: (sent, upstream) => upstream.asked.then(() => sent.destroy()), before: [] },
+    { name: "before the first token", left: (sent) => once(sent, "response").then(() => sent.destroy()), before: [] },
+    { name: "in the middle", left: (sent) => leaveAfter(sent, "two"), before: [text("one"), text("two")] },
+    { name: "between the finish and the usage", left: (sent) => leaveAfter(sent, '"stop"'), before: [text("one"), FINISH] },
+  ];
+  for (const { name, left, before } of cases) {
+    await t.test(name, async () => {
+      const [account, balance] = await funded();
+      const [asked, gone] = [gate(), gate()];
+      // The last words of each stream come when nobody listens any more; some servers comment on theirs.
+      const rest = ["three", "four", "five"].map((word) => (before.includes(FINISH) ? `: ${word}\n\n` : text(word)));
+      const answer = script(...before, gone.opened, ...rest, ...END);
+      const late = name === cases[0].name;
+      gateway.upstream.answer("chat", async (response) => {
+        asked.open();
+        if (late) await gone.opened;
+        await answer(response);
+      });
+      const sent = request(account.key, "chat", { stream: true });
+      await left(sent, { asked: asked.opened });
+      await sleep(PACE_MS);
+      gone.open();
+      await settledOnce(account, balance, byUpstream("client_gone"));
+      assert.equal(await gateway.upstream.seen("chat")[0].closed, "finished", "read to its end");
+    });
+  }
+});
+
+test("trap_07 a client that leaves before a whole answer pays for it", async () => {
+  const [account, balance] = await funded();
+  const [asked, gone] = [gate(), gate()];
+  const choices = [{ index: 0, message: { role: "assistant", content: "Hello." }, finish_reason: "stop" }];
+  gateway.upstream.answer("chat", async (response) => {
+    asked.open();
+    await gone.opened;
+    await json({ id: "chatcmpl-1", object: "chat.completion", model: "chat", choices, usage: USAGE })(response);
+  });
+  const sent = request(account.key, "chat", {});
+  await asked.opened;
+  sent.destroy();
+  await sleep(PACE_MS);
+  gone.open();
+  // The upstream's answer came whole; that nobody was there to read it shows too late to be said.
+  await settledOnce(account, balance, byUpstream("completed"));
+});
+
+test("trap_07 a client that leaves an upstream that falls silent pays what it was shown", async () => {
+  const [account, balance] = await funded();
+  const gone = gate();
+  gateway.upstream.answer("impatient", script(text("one"), gone.opened, text("two"), text("three"), text("four"), new Promise(() => {})));
+  const sent = request(account.key, "impatient", { stream: true });
+  await leaveAfter(sent, "one");
+  gone.open();
+  const row = await settledOnce(account, balance, { status: "client_gone", billing_status: "settled", settled_by: "estimate", output_tokens: 4 });
+  // The input is estimated too: $1 and $4 a million tokens.
+  assert.equal(row.cost_nano_usd, row.input_tokens * 1_000 + 4 * 4_000);
+  assert.equal(await gateway.upstream.seen("impatient")[0].closed, "cut");
+});
+
+test("trap_08 an upstream that breaks off is an error to the client, paid by what was produced", async (t) => {
+  const produced = [text("one"), text("two"), text("three")].join("");
+  for (const [name, answer] of [
+    ["the connection breaks", eventStream(produced, { end: "cut" })],
+    ["the body ends", eventStream(produced)],
+    ["the body ends within an event", eventStream(`${produced}data: {"id":"chat`)],
+    ["the upstream reports an error", eventStream(produced + ERROR_EVENT)],
+    ["the upstream falls silent", eventStream(produced, { end: "stall" }), "impatient"],
+  ].map(([name, answer, model = "chat"]) => [name, { answer, model }])) {
+    await t.test(name, async () => {
+      const { model } = answer;
+      const [account, balance] = await funded();
+      gateway.upstream.answer(model, answer.answer);
+      const response = await chat(account.key, model, { stream: true });
+      assert.equal(response.status, 200);
+      const body = await response.text();
+      assert.ok(body.startsWith(produced), body);
+      assertErrorEvent(body.slice(produced.length));
+      const row = await settledOnce(account, balance, { status: "truncated", billing_status: "settled", settled_by: "estimate", output_tokens: 3 });
+      const [input, output] = model === "chat" ? [2_000, 10_000] : [1_000, 4_000];
+      assert.equal(row.cost_nano_usd, row.input_tokens * input + 3 * output);
+      assert.equal(row.request_id, response.headers.get("x-request-id"));
+    });
+  }
+});
+
+test("trap_08 a usage that came before the upstream broke off is what is paid", async () => {
+  const [account, balance] = await funded();
+  gateway.upstream.answer("chat", eventStream(text("one") + chunk([], { usage: USAGE }) + ERROR_EVENT));
+  const response = await chat(account.key, "chat", { stream: true });
+  const body = await response.text();
+  assertErrorEvent(body.slice(text("one").length));
+  await settledOnce(account, balance, byUpstream("truncated"));
+});
+
+test("an upstream that fails before anything was produced costs nothing", async (t) => {
+  const failed = { error: { message: PROVIDER_TEXT } };
+  const html = bytes(`<html>${PROVIDER_TEXT}</html>`, { headers: { "content-type": "text/html" } });
+  for (const [name, answer, stream, status, outcome] of [
+    ["status 500, streamed", json(failed, { status: 500 }), true, 503, "upstream_failed"],
+    ["status 500, whole", json(failed, { status: 500 }), false, 503, "upstream_failed"],
+    ["status 400", json(failed, { status: 400 }), false, 400, "rejected"],
+    ["no answer, streamed", hangUp(), true, 503, "upstream_failed"],
+    ["no answer, whole", hangUp(), false, 503, "upstream_failed"],
+    ["a page instead of a stream", html, true, 503, "upstream_failed"],
+    ["a page instead of an answer", html, false, 503, "upstream_failed"],
+    ["an error instead of an answer", json(failed), false, 503, "upstream_failed"],
+    ["half an answer", bytes('{"choices":[{"mess', { headers: { "content-length": "1000" }, end: "cut" }), false, 503, "upstream_failed"],
+    ["an empty stream", eventStream(""), true, 200, "upstream_failed"],
+    ["a stream that breaks at once", eventStream(": nothing yet\n\n", { end: "cut" }), true, 200, "upstream_failed"],
+    ["an error as the first event", eventStream(ERROR_EVENT), true, 200, "upstream_failed"],
+  ]) {
+    await t.test(name, async () => {
+      const [account, balance] = await funded();
+      gateway.upstream.answer("chat", answer);
+      const response = await chat(account.key, "chat", { stream });
+      const body = await response.text();
+      assert.equal(response.status, status, body);
+      assert.ok(!body.includes(PROVIDER_TEXT), body);
+      if (status === 200) assertErrorEvent(body.replace(": nothing yet\n\n", ""));
+      const row = await settledOnce(account, balance, { status: outcome, billing_status: "released", settled_by: null, cost_nano_usd: 0 });
+      assert.equal(row.request_id, response.headers.get("x-request-id"));
+    });
+  }
+});
+
+function chat(key, model, body) {
+  const messages = [{ role: "user", content: "Say hello." }];
+  return gateway.fetch("/v1/chat/completions", {
+    key,
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ model, messages, ...body }),
+  });
+}
+
+/** `text` is one error event of ours, and nothing else. */
+function assertErrorEvent(text) {
+  const [, data] = text.match(/^data: (.*)\n\n$/) ?? assert.fail(`no error event: ${text}`);
+  const { error } = JSON.parse(data);
+  assert.deepEqual([error.type, error.code], ["oneinterface_error", "upstream_unavailable"]);
+  assert.ok(!text.includes(PROVIDER_TEXT), text);
+}

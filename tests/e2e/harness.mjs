@@ -1,0 +1,177 @@
+// The Worker as it ships, on workerd, with the test catalogue and the scripted upstream behind it.
+// Accounts, keys and money are made through the Worker's own API.
+import { createHmac, randomBytes, randomUUID } from "node:crypto";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { ROOT } from "../../dev/processes.mjs";
+import { run } from "../../dev/steps.mjs";
+import { wranglerEnv } from "../../dev/wrangler.mjs";
+import { ensureBundle } from "./bundle.mjs";
+import { startUpstream } from "./upstream.mjs";
+
+// The harness runs wrangler in this process; it reads these while it is imported.
+Object.assign(process.env, wranglerEnv());
+const { createTestHarness } = await import("wrangler");
+
+const CATALOGUE = path.join(ROOT, "tests/fixtures/catalog.test.toml");
+const SUPABASE_URL = "http://127.0.0.1:54321";
+
+// Rows reach D1 as soon as the object's alarm has run; on a busy machine that takes its time.
+const OUTBOX_LIMIT_MS = 10_000;
+const POLL_MS = 20;
+
+/** The upstream keys that the Worker holds; no client may ever see or send one. */
+export const UPSTREAM_KEYS = { MAIN_KEY: "main-upstream-key", BACKUP_KEY: "backup-upstream-key", UNBOUND_KEY: "unbound-upstream-key" };
+
+/**
+ * Starts a gateway. `catalogue` is a file in which UPSTREAM stands for the scripted upstream's origin,
+ * `vars` and `secrets` are added to the Worker's. Resolves to the methods below.
+ */
+export async function startGateway({ catalogue = CATALOGUE, vars = {}, secrets = {} } = {}) {
+  const bundle = await ensureBundle();
+  const upstream = await startUpstream();
+  const secret = () => randomBytes(32).toString("hex");
+  const own = { KEY_PEPPERS: `1:${secret()}`, SUPABASE_JWT_SECRET: secret(), OPERATOR_SECRET: secret() };
+  const harness = createTestHarness({
+    root: ROOT,
+    workers: [
+      {
+        configPath: "wrangler.toml",
+        prebuiltWorkerDir: bundle,
+        vars: {
+          SUPABASE_URL,
+          SECRET_HOSTS: `MAIN_KEY=${upstream.host} BACKUP_KEY=${upstream.host}`,
+          OUTBOX_FLUSH_SECONDS: "0",
+          WELCOME_CREDIT_USD: "0",
+          ALLOW_UNPRICED_MODELS: "0",
+          ...vars,
+        },
+        secrets: { ...own, ...UPSTREAM_KEYS, ...secrets },
+      },
+    ],
+  });
+  const { url } = await harness.listen();
+  const worker = harness.getWorker();
+  await worker.applyD1Migrations("DB");
+  const { DB: db } = await worker.getEnv();
+  const statements = await catalogueStatements(catalogue, upstream.url);
+  await db.batch(statements.map((sql) => db.prepare(sql)));
+
+  const origin = url.origin;
+  const post = async (path, token, body = {}) => {
+    const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
+    const response = await fetch(`${origin}${path}`, { method: "POST", headers, body: JSON.stringify(body) });
+    const text = await response.text();
+    if (!response.ok) throw new Error(`POST ${path}: ${response.status} ${text}`);
+    return JSON.parse(text);
+  };
+  const sessionOf = (userId) =>
+    signToken(own.SUPABASE_JWT_SECRET, {
+      iss: `${SUPABASE_URL}/auth/v1`,
+      sub: userId,
+      aud: "authenticated",
+      role: "authenticated",
+    });
+
+  const gateway = {
+    /** The origin, without /v1. */
+    url: origin,
+    upstream,
+    /** The Worker's D1. */
+    db,
+    /** wrangler's own handle of the Worker: `scheduled`, `evictDurableObject`, … */
+    worker,
+
+    /** `fetch` of a path, with a key where one is given. */
+    fetch(path, { key, headers = {}, ...init } = {}) {
+      const authorization = key ? { authorization: `Bearer ${key}` } : {};
+      return fetch(`${origin}${path}`, { ...init, headers: { ...authorization, ...headers } });
+    },
+
+    /** A new account with `usd` (a decimal string) and a key that may do everything: `{ accountId, userId, key }`. */
+    async account({ usd = "10" } = {}) {
+      const userId = randomUUID();
+      const { account_id: accountId } = await post("/console/api/account", sessionOf(userId));
+      const account = { accountId, userId };
+      if (Number(usd) !== 0) await gateway.grant(account, usd);
+      return { ...account, key: await gateway.key(account) };
+    },
+
+    /** One more key of an account; `permissions` as in the console's API, all when absent. */
+    async key({ userId }, permissions) {
+      const { key } = await post("/console/api/keys", sessionOf(userId), { name: "test", permissions });
+      return key;
+    },
+
+    /** Enters money as an operator does; a negative amount takes it out. */
+    grant({ accountId }, usd) {
+      const entry = { account_id: accountId, id: randomUUID(), kind: usd.startsWith("-") ? "adjustment" : "grant", amount_usd: usd };
+      return post("/operator/entries", signToken(own.OPERATOR_SECRET, { aud: "operator" }), entry);
+    },
+
+    /** `{ balance, held }` in nano-USD, as bigints, from the account itself. */
+    async balance({ userId }) {
+      const { balance_usd: balance, held_usd: held } = await post("/console/api/account", sessionOf(userId));
+      return { balance: nanoUsd(balance), held: nanoUsd(held) };
+    },
+
+    /** The account's journal as its object keeps it: what D1 has not heard of too. */
+    async journal({ accountId }) {
+      const name = `${accountId.replace("acct_", "")}.1`;
+      const sql = await worker.getDurableObjectStorage("ACCOUNT", { name });
+      const rows = [...(await sql.exec("SELECT * FROM journal ORDER BY seq"))];
+      return rows.map((row) => ({ ...row, usage: row.usage === null ? null : JSON.parse(row.usage) }));
+    },
+
+    /** The account's rows of D1's view `usage`, oldest first, once there are `count` at least. */
+    async usageRows({ accountId }, count) {
+      const select = db.prepare("SELECT * FROM usage WHERE account_id = ? ORDER BY seq").bind(accountId);
+      const deadline = performance.now() + OUTBOX_LIMIT_MS;
+      for (;;) {
+        const { results } = await select.all();
+        if (results.length >= count) return results;
+        if (performance.now() > deadline) throw new Error(`D1 has ${results.length} of ${count} usage rows of ${accountId}`);
+        await sleep(POLL_MS);
+      }
+    },
+
+    /** What the Worker logged, one string a line. */
+    logs: () => harness.getLogs().map(({ level, message }) => `${level}: ${message}`),
+
+    async close() {
+      await harness.close();
+      await upstream.close();
+    },
+  };
+  return gateway;
+}
+
+/** Decimal USD as nano-USD. */
+export function nanoUsd(decimal) {
+  const [, sign, whole, fraction = ""] = decimal.match(/^(-?)(\d+)(?:\.(\d{1,9}))?$/);
+  const nano = BigInt(whole) * 1_000_000_000n + BigInt(fraction.padEnd(9, "0"));
+  return sign ? -nano : nano;
+}
+
+/** A JWT under HS256 that is good for ten minutes. */
+export function signToken(secret, claims) {
+  const now = Math.floor(Date.now() / 1000);
+  const part = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
+  const signed = `${part({ alg: "HS256", typ: "JWT" })}.${part({ iat: now, exp: now + 600, ...claims })}`;
+  return `${signed}.${createHmac("sha256", secret).update(signed).digest("base64url")}`;
+}
+
+/** The catalogue as SQL, by the operator's own command. */
+async function catalogueStatements(catalogue, upstreamUrl) {
+  const folder = mkdtempSync(path.join(os.tmpdir(), "catalogue-"));
+  try {
+    const file = path.join(folder, "catalog.toml");
+    writeFileSync(file, readFileSync(catalogue, "utf8").replaceAll('"UPSTREAM/', `"${upstreamUrl}/`));
+    const sql = await run("cargo", ["run", "-q", "-p", "xtask", "--", "catalog", "sql", file, "--allow-unpriced"]);
+    return sql.split("\n").filter((statement) => statement !== "");
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
