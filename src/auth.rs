@@ -1,12 +1,14 @@
 //! Who calls: an API key, in either of the two headers that SDKs send it in.
 
 use account::client::CallError;
-use billing::ledger::{Answer, Command, Permission, Refusal};
+use billing::ledger::{Answer, Command, Key, Permission, Refusal, Shortage};
+use billing::money::NanoUsd;
 use worker::Headers;
 
 use crate::context::Context;
-use crate::error::{ApiError, Code};
+use crate::error::{ApiError, Code, ShortageView};
 use crate::keys::{self, ApiKey};
+use crate::refusals;
 
 /// The key of a request, well-formed and truly tagged. Whether it still counts is the account's to say.
 ///
@@ -20,6 +22,7 @@ pub fn api_key(headers: &Headers, context: &Context) -> Result<ApiKey, ApiError>
         .into_iter()
         .flatten()
         .find_map(|text| keys::parse(text.trim(), &context.config.peppers))
+        .filter(|key| !refusals::has_ended(&key.digest))
         .ok_or_else(ApiError::invalid_api_key)
 }
 
@@ -41,12 +44,15 @@ fn bearer_token(header: &str) -> Option<&str> {
 ///
 /// # Errors
 /// `invalid_api_key` with 401 or 403, or what [`unanswered`] makes of silence.
-pub async fn authorize(key: &ApiKey, permission: Permission, context: &Context) -> Result<(), ApiError> {
+pub async fn authorize(key: &ApiKey, permission: Permission, context: &Context) -> Result<Key, ApiError> {
     let command = Command::Authorize { digest: key.digest.clone(), permission };
     match context.account(&key.routing_id)?.call(command).await.map_err(unanswered)? {
-        Ok(Answer::Authorized { .. }) => Ok(()),
+        Ok(Answer::Authorized { key }) => Ok(*key),
         Ok(other) => Err(unexpected(&other)),
-        Err(refusal) => Err(refused(&refusal)),
+        Err(refusal) => {
+            refusals::note_end(&key.digest, &refusal);
+            Err(refused(&refusal))
+        }
     }
 }
 
@@ -54,21 +60,27 @@ pub async fn authorize(key: &ApiKey, permission: Permission, context: &Context) 
 #[must_use]
 pub fn refused(refusal: &Refusal) -> ApiError {
     match refusal {
-        Refusal::NoAccount | Refusal::UnknownKey | Refusal::RevokedKey => ApiError::invalid_api_key(),
+        Refusal::NoAccount | Refusal::UnknownKey | Refusal::RevokedKey | Refusal::ExpiredKey => {
+            ApiError::invalid_api_key()
+        }
         Refusal::NotPermitted => {
             ApiError::new(Code::InvalidApiKey, "This API key does not have the permission for this request.")
                 .with_status(403)
         }
-        Refusal::InsufficientCredit { available, held, needed } => {
-            let held = if *held > billing::money::NanoUsd::ZERO {
-                format!(" (running requests hold ${held})")
-            } else {
-                String::new()
-            };
-            let sentence = format!(
-                "Your credit balance is too low: ${available} is available{held}, and this request needs at least ${needed}. Add credit in Console, or lower the output limit."
-            );
-            ApiError::new(Code::InsufficientCredit, sentence)
+        Refusal::Exceeds => {
+            ApiError::new(Code::InvalidApiKey, "An API key cannot make a key that may do more than itself.")
+                .with_status(403)
+        }
+        Refusal::RateLimited { retry_after_ms } => ApiError {
+            retry_after_s: Some(retry_after_ms.div_ceil(1_000).max(1)),
+            ..ApiError::new(Code::RateLimitExceeded, "This API key has used up its requests of this minute.")
+        },
+        Refusal::TooManyRunning => ApiError {
+            retry_after_s: Some(1),
+            ..ApiError::new(Code::RateLimitExceeded, "This API key has as many running requests as it may have.")
+        },
+        Refusal::InsufficientCredit { reason, available, held, needed } => {
+            insufficient(*reason, *available, *held, *needed)
         }
         Refusal::TooLarge => {
             ApiError::new(Code::InvalidRequest, "This request could cost more than any account can hold.")
@@ -77,6 +89,36 @@ pub fn refused(refusal: &Refusal) -> ApiError {
             worker::console_error!("account: refused what it should not: {refusal}");
             ApiError::internal()
         }
+    }
+}
+
+/// The 402, with why.
+fn insufficient(reason: Shortage, available: NanoUsd, held: NanoUsd, needed: NanoUsd) -> ApiError {
+    let (reason, sentence) = match reason {
+        Shortage::Balance => (
+            "balance",
+            format!(
+                "Your credit balance is too low: ${available} is available, and this request needs at least ${needed}. Add credit in Console, or lower the output limit."
+            ),
+        ),
+        Shortage::Held => (
+            "held",
+            format!(
+                "Your credit balance is too low while other requests run: they hold ${held}, ${available} is available, and this request needs at least ${needed}. Retry when they have ended, or add credit in Console."
+            ),
+        ),
+        Shortage::KeyBudget => (
+            "key_budget",
+            format!(
+                "The budget of this API key is used up: ${available} is left of it, and this request needs at least ${needed}. Raise the budget in Console, or wait for its next period."
+            ),
+        ),
+    };
+    let passes = reason == "held";
+    ApiError {
+        retry_after_s: passes.then_some(1),
+        shortage: Some(ShortageView { reason, held: held.to_string(), passes }),
+        ..ApiError::new(Code::InsufficientCredit, sentence)
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! The first sign-in makes the account; it is idempotent at every step, so a lost answer does no harm.
 
-use billing::ledger::{Answer, Command, CreateKey, Enter, EntryKind, Permission};
+use billing::ledger::{Answer, Command, CreateKey, Enter, EntryKind, KeyLimits, Permission};
 use billing::money::NanoUsd;
 use serde::{Deserialize, Serialize};
 use worker::{Headers, Response};
@@ -88,12 +88,14 @@ pub async fn create_key(headers: &Headers, body: &str, context: &Context) -> Res
     let routing_id = ids::routing_id(&account_id).ok_or_else(ApiError::internal)?;
     let pepper = context.config.peppers.first().ok_or_else(ApiError::internal)?;
     let (key, stored) = keys::mint(pepper, routing_id, random()?);
-    let all = vec![Permission::Inference, Permission::AccountRead, Permission::KeysWrite];
+    let all = Permission::ALL.to_vec();
     let create = CreateKey {
         key_id: format!("key_{}", ids::encode(&random::<10>()?)),
         digest: stored.digest,
         name: new.name.clone(),
         permissions: new.permissions.unwrap_or(all),
+        limits: KeyLimits::default(),
+        by: None,
     };
     let (id, permissions) = (create.key_id.clone(), create.permissions.clone());
     call(&account_id, Command::CreateKey(create), context).await?;

@@ -2,7 +2,7 @@
 //!
 //! The one rule: no provider's text, no key and no body is ever part of an error.
 
-use dialect::openai_chat::error::envelope;
+use dialect::openai_chat::error::ErrorBody;
 use worker::{Headers, Response};
 
 /// The seven codes of the public documentation.
@@ -73,13 +73,34 @@ pub struct ApiError {
     pub retry_after_s: Option<u64>,
     /// The methods that a route has, for 405.
     pub allow: Option<&'static str>,
+    /// Why the money was not enough.
+    pub shortage: Option<ShortageView>,
+}
+
+/// Why the money was not enough, as the caller reads it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShortageView {
+    /// `balance`, `held` or `key_budget`.
+    pub reason: &'static str,
+    /// What running requests hold, in decimal USD.
+    pub held: String,
+    /// Whether the same request can succeed once running ones have ended.
+    pub passes: bool,
 }
 
 impl ApiError {
     /// An error with the status of its code.
     #[must_use]
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, status: code.status(), message: message.into(), param: None, retry_after_s: None, allow: None }
+        Self {
+            code,
+            status: code.status(),
+            message: message.into(),
+            param: None,
+            retry_after_s: None,
+            allow: None,
+            shortage: None,
+        }
     }
 
     /// The same with another status.
@@ -114,7 +135,9 @@ impl ApiError {
     pub fn into_response(self) -> worker::Result<Response> {
         let headers = Headers::new();
         headers.set("content-type", "application/json")?;
-        if !self.code.retry_can_help() {
+        if self.shortage.as_ref().is_some_and(|shortage| shortage.passes) {
+            headers.set("x-should-retry", "true")?;
+        } else if !self.code.retry_can_help() {
             headers.set("x-should-retry", "false")?;
         }
         if let Some(seconds) = self.retry_after_s {
@@ -123,8 +146,13 @@ impl ApiError {
         if let Some(methods) = self.allow {
             headers.set("allow", methods)?;
         }
-        let body = envelope(self.code.text(), &self.message, self.param.as_deref());
-        Ok(Response::ok(body)?.with_status(self.status).with_headers(headers))
+        let body = ErrorBody {
+            param: self.param.as_deref(),
+            reason: self.shortage.as_ref().map(|shortage| shortage.reason),
+            held: self.shortage.as_ref().map(|shortage| shortage.held.as_str()),
+            ..ErrorBody::new(self.code.text(), &self.message)
+        };
+        Ok(Response::ok(body.envelope())?.with_status(self.status).with_headers(headers))
     }
 }
 

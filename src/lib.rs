@@ -17,6 +17,8 @@ pub mod ids;
 pub mod inference;
 pub mod keys;
 pub mod operator;
+pub mod redeliver;
+pub mod refusals;
 pub mod router;
 pub mod routes;
 pub mod token;
@@ -48,6 +50,18 @@ async fn fetch(request: Request, env: Env, platform: worker::Context) -> worker:
     match response.await {
         Ok(response) => response,
         Err(oneshot::Canceled) => ApiError::internal().into_response(),
+    }
+}
+
+#[event(scheduled)]
+async fn scheduled(_event: worker::ScheduledEvent, env: Env, _platform: worker::ScheduleContext) {
+    let (run_id, context) = Context::new(env);
+    let result = match context {
+        Ok(context) => redeliver::run(&context).await.map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    if let Err(error) = result {
+        console_error!("cron {run_id}: {error}");
     }
 }
 

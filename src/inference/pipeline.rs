@@ -1,11 +1,11 @@
 //! The phases of a request, in order. Both inference routes come through here, so there is one path to
 //! an upstream, and it takes a hold.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use billing::hold::{HoldRequest, LEAST_OUTPUT_TOKENS, OutputBound};
 use billing::ledger::{Admit, Answer, Command, Outcome, Terms};
-use billing::money::PicoUsd;
+use billing::money::{NanoUsd, PicoUsd};
 use billing::price::{Price, Rates};
 use catalog::{Dialect, LimitField, Model};
 use dialect::measure::InputMeasure;
@@ -16,18 +16,23 @@ use dialect::openai_chat::wire::Outgoing;
 use futures::future::LocalBoxFuture;
 use worker::{Headers, Response};
 
-use super::pump::Pump;
+use super::pump::{Pump, STREAM_HOLD_TOKENS};
 use super::stream::{Sink, Source};
-use super::ticket::{Seen, Ticket};
+use super::ticket::{self, Seen, Ticket};
 use crate::auth;
 use crate::context::Context;
 use crate::d1;
 use crate::error::{ApiError, Code};
 use crate::keys::ApiKey;
+use crate::refusals;
 use crate::upstream::{self, Candidate, Exchange, Failure, within};
 
 /// The most upstreams that one request is sent to.
 const MAX_ATTEMPTS: usize = 3;
+
+/// How fast a model is taken to reason out of sight whose speed the catalogue does not tell, in tokens a
+/// second: faster than most, for the estimate is made of clients that left.
+const DEFAULT_TOKENS_PER_S: u64 = 100;
 
 /// An answer, and what goes on after it was handed over.
 pub struct Served {
@@ -79,6 +84,8 @@ struct Admitted<'a> {
     model: &'a Model,
     /// The output limit to set, where the whole could not be afforded.
     lowered_output: Option<u64>,
+    /// What was left at admission, for keys that may read the account.
+    available: Option<NanoUsd>,
 }
 
 /// Serves one inference request.
@@ -99,6 +106,9 @@ pub async fn serve(inference: &Inference<'_>, key: &ApiKey, context: &Context) -
     }
     // 2. Admit: reserve the most that it can cost.
     let hold = hold(inference, model, &price)?;
+    if let Some(refusal) = refusals::recall(&key.digest, &hold, context.started_ms) {
+        return Err(auth::refused(&refusal));
+    }
     let client = context.account(&key.routing_id)?;
     let admit = Admit {
         request_id: context.request_id.clone(),
@@ -107,18 +117,31 @@ pub async fn serve(inference: &Inference<'_>, key: &ApiKey, context: &Context) -
         hold,
         terms: Terms { endpoint: inference.endpoint.into(), model: model.id.clone(), price, unpriced },
     };
-    let granted = match client.call(Command::Admit(Box::new(admit))).await.map_err(auth::unanswered)? {
-        Ok(Answer::Admitted { granted_output, .. }) => granted_output,
+    let (granted, available) = match client.call(Command::Admit(Box::new(admit))).await.map_err(auth::unanswered)? {
+        Ok(Answer::Admitted { granted_output, available, .. }) => (granted_output, available),
         Ok(other) => return Err(auth::unexpected(&other)),
-        Err(refusal) => return Err(auth::refused(&refusal)),
+        Err(refusal) => {
+            refusals::note(&key.digest, &refusal, context.started_ms);
+            return Err(auth::refused(&refusal));
+        }
     };
-    let wanted = hold.output.map(|output| output.wanted);
-    let likely_input = inference.input.likely(model.image_tokens);
+    let (choices, _) = inference.output.unwrap_or((1, None));
+    let most_output = most_output(inference, model);
+    let terms = ticket::Terms {
+        price,
+        likely_input: inference.input.likely(model.image_tokens),
+        choices,
+        most_output,
+        hidden_tokens_per_s: model.hidden_reasoning.then_some(model.tokens_per_s.unwrap_or(DEFAULT_TOKENS_PER_S)),
+        started_ms: context.started_ms,
+    };
     let admitted = Admitted {
-        ticket: Ticket::new(client, context.request_id.clone(), price, likely_input),
+        ticket: Ticket::new(client, context.env.clone(), context.request_id.clone(), terms, granted),
         candidates,
         model,
-        lowered_output: granted.filter(|granted| Some(*granted) != wanted),
+        // What grows while it runs need not be lowered.
+        lowered_output: granted.filter(|granted| *granted < most_output && !grows(inference, model)),
+        available,
     };
     // 3. Upstream, relay, settle.
     match inference.stream {
@@ -159,13 +182,24 @@ fn fits_endpoint(inference: &Inference<'_>, price: &Price, unpriced: bool) -> Re
 
 fn hold(inference: &Inference<'_>, model: &Model, price: &Price) -> Result<HoldRequest, ApiError> {
     let input = inference.input.bound(model.image_tokens, model.context_window);
-    let output = inference.output.map(|(choices, limit)| {
-        let most = model.max_output_tokens.unwrap_or(model.context_window);
-        let wanted = limit.unwrap_or(most).min(most);
+    let output = inference.output.map(|(choices, _)| {
+        let most = most_output(inference, model);
+        let wanted = if grows(inference, model) { most.min(STREAM_HOLD_TOKENS) } else { most };
         OutputBound { wanted, least: LEAST_OUTPUT_TOKENS.min(wanted), choices }
     });
     HoldRequest::new(price, input, inference.one_hour_marks, output)
         .map_err(|_| auth::refused(&billing::ledger::Refusal::TooLarge))
+}
+
+/// The most output tokens of each choice: the client's limit, else the model's.
+fn most_output(inference: &Inference<'_>, model: &Model) -> u64 {
+    let most = model.max_output_tokens.unwrap_or(model.context_window);
+    inference.output.and_then(|(_, limit)| limit).unwrap_or(most).min(most)
+}
+
+/// Whether the hold may begin small and grow: only what is seen as it is produced can be stopped in time.
+fn grows(inference: &Inference<'_>, model: &Model) -> bool {
+    inference.stream.is_some() && !model.hidden_reasoning
 }
 
 async fn whole(inference: &Inference<'_>, admitted: Admitted<'_>, context: &Context) -> Result<Served, ApiError> {
@@ -176,9 +210,12 @@ async fn whole(inference: &Inference<'_>, admitted: Admitted<'_>, context: &Cont
             Ok(answer) => {
                 admitted.ticket.note(Seen { usage: answer.usage, visible_output: answer.visible_output });
                 let bill = admitted.ticket.bill();
-                admitted.ticket.settle(bill, Outcome::Completed, &candidate.upstream.id).await;
+                let balance = admitted.ticket.settle(bill, Outcome::Completed, &candidate.upstream.id).await;
                 let headers = headers("application/json", &admitted)?;
                 headers.set("x-oneinterface-cost", &bill.cost.to_string())?;
+                if let (Some(balance), Some(_)) = (balance, admitted.available) {
+                    headers.set("x-oneinterface-balance", &balance.to_string())?;
+                }
                 return Ok(Response::ok(answer.body)?.with_headers(headers).into());
             }
             Err(failed) => {
@@ -228,6 +265,9 @@ async fn streamed(
                 let relay = Relay::new(options.include_usage, rewrite(admitted.model, candidate));
                 let headers = headers("text/event-stream; charset=utf-8", &admitted)?;
                 headers.set("cache-control", "no-cache")?;
+                if let Some(available) = admitted.available {
+                    headers.set("x-oneinterface-balance", &available.to_string())?;
+                }
                 let (sink, readable) = Sink::new().map_err(worker::Error::from)?;
                 let pump = Pump {
                     upstream: candidate.upstream.id.clone(),
@@ -238,6 +278,7 @@ async fn streamed(
                     abort,
                     sink,
                     relay: RefCell::new(relay),
+                    stuck_at_ms: Cell::new(0),
                 };
                 let response = Response::builder().with_headers(headers).stream(readable);
                 return Ok(Served { response, rest: Some(Box::pin(pump.run())) });

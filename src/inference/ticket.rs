@@ -92,8 +92,7 @@ impl Ticket {
         match usage {
             Some(usage) => self.priced(usage, SettledBy::Upstream),
             None => {
-                let usage =
-                    Usage { input: self.terms.likely_input, output: visible_output, ..Usage::default() };
+                let usage = Usage { input: self.terms.likely_input, output: visible_output, ..Usage::default() };
                 self.priced(usage, SettledBy::Estimate)
             }
         }
@@ -130,7 +129,8 @@ impl Ticket {
     pub async fn grow(&self, upstream: &str, more: u64) {
         let Some(covered) = self.covered.get() else { return };
         let each = covered.checked_div(self.terms.choices).unwrap_or(covered);
-        let answer = self.tell(self.checkpoint(upstream, Some(each.saturating_add(more).min(self.terms.most_output)))).await;
+        let answer =
+            self.tell(self.checkpoint(upstream, Some(each.saturating_add(more).min(self.terms.most_output)))).await;
         if let Some(Answer::Checkpointed { granted_output: Some(each) }) = answer {
             self.covered.set(Some(each.saturating_mul(self.terms.choices)));
         }

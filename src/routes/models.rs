@@ -110,7 +110,7 @@ pub async fn get(id: &str, headers: &Headers, context: &Context) -> Result<Respo
 
 async fn authorize(headers: &Headers, context: &Context) -> Result<(), ApiError> {
     let key = auth::api_key(headers, context)?;
-    auth::authorize(&key, Permission::Inference, context).await
+    auth::authorize(&key, Permission::Inference, context).await.map(drop)
 }
 
 /// The model as it is shown; `None` when it is not served.

@@ -93,6 +93,14 @@ pub struct Key {
     pub revoked_at_ms: Option<i64>,
 }
 
+impl Key {
+    /// Whether it has ended by itself at `now_ms`. Final: an expired key is not changed any more.
+    #[must_use]
+    pub fn has_expired(&self, now_ms: i64) -> bool {
+        self.limits.expires_at_ms.is_some_and(|at_ms| at_ms <= now_ms)
+    }
+}
+
 /// What a key and its descendants have spent, by the period in which each request was admitted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spend {
@@ -212,8 +220,7 @@ pub(super) fn authorize<'a>(
     if lineage.any(|key| key.revoked_at_ms.is_some()) {
         return Err(Refusal::RevokedKey);
     }
-    let expired = |key: &Key| key.limits.expires_at_ms.is_some_and(|at_ms| at_ms <= now_ms);
-    if state.lineage(&key.key_id).any(expired) {
+    if state.lineage(&key.key_id).any(|key| key.has_expired(now_ms)) {
         return Err(Refusal::ExpiredKey);
     }
     if !state.lineage(&key.key_id).all(|key| key.permissions.contains(&permission)) {
@@ -260,6 +267,10 @@ pub(super) fn update(state: &State, update: &UpdateKey, now_ms: i64) -> Decision
     let key = changeable(state, &update.key_id, update.by.as_deref(), now_ms)?;
     if key.revoked_at_ms.is_some() {
         return Err(Refusal::RevokedKey);
+    }
+    // Final, as revocation is: callers remember that the key has ended.
+    if key.has_expired(now_ms) {
+        return Err(Refusal::ExpiredKey);
     }
     let mut changed = key.clone();
     if let Some(name) = &update.name {

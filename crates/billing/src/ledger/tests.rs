@@ -461,6 +461,8 @@ fn a_key_expires_by_itself() {
     bench.now_ms = expires_at_ms;
     assert_eq!(bench.run(admit_with("d2", "r2", 1, expires_at_ms)), Err(Refusal::ExpiredKey));
     bench.ok(settle("r1", 1));
+    let revive = UpdateKey { key_id: "brief".into(), name: None, limits: Some(KeyLimits::default()), by: None };
+    assert_eq!(bench.run(Command::UpdateKey(revive)), Err(Refusal::ExpiredKey), "expiry is final");
 }
 
 /// What a random client may do to an account.

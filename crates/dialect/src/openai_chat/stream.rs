@@ -14,7 +14,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::answer::Rewrite;
-use super::{error, usage};
+use super::error::ErrorBody;
+use super::usage;
 use crate::envelope::{Envelope, quoted};
 use crate::sse::{Frame, FrameTooLong, Parser};
 use crate::tokens;
@@ -176,7 +177,7 @@ impl Relay {
             }
             Some(End::Truncated | End::Failed) | None => {
                 let message = "The upstream provider ended the stream before the answer was complete.";
-                let envelope = error::envelope("upstream_unavailable", message, None);
+                let envelope = ErrorBody::new("upstream_unavailable", message).envelope();
                 tail.extend_from_slice(Frame::data_line(&envelope).raw());
             }
         }
