@@ -65,6 +65,12 @@ pub fn parse(text: &str, peppers: &[Pepper]) -> Option<ApiKey> {
     Some(ApiKey { routing_id: routing_id.to_owned(), digest: digest(secret) })
 }
 
+/// Whether a text claims to be a key of ours.
+#[must_use]
+pub fn is_one(text: &str) -> bool {
+    text.starts_with(PREFIX)
+}
+
 fn mac(key: &[u8], body: &str) -> Option<Hmac<Sha256>> {
     let mut mac = <Hmac<Sha256> as Mac>::new_from_slice(key).ok()?;
     mac.update(body.as_bytes());

@@ -96,9 +96,17 @@ async fn serve(mut request: Request, method: &str, path: &str, context: &Context
         Route::Models => Ok(routes::models::list(request.headers(), context).await?.into()),
         Route::Model(id) => Ok(routes::models::get(&id, request.headers(), context).await?.into()),
         Route::ConsoleAccount => Ok(console::account(request.headers(), context).await?.into()),
-        Route::ConsoleKeys => {
+        Route::ConsoleKeys if method == "POST" => {
             let body = body::read(&mut request).await?;
-            Ok(console::create_key(request.headers(), &body, context).await?.into())
+            Ok(console::keys::create(request.headers(), &body, context).await?.into())
+        }
+        Route::ConsoleKeys => Ok(console::keys::list(request.headers(), context).await?.into()),
+        Route::ConsoleKey(id) if method == "DELETE" => {
+            Ok(console::keys::revoke(&id, request.headers(), context).await?.into())
+        }
+        Route::ConsoleKey(id) => {
+            let body = body::read(&mut request).await?;
+            Ok(console::keys::update(&id, request.headers(), &body, context).await?.into())
         }
         Route::OperatorEntries => {
             let body = body::read(&mut request).await?;

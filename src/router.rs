@@ -17,8 +17,10 @@ pub enum Route {
     Model(String),
     /// `POST /console/api/account`
     ConsoleAccount,
-    /// `POST /console/api/keys`
+    /// `GET`, `POST /console/api/keys`
     ConsoleKeys,
+    /// `PATCH`, `DELETE /console/api/keys/{id}`
+    ConsoleKey(String),
     /// `POST /operator/entries`
     OperatorEntries,
     /// `GET /health`
@@ -29,11 +31,9 @@ impl Route {
     /// The methods that it has, for `Allow`.
     fn methods(&self) -> &'static str {
         match self {
-            Self::ChatCompletions
-            | Self::Embeddings
-            | Self::ConsoleAccount
-            | Self::ConsoleKeys
-            | Self::OperatorEntries => "POST",
+            Self::ChatCompletions | Self::Embeddings | Self::ConsoleAccount | Self::OperatorEntries => "POST",
+            Self::ConsoleKeys => "GET, HEAD, POST",
+            Self::ConsoleKey(_) => "PATCH, DELETE",
             Self::Models | Self::Model(_) | Self::Health => "GET, HEAD",
         }
     }
@@ -68,6 +68,7 @@ fn find(path: &str) -> Option<Route> {
         }
         ["console", "api", "account"] => Route::ConsoleAccount,
         ["console", "api", "keys"] => Route::ConsoleKeys,
+        ["console", "api", "keys", id] => Route::ConsoleKey((*id).to_owned()),
         ["operator", "entries"] => Route::OperatorEntries,
         ["health"] => Route::Health,
         _ => return None,

@@ -4,7 +4,9 @@
 //! it resolves, and is its own tombstone; the journal row is appended. No table that a request writes
 //! has a second index.
 
-use billing::ledger::{Account, Checkpoint, Command, Entry, Event, Hold, HoldState, Key, Prior, Spend, State};
+use billing::ledger::{
+    Account, Checkpoint, Command, Entry, Event, Hold, HoldState, Key, MINUTE_MS, Prior, Spend, State,
+};
 use billing::money::NanoUsd;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -68,9 +70,6 @@ const RESOLVED: i64 = 1;
 const EXPIRED: i64 = 2;
 const ADJUSTED: i64 = 3;
 
-/// How long a request counts in a rate, in milliseconds: a minute.
-const RATE_MS: i64 = 60_000;
-
 /// How long a resolved hold answers repeats, in milliseconds: a day.
 pub const TOMBSTONE_MS: i64 = 86_400_000;
 
@@ -119,7 +118,7 @@ impl<S: Sql> Store<S> {
             state.holds.insert(hold.admit.request_id.clone(), hold);
         }
         let recent = "SELECT key_id, opened_at_ms FROM holds WHERE opened_at_ms > ?1 ORDER BY opened_at_ms, request_id";
-        for mut row in self.0.query(recent, &[now_ms.saturating_sub(RATE_MS).into()])? {
+        for mut row in self.0.query(recent, &[now_ms.saturating_sub(MINUTE_MS).into()])? {
             let (key_id, opened_at_ms) = (row.text()?, row.int()?);
             state.count_request(&key_id, opened_at_ms);
         }

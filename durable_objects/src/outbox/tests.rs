@@ -80,6 +80,7 @@ fn used() -> Entry {
         unpriced: true,
         lost: None,
         created_at_ms: 1_800_000_000_020,
+        admitted_at_ms: 1_800_000_000_020,
     };
     Entry {
         seq: 1,
@@ -197,12 +198,13 @@ fn a_row_that_d1_cannot_take_fails_its_batch_aloud() {
 fn a_key_is_written_over_by_its_later_state() {
     let db = database();
     let upsert = |revoked: Option<f64>| {
-        let values = params!["acct_1", "key_1", "n", "[\"inference\"]", 5.0, revoked];
+        let values = params!["acct_1", "key_1", "n", "[\"inference\"]", "{}", Option::<String>::None, 5.0, revoked];
         db.execute(UPSERT_KEY, values).unwrap()
     };
     let key = |revoked: Value| {
         json!({
             "account_id": "acct_1", "key_id": "key_1", "name": "n", "permissions": "[\"inference\"]",
+            "limits": "{}", "parent_key_id": null,
             "created_at_ms": 5, "revoked_at_ms": revoked,
         })
     };
@@ -210,4 +212,24 @@ fn a_key_is_written_over_by_its_later_state() {
     assert_eq!(rows(&db, "SELECT * FROM api_keys"), [key(Value::Null)]);
     upsert(Some(1_800_000_000_000.0));
     assert_eq!(rows(&db, "SELECT * FROM api_keys"), [key(json!(1_800_000_000_000_i64))]);
+}
+
+#[test]
+fn a_row_that_is_set_aside_counts_as_delivered() {
+    let db = database();
+    deliver(&db, &[used(), lost()]);
+    let reject = || {
+        let values = params!["acct_1", lossless(2), "{}", "NOT NULL constraint failed", lossless(5)];
+        db.execute(REJECT_ENTRY, values).unwrap()
+    };
+    assert_eq!((reject(), reject()), (1, 0), "once, however often it is sent");
+    assert_eq!((counted(&db, 0, 3), counted(&db, 2, 3)), (3, 1));
+}
+
+#[test]
+fn an_outage_sets_nothing_aside() {
+    assert!(is_refusal("D1_ERROR: NOT NULL constraint failed: journal.kind: SQLITE_CONSTRAINT"));
+    for outage in ["D1_ERROR: Network connection lost.", "D1 has 3 of 5 rows", "D1 DB is overloaded"] {
+        assert!(!is_refusal(outage), "{outage}");
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::answer::{Answer, Decision, Refusal, Shortage};
 use super::command::Admit;
-use super::key::{self, Permission};
+use super::key::{self, Permission, Rate};
 use super::state::{Checkpoint, Event, Hold, HoldState, Prior, State};
 use super::{ADMIT_MAX_AGE_MS, HOLD_TTL_MS};
 use crate::hold::Granted;
@@ -28,8 +28,11 @@ pub(super) fn admit(state: &State, admit: &Admit, prior: &Prior, now_ms: i64) ->
     // 4. Its limits, and those of the keys that it descends from.
     for key in state.lineage(&key.key_id) {
         if let Some(per_minute) = key.limits.requests_per_minute {
-            let rate = state.rates.get(&key.key_id).copied().unwrap_or_default();
-            rate.check(per_minute, now_ms).map_err(|retry_after_ms| Refusal::RateLimited { retry_after_ms })?;
+            let checked = match state.rates.get(&key.key_id) {
+                Some(rate) => rate.check(per_minute, now_ms),
+                None => Rate::default().check(per_minute, now_ms),
+            };
+            checked.map_err(|retry_after_ms| Refusal::RateLimited { retry_after_ms })?;
         }
         if key.limits.max_running.is_some_and(|most| state.running(&key.key_id) >= u64::from(most)) {
             return Err(Refusal::TooManyRunning);

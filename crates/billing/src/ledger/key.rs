@@ -3,12 +3,14 @@
 //! A key made by a key descends from it. Every limit of an ancestor counts for what its descendants do
 //! too, and a descendant ends with its ancestor, so no key can do more through another than by itself.
 
+use std::collections::VecDeque;
+
 use serde::{Deserialize, Serialize};
 
 use super::answer::{Answer, Decision, KeyView, Refusal};
 use super::command::{CreateKey, UpdateKey};
 use super::state::{Event, State};
-use super::{MAX_GENERATIONS, MAX_KEYS, calendar};
+use super::{MAX_GENERATIONS, MAX_KEYS, MINUTE_MS, calendar};
 use crate::money::NanoUsd;
 
 /// What a key may be used for.
@@ -34,7 +36,7 @@ impl Permission {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct KeyLimits {
-    /// Requests that are admitted within a minute; unused ones come back one by one.
+    /// Requests that are admitted within any 60 seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub requests_per_minute: Option<u32>,
     /// Requests that run at once.
@@ -146,31 +148,35 @@ impl Spend {
     }
 }
 
-/// Requests a minute as a bucket that refills evenly (GCRA), in microseconds since the epoch: when it
-/// would be full again.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Rate(i64);
-
-const MINUTE_US: i64 = 60_000_000;
+/// When requests of the last minute were admitted, the oldest first. A window that slides: no minute,
+/// wherever it begins, holds more than the limit. The holds' rows of that minute restore it exactly.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rate(VecDeque<i64>);
 
 impl Rate {
     /// Whether one more request is admitted at `now_ms`; else how long to wait, in milliseconds.
     ///
     /// # Errors
     /// The time to wait.
-    pub fn check(self, per_minute: u32, now_ms: i64) -> Result<(), u64> {
-        let now = now_ms.saturating_mul(1_000);
-        let Some(interval) = MINUTE_US.checked_div(i64::from(per_minute)) else { return Err(60_000) };
-        let earliest = self.0.saturating_add(interval).saturating_sub(MINUTE_US);
-        let wait_us = earliest.saturating_sub(now);
-        if wait_us <= 0 { Ok(()) } else { Err(wait_us.unsigned_abs().div_ceil(1_000)) }
+    pub fn check(&self, per_minute: u32, now_ms: i64) -> Result<(), u64> {
+        let begin_ms = now_ms.saturating_sub(MINUTE_MS);
+        let mut recent = self.0.iter().rev().take_while(|at_ms| **at_ms > begin_ms);
+        let most = usize::try_from(per_minute).unwrap_or(usize::MAX);
+        // The request whose leaving the window makes room.
+        match most.checked_sub(1).map(|before| recent.nth(before)) {
+            Some(None) => Ok(()),
+            Some(Some(at_ms)) => Err(at_ms.saturating_sub(begin_ms).unsigned_abs()),
+            None => Err(MINUTE_MS.unsigned_abs()),
+        }
     }
 
     /// Counts one admitted request.
-    #[must_use]
-    pub fn count(self, per_minute: u32, now_ms: i64) -> Self {
-        let interval = MINUTE_US.checked_div(i64::from(per_minute)).unwrap_or(MINUTE_US);
-        Self(self.0.max(now_ms.saturating_mul(1_000)).saturating_add(interval))
+    pub fn count(&mut self, now_ms: i64) {
+        let begin_ms = now_ms.saturating_sub(MINUTE_MS);
+        while self.0.front().is_some_and(|at_ms| *at_ms <= begin_ms) {
+            self.0.pop_front();
+        }
+        self.0.push_back(now_ms);
     }
 }
 

@@ -35,6 +35,9 @@ pub const HOLD_TTL_MS: i64 = 90_000;
 /// The most keys that an account may have, revoked ones included: the object scans them on each admit.
 pub const MAX_KEYS: usize = 1_000;
 
+/// How long a request counts in a rate, in milliseconds.
+pub const MINUTE_MS: i64 = 60_000;
+
 /// How many keys may descend from each other, the first included.
 pub const MAX_GENERATIONS: usize = 8;
 

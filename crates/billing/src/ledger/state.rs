@@ -247,13 +247,10 @@ impl State {
     /// Counts an admitted request against the rates of its key's lineage. Also how rates are restored
     /// from the holds of the last minute.
     pub fn count_request(&mut self, key_id: &str, at_ms: i64) {
-        let limited: Vec<(String, u32)> = self
-            .lineage(key_id)
-            .filter_map(|key| Some((key.key_id.clone(), key.limits.requests_per_minute?)))
-            .collect();
-        for (key_id, per_minute) in limited {
-            let rate = self.rates.entry(key_id).or_default();
-            *rate = rate.count(per_minute, at_ms);
+        let limited = self.lineage(key_id).filter(|key| key.limits.requests_per_minute.is_some());
+        let limited: Vec<String> = limited.map(|key| key.key_id.clone()).collect();
+        for key_id in limited {
+            self.rates.entry(key_id).or_default().count(at_ms);
         }
     }
 
