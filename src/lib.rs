@@ -112,6 +112,16 @@ async fn serve(mut request: Request, method: &str, path: &str, context: &Context
             let body = body::read(&mut request).await?;
             Ok(operator::enter(request.headers(), &body, context).await?.into())
         }
+        Route::OperatorAudit => {
+            let body = body::read(&mut request).await?;
+            Ok(operator::audit(request.headers(), &body, context).await?.into())
+        }
+        Route::OperatorAccounts => {
+            let url = request.url()?;
+            let after = url.query_pairs().find(|(name, _)| name == "after").map(|(_, id)| id.into_owned());
+            let after = after.unwrap_or_default();
+            Ok(operator::accounts(request.headers(), &after, context).await?.into())
+        }
         Route::Health => Ok(Response::ok("ok")?.into()),
     }
 }

@@ -1,4 +1,4 @@
-//! What only an operator may do: money into an account that no customer paid in.
+//! What only an operator may do: money into an account that no customer paid in, and audits.
 
 use billing::ledger::{Answer, Command, Enter, EntryKind};
 use billing::money::NanoUsd;
@@ -7,7 +7,7 @@ use worker::{Headers, Response};
 
 use crate::context::Context;
 use crate::error::{ApiError, Code};
-use crate::{auth, ids, token};
+use crate::{auth, d1, ids, token};
 
 /// `POST /operator/entries`.
 #[derive(Deserialize)]
@@ -41,10 +41,7 @@ struct EntryView {
 /// `invalid_api_key` without an operator's token, `invalid_request` for what is no entry; 409 when
 /// the id was used for another one.
 pub async fn enter(headers: &Headers, body: &str, context: &Context) -> Result<Response, ApiError> {
-    let refused = || ApiError::new(Code::InvalidApiKey, "This route needs an operator's token.");
-    let secret = context.config.operator_secret.as_ref().ok_or_else(refused)?;
-    let bearer = auth::bearer(headers)?.ok_or_else(refused)?;
-    token::operator(&bearer, secret, context.started_ms).map_err(|_| refused())?;
+    authorize(headers, context)?;
     let invalid = |sentence: &str| ApiError::new(Code::InvalidRequest, sentence);
     let new: NewEntry = serde_json::from_str(body)
         .map_err(|_| invalid("The body must be {\"account_id\", \"id\", \"kind\", \"amount_usd\"}."))?;
@@ -67,4 +64,51 @@ pub async fn enter(headers: &Headers, body: &str, context: &Context) -> Result<R
         Err(billing::ledger::Refusal::NoAccount) => Err(invalid("There is no such account.")),
         Err(other) => Err(auth::refused(&other)),
     }
+}
+
+/// `POST /operator/audit`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewAudit {
+    account_id: String,
+    #[serde(default)]
+    repair: bool,
+}
+
+/// Audits one account.
+///
+/// # Errors
+/// `invalid_api_key` without an operator's token, `invalid_request` for an unknown account.
+pub async fn audit(headers: &Headers, body: &str, context: &Context) -> Result<Response, ApiError> {
+    authorize(headers, context)?;
+    let no_account = || ApiError::new(Code::InvalidRequest, "There is no such account.");
+    let new: NewAudit = serde_json::from_str(body)
+        .map_err(|_| ApiError::new(Code::InvalidRequest, "The body must be {\"account_id\", \"repair\"?}."))?;
+    let routing_id = ids::routing_id(&new.account_id).ok_or_else(no_account)?;
+    match context.account(routing_id)?.audit(new.repair).await.map_err(auth::unanswered)? {
+        Ok(report) => Ok(Response::from_json(&report)?),
+        Err(_) => Err(no_account()),
+    }
+}
+
+#[derive(Serialize)]
+struct AccountsView {
+    data: Vec<String>,
+}
+
+/// `GET /operator/accounts?after=ID`: ids of accounts, a page in order.
+///
+/// # Errors
+/// `invalid_api_key` without an operator's token.
+pub async fn accounts(headers: &Headers, after: &str, context: &Context) -> Result<Response, ApiError> {
+    authorize(headers, context)?;
+    let data = d1::accounts::page(&context.env.d1(d1::BINDING)?, after).await?;
+    Ok(Response::from_json(&AccountsView { data })?)
+}
+
+fn authorize(headers: &Headers, context: &Context) -> Result<(), ApiError> {
+    let refused = || ApiError::new(Code::InvalidApiKey, "This route needs an operator's token.");
+    let secret = context.config.operator_secret.as_ref().ok_or_else(refused)?;
+    let bearer = auth::bearer(headers)?.ok_or_else(refused)?;
+    token::operator(&bearer, secret, context.started_ms).map_err(|_| refused())
 }

@@ -23,6 +23,10 @@ pub enum Route {
     ConsoleKey(String),
     /// `POST /operator/entries`
     OperatorEntries,
+    /// `POST /operator/audit`
+    OperatorAudit,
+    /// `GET /operator/accounts`
+    OperatorAccounts,
     /// `GET /health`
     Health,
 }
@@ -31,10 +35,14 @@ impl Route {
     /// The methods that it has, for `Allow`.
     fn methods(&self) -> &'static str {
         match self {
-            Self::ChatCompletions | Self::Embeddings | Self::ConsoleAccount | Self::OperatorEntries => "POST",
+            Self::ChatCompletions
+            | Self::Embeddings
+            | Self::ConsoleAccount
+            | Self::OperatorEntries
+            | Self::OperatorAudit => "POST",
             Self::ConsoleKeys => "GET, HEAD, POST",
             Self::ConsoleKey(_) => "PATCH, DELETE",
-            Self::Models | Self::Model(_) | Self::Health => "GET, HEAD",
+            Self::Models | Self::Model(_) | Self::OperatorAccounts | Self::Health => "GET, HEAD",
         }
     }
 }
@@ -70,6 +78,8 @@ fn find(path: &str) -> Option<Route> {
         ["console", "api", "keys"] => Route::ConsoleKeys,
         ["console", "api", "keys", id] => Route::ConsoleKey((*id).to_owned()),
         ["operator", "entries"] => Route::OperatorEntries,
+        ["operator", "audit"] => Route::OperatorAudit,
+        ["operator", "accounts"] => Route::OperatorAccounts,
         ["health"] => Route::Health,
         _ => return None,
     })

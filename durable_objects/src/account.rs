@@ -9,16 +9,16 @@
 
 use std::cell::{Cell, RefCell};
 
-use billing::ledger::{self, Answer, Command, Event, State};
+use billing::ledger::{self, Answer, Command, Event, Refusal, State};
 use wasm_bindgen::prelude::*;
 use worker::{DurableObject, Env, Request, Response, Result, SqlStorage, console_error, durable_object};
 
-use crate::clock;
-use crate::outbox;
-use crate::protocol::{Call, Outcome, Reply, VERSION};
+use crate::audit::{Audit, Line};
+use crate::protocol::{Ask, Call, Outcome, Reply, VERSION};
 use crate::sql::SqlError;
 use crate::store::Store;
 use crate::workerd::transaction;
+use crate::{audit, clock, outbox};
 
 /// The body of a refusal under load; the Worker looks for the word.
 const OVERLOADED: &str = "overloaded";
@@ -86,10 +86,12 @@ impl DurableObject for Account {
             return Response::error("unknown version", 400);
         }
         self.wake().await?;
-        if matches!(call.command, Command::Admit(_)) && self.sheds(clock::now_ms()) {
-            return Response::error(OVERLOADED, 503);
-        }
-        match self.run_swept(&call.command) {
+        let result = match &call.ask {
+            Ask::Command(Command::Admit(_)) if self.sheds(clock::now_ms()) => return Response::error(OVERLOADED, 503),
+            Ask::Command(command) => self.run_swept(command).map_err(failed),
+            Ask::Audit { repair } => self.audit(*repair).await,
+        };
+        match result {
             Ok(result) => {
                 self.schedule().await?;
                 let body = serde_json::to_string(&Reply { v: VERSION, result })?;
@@ -217,6 +219,35 @@ impl Account {
         transaction(&self.state.storage(), move || store.snapshot_spend(&state))?;
         self.snapshot_seq.set(seq);
         Ok(())
+    }
+
+    /// Reads the whole journal, here and in D1.
+    async fn audit(&self, repair: bool) -> Result<Outcome> {
+        let Some(account) = self.memory.borrow().as_ref().and_then(|state| state.account.clone()) else {
+            return Ok(Outcome::Refused(Refusal::NoAccount));
+        };
+        let db = self.env.d1("DB")?;
+        let (delivered, _) = self.store.undelivered_entries(0).map_err(failed)?;
+        let mut audit = Audit::default();
+        let mut after = 0;
+        loop {
+            let page = self.store.lines(after, audit::PAGE).map_err(failed)?;
+            let Some(last) = page.last().map(|line| line.seq) else { break };
+            audit.journal(&page);
+            let copied: Vec<Line> = page.into_iter().filter(|line| line.seq <= delivered).collect();
+            if !copied.is_empty() {
+                audit.copy(&copied, &outbox::lines(&db, &account.account_id, after, last).await?);
+            }
+            after = last;
+        }
+        let mut report = audit.finish(delivered);
+        if let (true, Some(first)) = (repair, report.first_missing) {
+            let before = first.saturating_sub(1);
+            self.store.entries_delivered(before).map_err(failed)?;
+            self.delivered_seq.set(before);
+            report.repaired = true;
+        }
+        Ok(Outcome::Report(Box::new(report)))
     }
 
     async fn deliver(&self) -> Result<()> {

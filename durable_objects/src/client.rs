@@ -7,7 +7,8 @@ use billing::ledger::{Answer, Command, Refusal};
 use worker::wasm_bindgen::JsValue;
 use worker::{Method, ObjectNamespace, Request, RequestInit};
 
-use crate::protocol::{Call, Outcome, Reply, VERSION};
+use crate::audit::Report;
+use crate::protocol::{Ask, Call, Outcome, Reply, VERSION};
 
 /// How often a command is sent before the caller gives up. Commands are idempotent, so a lost answer
 /// is asked for again.
@@ -52,26 +53,41 @@ impl AccountClient {
         &self.routing_id
     }
 
-    /// Sends a command; each attempt goes over a stub of its own, for a stub is broken by an error. An
-    /// account that was moved is followed once.
+    /// Sends a command.
     ///
     /// # Errors
     /// [`CallError`] when no answer came; a refusal is an answer.
     pub async fn call(&self, command: Command) -> Result<Result<Answer, Refusal>, CallError> {
-        let body =
-            serde_json::to_string(&Call { v: VERSION, command }).map_err(|e| CallError::Failed(e.to_string()))?;
-        let known = MOVED.with_borrow(|moved| moved.get(&self.routing_id).copied());
-        let result = match self.ask(&body, known.unwrap_or(FIRST_GENERATION)).await? {
-            Outcome::Moved { generation } => {
-                MOVED.with_borrow_mut(|moved| moved.insert(self.routing_id.clone(), generation));
-                self.ask(&body, generation).await?
-            }
-            result => result,
-        };
-        match result {
+        match self.follow(Ask::Command(command)).await? {
             Outcome::Answer(answer) => Ok(Ok(answer)),
             Outcome::Refused(refusal) => Ok(Err(refusal)),
-            Outcome::Moved { .. } => Err(CallError::Failed("the account was moved twice".into())),
+            other => Err(CallError::Failed(format!("unexpected: {other:?}"))),
+        }
+    }
+
+    /// Has the account audited, and D1 filled again where it lacks rows.
+    ///
+    /// # Errors
+    /// [`CallError`] when no answer came; a refusal is an answer.
+    pub async fn audit(&self, repair: bool) -> Result<Result<Report, Refusal>, CallError> {
+        match self.follow(Ask::Audit { repair }).await? {
+            Outcome::Report(report) => Ok(Ok(*report)),
+            Outcome::Refused(refusal) => Ok(Err(refusal)),
+            other => Err(CallError::Failed(format!("unexpected: {other:?}"))),
+        }
+    }
+
+    /// Each attempt goes over a stub of its own, for a stub is broken by an error. An account that was
+    /// moved is followed once.
+    async fn follow(&self, ask: Ask) -> Result<Outcome, CallError> {
+        let body = serde_json::to_string(&Call { v: VERSION, ask }).map_err(|e| CallError::Failed(e.to_string()))?;
+        let known = MOVED.with_borrow(|moved| moved.get(&self.routing_id).copied());
+        match self.ask(&body, known.unwrap_or(FIRST_GENERATION)).await? {
+            Outcome::Moved { generation } => {
+                MOVED.with_borrow_mut(|moved| moved.insert(self.routing_id.clone(), generation));
+                self.ask(&body, generation).await
+            }
+            result => Ok(result),
         }
     }
 

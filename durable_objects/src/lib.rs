@@ -3,6 +3,7 @@
 //! The ledger itself is pure and lives in `billing`; here are its storage, its wire and its alarm.
 
 pub mod account;
+pub mod audit;
 pub mod client;
 pub mod clock;
 pub mod outbox;

@@ -10,6 +10,8 @@ use serde::Deserialize;
 use worker::wasm_bindgen::JsValue;
 use worker::{D1Database, console_error};
 
+use crate::audit::Line;
+
 /// How many rows travel in one insert: one JSON parameter of about 60 kB.
 pub const BATCH: u64 = 100;
 
@@ -34,6 +36,9 @@ FROM json_each(?2) WHERE true ON CONFLICT (account_id, seq) DO NOTHING";
 const COUNT_ENTRIES: &str = "SELECT
     (SELECT count(*) FROM journal WHERE account_id = ?1 AND seq > ?2 AND seq <= ?3)
     + (SELECT count(*) FROM outbox_rejects WHERE account_id = ?1 AND seq > ?2 AND seq <= ?3) AS rows";
+
+const SELECT_LINES: &str = "SELECT seq, id, amount_nano_usd AS amount, balance_after_nano_usd AS balance_after
+FROM journal WHERE account_id = ?1 AND seq > ?2 AND seq <= ?3 ORDER BY seq";
 
 const REJECT_ENTRY: &str = "INSERT INTO outbox_rejects (account_id, seq, entry, problem, at_ms)
 VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (account_id, seq) DO NOTHING";
@@ -114,6 +119,14 @@ async fn reject(db: &D1Database, account_id: &str, entry: &Entry, problem: &str,
         number(now_ms.unsigned_abs()),
     ];
     db.prepare(REJECT_ENTRY).bind(&values)?.run().await.map(drop)
+}
+
+/// D1's copy of the rows behind `after`, up to `last`, for an audit.
+///
+/// # Errors
+/// What D1 said.
+pub async fn lines(db: &D1Database, account_id: &str, after: u64, last: u64) -> worker::Result<Vec<Line>> {
+    db.prepare(SELECT_LINES).bind(&[account_id.into(), number(after), number(last)])?.all().await?.results()
 }
 
 /// Puts the present state of a key into D1.

@@ -7,6 +7,8 @@
 use billing::ledger::{Answer, Command, Refusal};
 use serde::{Deserialize, Serialize};
 
+use crate::audit::Report;
+
 /// The version that this build speaks.
 pub const VERSION: u32 = 1;
 
@@ -16,7 +18,21 @@ pub struct Call {
     /// [`VERSION`] of the caller.
     pub v: u32,
     /// What is asked.
-    pub command: Command,
+    #[serde(flatten)]
+    pub ask: Ask,
+}
+
+/// What may be asked of an object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ask {
+    /// Something of the ledger.
+    Command(Command),
+    /// Whether the journal is sound, and D1 has the same.
+    Audit {
+        /// Whether D1 is to be filled again where rows are missing.
+        repair: bool,
+    },
 }
 
 /// What the object answers.
@@ -37,6 +53,8 @@ pub enum Outcome {
     Answer(Answer),
     /// Nothing was changed.
     Refused(Refusal),
+    /// The audit is done.
+    Report(Box<Report>),
     /// The account lives in an object of another generation now: ask that one, and from now on.
     Moved {
         /// Which one.
@@ -151,7 +169,9 @@ mod tests {
     fn calls_are_pinned() {
         let calls: Vec<String> = commands()
             .into_iter()
-            .map(|command| serde_json::to_string(&Call { v: VERSION, command }).unwrap())
+            .map(Ask::Command)
+            .chain([Ask::Audit { repair: true }])
+            .map(|ask| serde_json::to_string(&Call { v: VERSION, ask }).unwrap())
             .collect();
         insta::assert_snapshot!(calls.join("\n"));
         for call in calls {
@@ -188,6 +208,7 @@ mod tests {
             Outcome::Refused(Refusal::RateLimited { retry_after_ms: 1 }),
             Outcome::Refused(Refusal::TooManyRunning),
             Outcome::Moved { generation: 2 },
+            Outcome::Report(Box::default()),
             Outcome::Refused(Refusal::TooManyKeys),
             Outcome::Refused(Refusal::UnknownHold),
             Outcome::Refused(Refusal::InsufficientCredit {

@@ -11,6 +11,7 @@ use billing::money::NanoUsd;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::audit::Line;
 use crate::sql::{Row, Sql, SqlError, Value};
 
 const SCHEMA: [&str; 6] = [
@@ -284,7 +285,21 @@ impl<S: Sql> Store<S> {
         Ok((unsigned(cursor)?, rows.into_iter().map(read_entry).collect::<Result<_, _>>()?))
     }
 
-    /// D1 has every journal row up to `seq`.
+    /// The next page of the journal behind row `after`, as far as an audit needs it.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn lines(&self, after: u64, limit: u64) -> Result<Vec<Line>, SqlError> {
+        let sql = "SELECT seq, id, amount_nano, balance_after_nano FROM journal WHERE seq > ?1 ORDER BY seq LIMIT ?2";
+        let rows = self.0.query(sql, &[after.into(), limit.into()])?;
+        let read = |mut row: Row| {
+            let (seq, id) = (unsigned(row.int()?)?, row.text()?);
+            Ok(Line { seq, id, amount: nano(row.int()?)?, balance_after: nano(row.int()?)? })
+        };
+        rows.into_iter().map(read).collect()
+    }
+
+    /// D1 has every journal row up to `seq`, or, when an audit sets it back, may lack what is behind it.
     ///
     /// # Errors
     /// [`SqlError`].

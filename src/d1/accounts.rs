@@ -8,6 +8,8 @@ const INSERT: &str = "INSERT INTO accounts (user_id, account_id, created_at_ms) 
 ON CONFLICT (user_id) DO NOTHING";
 const SELECT: &str = "SELECT account_id FROM accounts WHERE user_id = ?1";
 
+const PAGE: &str = "SELECT account_id FROM accounts WHERE account_id > ?1 ORDER BY account_id LIMIT 100";
+
 #[derive(Deserialize)]
 struct Row {
     account_id: String,
@@ -35,4 +37,13 @@ pub async fn find_or_create(db: &D1Database, user_id: &str, account_id: &str, no
     let results = db.batch(vec![insert, select]).await?;
     let row = results.get(1).map(|result| result.results::<Row>()).transpose()?.and_then(|mut rows| rows.pop());
     row.map(|row| row.account_id).ok_or_else(|| "the account that was just made is not there".into())
+}
+
+/// The first hundred accounts behind `after`, in order.
+///
+/// # Errors
+/// What D1 said.
+pub async fn page(db: &D1Database, after: &str) -> worker::Result<Vec<String>> {
+    let rows = db.prepare(PAGE).bind(&[after.into()])?.all().await?.results::<Row>()?;
+    Ok(rows.into_iter().map(|row| row.account_id).collect())
 }
