@@ -117,7 +117,7 @@ fn insufficient(reason: Shortage, available: NanoUsd, held: NanoUsd, needed: Nan
     let passes = reason == "held";
     ApiError {
         retry_after_s: passes.then_some(1),
-        shortage: Some(ShortageView { reason, held: held.to_string(), passes }),
+        shortage: Some(Box::new(ShortageView { reason, held: held.to_string(), passes })),
         ..ApiError::new(Code::InsufficientCredit, sentence)
     }
 }

@@ -74,7 +74,7 @@ pub struct ApiError {
     /// The methods that a route has, for 405.
     pub allow: Option<&'static str>,
     /// Why the money was not enough.
-    pub shortage: Option<ShortageView>,
+    pub shortage: Option<Box<ShortageView>>,
 }
 
 /// Why the money was not enough, as the caller reads it.
