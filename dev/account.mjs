@@ -1,9 +1,7 @@
 // The first account and its key, made through the Worker's console API with a session of the local
 // developer: the way that the console takes.
-import { createHmac } from "node:crypto";
+import { signToken } from "./jwt.mjs";
 import { StepFailed } from "./steps.mjs";
-
-const SESSION_S = 600;
 
 /**
  * Makes sure that `origin` has the developer's account, and a key that works: the one in `kept` (an
@@ -25,19 +23,14 @@ export async function ensureAccount({ origin, settings, developerId, kept }) {
 
 /** A session as Supabase signs it: a JWT under HS256. */
 function signSession({ SUPABASE_URL, SUPABASE_JWT_SECRET }, developerId) {
-  const now = Math.floor(Date.now() / 1000);
   const claims = {
     iss: `${SUPABASE_URL}/auth/v1`,
     sub: developerId,
     aud: "authenticated",
     role: "authenticated",
     email: "developer@localhost",
-    iat: now,
-    exp: now + SESSION_S,
   };
-  const part = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
-  const signed = `${part({ alg: "HS256", typ: "JWT" })}.${part(claims)}`;
-  return `${signed}.${createHmac("sha256", SUPABASE_JWT_SECRET).update(signed).digest("base64url")}`;
+  return signToken(claims, SUPABASE_JWT_SECRET);
 }
 
 async function consoleCall(origin, session, path, body = {}) {
