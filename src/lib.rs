@@ -10,6 +10,7 @@ pub mod clock;
 pub mod config;
 pub mod console;
 pub mod context;
+pub mod cors;
 pub mod d1;
 pub mod entropy;
 pub mod error;
@@ -90,6 +91,9 @@ async fn handle(request: Request, env: Env) -> Handled {
 }
 
 async fn serve(mut request: Request, method: &str, path: &str, context: &Context) -> Result<Served, ApiError> {
+    if method == "OPTIONS" && cors::covers(path) {
+        return Ok(cors::preflight(request.headers())?.into());
+    }
     match router::route(method, path)? {
         Route::ChatCompletions => routes::chat_completions::post(request, context).await,
         Route::Embeddings => routes::embeddings::post(request, context).await,
@@ -132,6 +136,9 @@ fn finish(response: Response, request_id: &str, method: &str, path: &str) -> wor
     headers.set("x-request-id", request_id)?;
     if path.starts_with("/v1/messages") {
         headers.set("request-id", request_id)?;
+    }
+    if cors::covers(path) {
+        cors::allow(&headers)?;
     }
     if method == "HEAD" {
         return Ok(Response::empty()?.with_status(response.status_code()).with_headers(headers));
