@@ -17,6 +17,8 @@ CREATE TABLE upstreams (
   query TEXT NOT NULL CHECK (json_type(query) = 'object'),
   timeouts_ms TEXT NOT NULL CHECK (json_type(timeouts_ms) = 'object'),
   responses_complete INTEGER NOT NULL CHECK (responses_complete IN (0, 1)),
+  -- 0: it rejects the request field of that name and reports the usage of a stream unasked.
+  stream_options INTEGER NOT NULL CHECK (stream_options IN (0, 1)),
   -- Dotted names of fields that are removed from this upstream's answers.
   strip TEXT NOT NULL CHECK (json_type(strip) = 'array')
 ) STRICT, WITHOUT ROWID;

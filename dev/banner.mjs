@@ -14,7 +14,7 @@ export async function banner({ options, account, secretHosts, own, demo, notes, 
   return `
 One Interface runs on ${origin}. Ctrl-C ends it.
 
-  base URL   ${origin}/v1  (for OpenAI SDKs; Anthropic's take it without /v1)
+  base URL   ${origin}/v1
   API key    ${key}  (${KEY_NOTES[account.key]})
   account    ${id}, balance ${account.balanceUsd} USD
   state      ${relative(options.state)} (${wasThere ? "kept from earlier starts" : "new"}; first-run.json has the three above, wrangler.log the Worker's log)
@@ -39,7 +39,7 @@ function sources({ options, secretHosts, own, demo }) {
   if (options.ownCatalog) return [...providers, `the upstreams of ${relative(options.catalog)}; none of the demo`];
   const isDemo = `the demo upstream at ${demo.url}, which is no language model`;
   return providers.length > 0
-    ? [...providers, `every other model: ${isDemo}`]
+    ? [...providers, `every other model, and whatever they do not answer: ${isDemo}`]
     : [`${isDemo};`, `put provider keys into ${file} for real ones`];
 }
 

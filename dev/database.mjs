@@ -1,12 +1,9 @@
-// The local D1: its tables and the catalogue in it. Both are applied when they, or what applies them,
-// have changed since this state saw them last.
+// The local D1: its tables and the catalogue in it. Both are compared with what D1 holds at every start,
+// never with what an earlier start remembers: somebody may have applied another catalogue meanwhile, or
+// have changed the database's id.
 import { writeFileSync } from "node:fs";
-import { stamp } from "./stamp.mjs";
 import { run, step } from "./steps.mjs";
 import { wrangler, wranglerEnv } from "./wrangler.mjs";
-
-const MIGRATIONS = ["d1_migrations"];
-const CATALOGUE_READER = ["xtask", "crates/catalog", "crates/billing", "Cargo.lock"];
 
 /**
  * Applies the migrations and the catalogue at `catalog` to the D1 of `state`; `demoUrl`, where there
@@ -15,34 +12,21 @@ const CATALOGUE_READER = ["xtask", "crates/catalog", "crates/billing", "Cargo.lo
  * for people, and the value of the Worker's variable SECRET_HOSTS.
  */
 export async function prepareDatabase(state, { catalog, demoUrl, allowUnpriced = "" }) {
-  const before = state.applied();
-  const applied = {
-    migrations: stamp([], MIGRATIONS),
-    catalogue: stamp([catalog, demoUrl, allowUnpriced], [catalog, ...CATALOGUE_READER]),
-  };
-  const changed = [];
-
-  if (before.migrations !== applied.migrations) {
-    await step("applying the D1 migrations", () =>
-      wrangler("d1", "migrations", "apply", "DB", "--local", "--persist-to", state.folder),
-    );
-    changed.push("D1 migrations");
-  }
-
-  if (changed.length === 0 && before.catalogue === applied.catalogue) {
-    return { changed, secretHosts: before.secretHosts };
-  }
+  const migrated = await step("applying the D1 migrations", () =>
+    wrangler("d1", "migrations", "apply", "DB", "--local", "--persist-to", state.folder),
+  );
   const overlay = demoUrl ? ["--overlay", writeOverlay(state, demoUrl)] : [];
   await step("building the operator's commands", () => run("cargo", ["build", "-q", "-p", "xtask"]));
   const env = { ...wranglerEnv(), ALLOW_UNPRICED_MODELS: allowUnpriced };
   const xtask = (...args) => run("cargo", ["run", "-q", "-p", "xtask", "--", ...args], { env });
   // --correct: no isolate runs yet that could still have the old prices.
-  await step("applying the catalogue", () =>
+  const applied = await step("applying the catalogue", () =>
     xtask("catalog", "apply", catalog, ...overlay, "--persist-to", state.folder, "--yes", "--correct", "--summary"),
   );
-  const secretHosts = (await xtask("catalog", "secret-hosts", catalog, ...overlay)).trim();
-  state.writeApplied({ ...applied, secretHosts });
-  return { changed: [...changed, "catalogue"], secretHosts };
+  const changed = [];
+  if (!migrated.includes("No migrations to apply")) changed.push("D1 migrations");
+  if (!applied.includes("no change")) changed.push("catalogue");
+  return { changed, secretHosts: (await xtask("catalog", "secret-hosts", catalog, ...overlay)).trim() };
 }
 
 function writeOverlay(state, demoUrl) {

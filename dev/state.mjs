@@ -11,7 +11,6 @@ const FILES = {
   worker: "worker.env", // what the Worker needs, made once
   merged: "wrangler.env", // that and the user's own, for wrangler dev
   firstRun: "first-run.json", // base URL, key and account, for people and scripts
-  applied: "applied.json", // stamps of what the local D1 holds
   overlay: "demo.toml", // the demo upstream, for the catalogue
   running: "running.json", // who uses the folder now
   log: "wrangler.log",
@@ -43,9 +42,11 @@ export function openState(folder) {
     /** Fails when another npm start uses the folder: two workerds on one set of SQLite files do not work. */
     async claim(port) {
       const other = readJson(file.running);
-      if (other && isAlive(other.pid) && (await answers(other.port))) {
+      // A start that was killed leaves its wrangler running, so a process that is gone proves nothing.
+      if (other && other.pid !== process.pid && (await answers(other.port))) {
+        const who = isAlive(other.pid) ? `npm start (process ${other.pid})` : "gateway, which an npm start left behind";
         throw new StepFailed(
-          `${folder} is in use by another npm start, on port ${other.port} (process ${other.pid}). ` +
+          `${folder} is in use by another ${who}, on port ${other.port}. ` +
             "End that one, or choose another folder with --state.",
         );
       }
@@ -69,8 +70,6 @@ export function openState(folder) {
 
     firstRun: () => readJson(file.firstRun),
     writeFirstRun: (firstRun) => writePrivate(file.firstRun, json(firstRun)),
-    applied: () => (existsSync(data) ? readJson(file.applied) : null) ?? {},
-    writeApplied: (applied) => writePrivate(file.applied, json(applied)),
     writeMerged: (settings) => writePrivate(file.merged, formatDotenv(settings, { expanded: true })),
   };
 }

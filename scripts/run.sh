@@ -21,10 +21,24 @@ command -v npm >/dev/null 2>&1 || {
 
 # npm writes this file last, so it is missing after an interrupted install.
 installed=node_modules/.package-lock.json
-if [ ! -f "$installed" ] || [ -n "$(find package-lock.json -newer "$installed")" ]; then
-  echo "installing the npm packages (about 10 s) ..." >&2
-  # Without install scripts: nothing here needs one, and they download from outside the registry.
-  npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2
+outdated() { [ ! -f "$installed" ] || [ -n "$(find package-lock.json -newer "$installed")" ]; }
+if outdated; then
+  # One at a time: two npm scripts that install into one folder break it. A lock whose owner is gone,
+  # by the process number in it, is nobody's.
+  lock=.npm-install.lock
+  until mkdir "$lock" 2>/dev/null; do
+    owner=$(cat "$lock/pid" 2>/dev/null || echo)
+    if [ -n "$owner" ] && ! kill -0 "$owner" 2>/dev/null; then rm -rf "$lock"; else sleep 1; fi
+  done
+  trap 'rm -rf "$lock"' EXIT INT TERM HUP
+  echo $$ > "$lock/pid"
+  if outdated; then
+    echo "installing the npm packages (about 10 s) ..." >&2
+    # Without install scripts: nothing here needs one, and they download from outside the registry.
+    npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2
+  fi
+  rm -rf "$lock"
+  trap - EXIT INT TERM HUP
 fi
 
 # As npm and npx do: what is started from here finds the tools, and their Node, first.

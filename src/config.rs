@@ -58,6 +58,10 @@ impl Config {
     /// [`ConfigError`] at the first variable that is wrong.
     pub fn read(get: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let get = |name: &str| get(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+        // Read by the account object; a wrong one is found here, where it can be said.
+        if get("OUTBOX_FLUSH_SECONDS").is_some_and(|text| account::account::flush_seconds(&text).is_none()) {
+            return Err(ConfigError { name: "OUTBOX_FLUSH_SECONDS", problem: "must be seconds: 60-600, or one number" });
+        }
         Ok(Self {
             peppers: peppers(get("KEY_PEPPERS"))?,
             secret_hosts: secret_hosts(&get("SECRET_HOSTS").unwrap_or_default())?,
@@ -164,6 +168,7 @@ mod tests {
             (vec![pepper, ("SUPABASE_URL", "https://x")], "SUPABASE_JWT_SECRET"),
             (vec![pepper, ("SUPABASE_JWT_SECRET", PEPPER)], "SUPABASE_URL"),
             (vec![pepper, ("OPERATOR_SECRET", "short")], "OPERATOR_SECRET"),
+            (vec![pepper, ("OUTBOX_FLUSH_SECONDS", "soon")], "OUTBOX_FLUSH_SECONDS"),
         ] {
             assert_eq!(read(&variables).unwrap_err().name, name, "{variables:?}");
         }

@@ -61,8 +61,8 @@ impl Failure {
         match self {
             Self::Unreachable | Self::NotAnAnswer => true,
             Self::TimedOut => stream,
-            // 401, 403 and 404 speak of the operator's key and of the route, not of the request.
-            Self::Status { status, .. } => matches!(status, 401 | 403 | 404 | 408 | 425 | 429 | 500..),
+            // 401 to 404 speak of the operator's key, account and route there, not of the request.
+            Self::Status { status, .. } => matches!(status, 401..=404 | 408 | 425 | 429 | 500..),
         }
     }
 
@@ -186,10 +186,10 @@ mod tests {
     #[test]
     fn what_fails_over_and_what_is_the_callers_fault() {
         let status = |status| Failure::Status { status, retry_after_s: None };
-        for code in [401, 403, 404, 408, 425, 429, 500, 502, 529] {
+        for code in [401, 402, 403, 404, 408, 425, 429, 500, 502, 529] {
             assert!(status(code).may_fail_over(false) && !status(code).is_rejection(), "{code}");
         }
-        for code in [400, 402, 413, 422] {
+        for code in [400, 405, 413, 422] {
             assert!(!status(code).may_fail_over(true) && status(code).is_rejection(), "{code}");
         }
         assert!(!status(302).may_fail_over(true) && !status(302).is_rejection());

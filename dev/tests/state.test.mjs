@@ -40,14 +40,6 @@ test("clear deletes what is ours and nothing else", () => {
   assert.deepEqual(readdirSync(folder), ["notes.txt"]);
 });
 
-test("the stamps of a state without data are worth nothing", () => {
-  const state = openState(folder);
-  state.writeApplied({ migrations: "x" });
-  assert.deepEqual(state.applied(), {});
-  mkdirSync(path.join(folder, "v3"));
-  assert.deepEqual(state.applied(), { migrations: "x" });
-});
-
 test("a folder in use is refused, a left-over claim is not", async () => {
   const server = net.createServer().listen(0, "127.0.0.1");
   await once(server, "listening");

@@ -262,13 +262,8 @@ impl Account {
             self.store.key_delivered(&key).map_err(failed)?;
         }
         self.keys_wait.set(!self.store.undelivered_keys().map_err(failed)?.is_empty());
-        loop {
-            let (after, entries) = self.store.undelivered_entries(outbox::BATCH).map_err(failed)?;
-            let Some(last) = entries.last() else { return Ok(()) };
-            outbox::deliver_entries(&db, &account.account_id, after, &entries, clock::now_ms()).await?;
-            self.store.entries_delivered(last.seq).map_err(failed)?;
-            self.delivered_seq.set(last.seq);
-        }
+        let confirmed = |seq| self.delivered_seq.set(seq);
+        Ok(outbox::deliver_journal(&db, &self.store, &account.account_id, clock::now_ms, confirmed).await?)
     }
 
     /// Sets the one alarm, seldom: when none is set, or when something is due earlier than it.
@@ -304,7 +299,7 @@ impl Account {
     /// not meet at D1's one writer.
     fn flush_delay_ms(&self) -> i64 {
         let text = self.env.var("OUTBOX_FLUSH_SECONDS").map(|var| var.to_string()).unwrap_or_default();
-        let (from, to) = flush_seconds(&text);
+        let (from, to) = flush_seconds(&text).unwrap_or(DEFAULT_FLUSH_S);
         let mut random = [0; 4];
         let random = if getrandom::fill(&mut random).is_ok() { u32::from_le_bytes(random) } else { 0 };
         let span_ms = to.saturating_sub(from).saturating_mul(1_000).saturating_add(1);
@@ -313,12 +308,16 @@ impl Account {
     }
 }
 
-/// Reads `60-600` or `60`; what cannot be read is the default.
-fn flush_seconds(text: &str) -> (i64, i64) {
+/// How long rows wait for D1 where nothing else is said, in seconds: from, to.
+const DEFAULT_FLUSH_S: (i64, i64) = (60, 600);
+
+/// Reads `60-600` or `60`, seconds within a day; `None` for anything else.
+#[must_use]
+pub fn flush_seconds(text: &str) -> Option<(i64, i64)> {
     let (from, to) = text.split_once('-').unwrap_or((text, text));
     match (from.trim().parse::<i64>(), to.trim().parse::<i64>()) {
-        (Ok(from), Ok(to)) if 0 <= from && from <= to && to <= 86_400 => (from, to),
-        _ => (60, 600),
+        (Ok(from), Ok(to)) if 0 <= from && from <= to && to <= 86_400 => Some((from, to)),
+        _ => None,
     }
 }
 
@@ -332,9 +331,15 @@ mod tests {
 
     #[test]
     fn the_flush_delay_is_a_range_or_a_number() {
-        for (text, range) in
-            [("2", (2, 2)), ("60-600", (60, 600)), ("5 - 9", (5, 9)), ("", (60, 600)), ("9-5", (60, 600))]
-        {
+        for (text, range) in [
+            ("2", Some((2, 2))),
+            ("60-600", Some((60, 600))),
+            ("5 - 9", Some((5, 9))),
+            ("", None),
+            ("9-5", None),
+            ("-1", None),
+            ("86401", None),
+        ] {
             assert_eq!(flush_seconds(text), range, "{text}");
         }
     }

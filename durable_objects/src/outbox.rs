@@ -6,17 +6,19 @@
 //! aside in `outbox_rejects`; when D1 takes nothing at all, everything waits.
 
 use billing::ledger::{Entry, Key};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use worker::wasm_bindgen::JsValue;
 use worker::{D1Database, console_error};
 
 use crate::audit::Line;
+use crate::sql::Sql;
+use crate::store::Store;
 
 /// How many rows travel in one insert: one JSON parameter of about 60 kB.
 pub const BATCH: u64 = 100;
 
-/// Token counts may be absent, so `->>` reads them as NULL; booleans of JSON become 0 and 1.
-const INSERT_ENTRIES: &str = "INSERT INTO journal (
+/// The rows of a JSON array, `?2`. Token counts may be absent, so `->>` reads them as NULL; booleans of JSON become 0 and 1.
+pub const INSERT_ENTRIES: &str = "INSERT INTO journal (
     account_id, seq, id, kind, at_ms, amount_nano_usd, balance_after_nano_usd, key_id, endpoint, model, upstream,
     input_tokens, cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens, output_tokens, reasoning_tokens,
     web_searches, status, billing_status, settled_by, uncollected_nano_usd, lost_nano_usd, price_version, unpriced,
@@ -33,58 +35,86 @@ SELECT ?1, value->>'$.seq', value->>'$.id', value->>'$.kind', value->>'$.at_ms',
 FROM json_each(?2) WHERE true ON CONFLICT (account_id, seq) DO NOTHING";
 
 /// Rows that D1 has, those set aside among them.
-const COUNT_ENTRIES: &str = "SELECT
+pub const COUNT_ENTRIES: &str = "SELECT
     (SELECT count(*) FROM journal WHERE account_id = ?1 AND seq > ?2 AND seq <= ?3)
     + (SELECT count(*) FROM outbox_rejects WHERE account_id = ?1 AND seq > ?2 AND seq <= ?3) AS rows";
 
-const SELECT_LINES: &str = "SELECT seq, id, amount_nano_usd AS amount, balance_after_nano_usd AS balance_after
+/// Rows behind `?2`, up to `?3`, as an audit reads them.
+pub const SELECT_LINES: &str = "SELECT seq, id, amount_nano_usd AS amount, balance_after_nano_usd AS balance_after
 FROM journal WHERE account_id = ?1 AND seq > ?2 AND seq <= ?3 ORDER BY seq";
 
-const REJECT_ENTRY: &str = "INSERT INTO outbox_rejects (account_id, seq, entry, problem, at_ms)
+/// Sets a row aside, once.
+pub const REJECT_ENTRY: &str = "INSERT INTO outbox_rejects (account_id, seq, entry, problem, at_ms)
 VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (account_id, seq) DO NOTHING";
 
-const UPSERT_KEY: &str = "INSERT INTO api_keys
+/// A key as it is now.
+pub const UPSERT_KEY: &str = "INSERT INTO api_keys
     (account_id, key_id, name, permissions, limits, parent_key_id, created_at_ms, revoked_at_ms)
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
 ON CONFLICT (account_id, key_id) DO UPDATE SET name = excluded.name, limits = excluded.limits,
     revoked_at_ms = excluded.revoked_at_ms";
 
-/// Puts `entries`, which follow `after` without a gap, into D1; `Ok` with the number of rows set aside
-/// once D1 has all of them.
+/// What the journal's delivery asks of D1, so that the same delivery runs against a native SQLite. An
+/// error is what D1 said.
+#[expect(async_fn_in_trait, reason = "an object has one thread: no future needs to be `Send`")]
+pub trait JournalCopy {
+    /// Runs [`INSERT_ENTRIES`] with `entries`, a JSON array, and in the same transaction
+    /// [`COUNT_ENTRIES`] of the rows behind `after`, up to `last`; that count.
+    async fn insert(&self, account_id: &str, entries: &str, after: u64, last: u64) -> Result<u64, String>;
+
+    /// Runs [`REJECT_ENTRY`] for row `seq`.
+    async fn reject(&self, account_id: &str, seq: u64, entry: &str, problem: &str, now_ms: i64) -> Result<(), String>;
+}
+
+/// Puts all journal rows that D1 has not confirmed into it, batch by batch; `confirmed` hears up to
+/// which row D1 has them.
 ///
 /// # Errors
-/// What D1 said: it takes nothing, or has lost rows.
-pub async fn deliver_entries(
-    db: &D1Database,
+/// What D1 or the store said. What was confirmed before stays so.
+pub async fn deliver_journal<S: Sql>(
+    db: &impl JournalCopy,
+    store: &Store<S>,
+    account_id: &str,
+    now_ms: impl Fn() -> i64,
+    confirmed: impl Fn(u64),
+) -> Result<(), String> {
+    loop {
+        let (after, entries) = store.undelivered_entries(BATCH).map_err(|e| e.to_string())?;
+        let Some(last) = entries.last() else { return Ok(()) };
+        deliver_entries(db, account_id, after, &entries, now_ms()).await?;
+        store.entries_delivered(last.seq).map_err(|e| e.to_string())?;
+        confirmed(last.seq);
+    }
+}
+
+/// Puts `entries`, which follow `after` without a gap, into D1; `Ok` once D1 has all of them.
+async fn deliver_entries(
+    db: &impl JournalCopy,
     account_id: &str,
     after: u64,
     entries: &[Entry],
     now_ms: i64,
-) -> worker::Result<u64> {
-    let mut rejected: u64 = 0;
+) -> Result<(), String> {
     // Slices that are still to be delivered, the first on top.
     let mut waiting = vec![entries];
     let mut after = after;
     while let Some(slice) = waiting.pop() {
         let Some(last) = slice.last() else { continue };
-        let Err(error) = insert(db, account_id, after, last.seq, slice).await else {
+        let Err(problem) = insert(db, account_id, after, last.seq, slice).await else {
             after = last.seq;
             continue;
         };
-        let problem = error.to_string();
         if !is_refusal(&problem) {
-            return Err(error);
+            return Err(problem);
         }
         if let [entry] = slice {
-            reject(db, account_id, entry, &problem, now_ms).await?;
-            console_error!("outbox: {account_id} row {} was set aside: {problem}", entry.seq);
-            rejected = rejected.saturating_add(1);
+            db.reject(account_id, entry.seq, &json(entry)?, &problem, now_ms).await?;
             after = entry.seq;
         } else if let Some((first, second)) = slice.split_at_checked(slice.len().div_ceil(2)) {
             waiting.extend([second, first]);
         }
     }
-    Ok(rejected)
+    Ok(())
 }
 
 /// Whether D1 read the rows and did not take them; anything else is D1's own trouble, and passes.
@@ -93,32 +123,40 @@ fn is_refusal(problem: &str) -> bool {
     problem.contains("constraint") || problem.contains("too big") || problem.contains("toobig")
 }
 
-async fn insert(db: &D1Database, account_id: &str, after: u64, last: u64, entries: &[Entry]) -> worker::Result<()> {
-    let json = serde_json::to_string(entries)?;
-    let insert = db.prepare(INSERT_ENTRIES).bind(&[account_id.into(), json.into()])?;
-    let count = db.prepare(COUNT_ENTRIES).bind(&[account_id.into(), number(after), number(last)])?;
-    let results = db.batch(vec![insert, count]).await?;
-    #[derive(Deserialize)]
-    struct Count {
-        rows: u64,
-    }
-    let counted = results.get(1).map(|result| result.results::<Count>()).transpose()?.and_then(|mut rows| rows.pop());
+async fn insert(db: &impl JournalCopy, account_id: &str, after: u64, last: u64, entries: &[Entry]) -> Result<(), String> {
+    let rows = db.insert(account_id, &json(entries)?, after, last).await?;
     let expected = last.saturating_sub(after);
-    match counted {
-        Some(Count { rows }) if rows == expected => Ok(()),
-        other => Err(format!("D1 has {} of {expected} rows", other.map_or(0, |count| count.rows)).into()),
-    }
+    if rows == expected { Ok(()) } else { Err(format!("D1 has {rows} of {expected} rows")) }
 }
 
-async fn reject(db: &D1Database, account_id: &str, entry: &Entry, problem: &str, now_ms: i64) -> worker::Result<()> {
-    let values = [
-        account_id.into(),
-        number(entry.seq),
-        serde_json::to_string(entry)?.into(),
-        problem.into(),
-        number(now_ms.unsigned_abs()),
-    ];
-    db.prepare(REJECT_ENTRY).bind(&values)?.run().await.map(drop)
+fn json<T: Serialize + ?Sized>(value: &T) -> Result<String, String> {
+    serde_json::to_string(value).map_err(|e| e.to_string())
+}
+
+impl JournalCopy for D1Database {
+    async fn insert(&self, account_id: &str, entries: &str, after: u64, last: u64) -> Result<u64, String> {
+        #[derive(Deserialize)]
+        struct Count {
+            rows: u64,
+        }
+        let run = async {
+            let insert = self.prepare(INSERT_ENTRIES).bind(&[account_id.into(), entries.into()])?;
+            let count = self.prepare(COUNT_ENTRIES).bind(&[account_id.into(), number(after), number(last)])?;
+            let results = self.batch(vec![insert, count]).await?;
+            let counted = results.get(1).map(|result| result.results::<Count>()).transpose()?;
+            Ok(counted.and_then(|mut rows| rows.pop()).map_or(0, |count| count.rows))
+        };
+        run.await.map_err(|e: worker::Error| e.to_string())
+    }
+
+    async fn reject(&self, account_id: &str, seq: u64, entry: &str, problem: &str, now_ms: i64) -> Result<(), String> {
+        let now = number(now_ms.unsigned_abs());
+        let values = [account_id.into(), number(seq), entry.into(), problem.into(), now];
+        let run = async { self.prepare(REJECT_ENTRY).bind(&values)?.run().await };
+        run.await.map_err(|e: worker::Error| e.to_string())?;
+        console_error!("outbox: {account_id} row {seq} was set aside: {problem}");
+        Ok(())
+    }
 }
 
 /// D1's copy of the rows behind `after`, up to `last`, for an audit.

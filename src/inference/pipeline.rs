@@ -133,6 +133,7 @@ pub async fn serve(inference: &Inference<'_>, key: &ApiKey, context: &Context) -
         choices,
         most_output,
         hidden_tokens_per_s: model.hidden_reasoning.then_some(model.tokens_per_s.unwrap_or(DEFAULT_TOKENS_PER_S)),
+        one_hour_marks: inference.one_hour_marks,
         started_ms: context.started_ms,
     };
     let admitted = Admitted {
@@ -316,6 +317,7 @@ fn encode(inference: &Inference<'_>, admitted: &Admitted<'_>, candidate: &Candid
     (inference.encode)(&Outgoing {
         model: Some(candidate.route.model.as_str()).filter(|theirs| *theirs != admitted.model.id),
         lowered_output: admitted.lowered_output.map(|limit| (limit, limit_field)),
+        without_stream_options: !candidate.upstream.stream_options,
     })
 }
 

@@ -48,6 +48,9 @@ pub struct Terms {
     pub most_output: u64,
     /// How fast the model reasons out of sight, in tokens a second; `None`: it does not.
     pub hidden_tokens_per_s: Option<u64>,
+    /// Whether a part was marked for the one-hour cache. Chat completions count all cache writes as one,
+    /// so where one of them may be of the dear kind, all are taken for it.
+    pub one_hour_marks: bool,
     /// When the request came, in milliseconds since the epoch.
     pub started_ms: i64,
 }
@@ -90,6 +93,11 @@ impl Ticket {
     pub fn bill(&self) -> Bill {
         let Seen { usage, visible_output } = self.seen.get();
         match usage {
+            Some(usage) if self.terms.one_hour_marks => {
+                let written = usage.cache_write_5m.saturating_add(usage.cache_write_1h);
+                let usage = Usage { cache_write_5m: 0, cache_write_1h: written, ..usage };
+                self.priced(usage, SettledBy::Upstream)
+            }
             Some(usage) => self.priced(usage, SettledBy::Upstream),
             None => {
                 let usage = Usage { input: self.terms.likely_input, output: visible_output, ..Usage::default() };

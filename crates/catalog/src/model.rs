@@ -40,6 +40,9 @@ pub struct Upstream {
     /// Whether its Responses endpoint can be trusted with every field of the specification, or only
     /// carries a subset.
     pub responses_complete: bool,
+    /// Whether it takes the request field `stream_options`; where not, it rejects the field and reports
+    /// the usage of a stream unasked.
+    pub stream_options: bool,
     /// Dotted names of fields that it is known to add to answers and that are removed
     /// (`provider`, `usage.cost`).
     pub strip: Vec<String>,

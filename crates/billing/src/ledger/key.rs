@@ -178,6 +178,14 @@ impl Rate {
         }
         self.0.push_back(now_ms);
     }
+
+    /// When requests were admitted behind `after_ms`, in order, as far as they are still known.
+    #[must_use]
+    pub fn admitted_since(&self, after_ms: i64) -> Vec<i64> {
+        let mut times: Vec<i64> = self.0.iter().copied().filter(|at_ms| *at_ms > after_ms).collect();
+        times.sort_unstable();
+        times
+    }
 }
 
 impl State {

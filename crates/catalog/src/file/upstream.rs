@@ -18,6 +18,7 @@ pub(super) const SHAPE: Shape = Shape::new(&[
     "query",
     "timeouts_ms",
     "responses_complete",
+    "stream_options",
     "strip",
 ]);
 
@@ -39,6 +40,7 @@ pub(super) fn read(table: &Table<'_>, id: Option<String>) -> Option<Upstream> {
         query: table.map("query").into_iter().collect(),
         timeouts_ms: timeouts(table).unwrap_or_default(),
         responses_complete: table.flag("responses_complete").unwrap_or(false),
+        stream_options: table.flag("stream_options").unwrap_or(true),
         strip: strip(table),
         id: id?,
         base_url: base_url?,

@@ -60,6 +60,7 @@ fn upstream_from(row: UpstreamRow) -> Result<Upstream, RowError> {
         query: json("query", &row.query).map_err(fail)?,
         timeouts_ms: json("timeouts_ms", &row.timeouts_ms).map_err(fail)?,
         responses_complete: row.responses_complete != 0,
+        stream_options: row.stream_options != 0,
         strip: json("strip", &row.strip).map_err(fail)?,
         id: row.id,
     })
@@ -77,6 +78,7 @@ fn upstream_row(upstream: &Upstream) -> serde_json::Result<UpstreamRow> {
         query: serde_json::to_string(&upstream.query)?,
         timeouts_ms: serde_json::to_string(&upstream.timeouts_ms)?,
         responses_complete: upstream.responses_complete.into(),
+        stream_options: upstream.stream_options.into(),
         strip: serde_json::to_string(&upstream.strip)?,
     })
 }
@@ -222,7 +224,7 @@ mod tests {
         let upstream = serde_json::json!({
             "id": "u", "dialects": "[\"openai_chat\"]", "base_url": "https://u.example/v1", "secret": null,
             "priority": 1, "enabled": 1, "auth": null, "query": "{}", "timeouts_ms": "{}",
-            "responses_complete": 0, "strip": "[]",
+            "responses_complete": 0, "stream_options": 1, "strip": "[]",
         });
         let model = serde_json::json!({
             "id": "m", "owned_by": "o", "display_name": "M", "context_window": 1000, "max_output_tokens": 100,

@@ -13,7 +13,7 @@ pub(crate) use convert::named;
 
 /// Every upstream.
 pub const SELECT_UPSTREAMS: &str = "SELECT id, dialects, base_url, secret, priority, enabled, auth, query, \
-     timeouts_ms, responses_complete, strip FROM upstreams";
+     timeouts_ms, responses_complete, stream_options, strip FROM upstreams";
 
 /// Every model.
 pub const SELECT_MODELS: &str = "SELECT id, owned_by, display_name, context_window, max_output_tokens, image_tokens, \
@@ -50,6 +50,8 @@ pub struct UpstreamRow {
     pub timeouts_ms: String,
     /// 0 or 1.
     pub responses_complete: u8,
+    /// 0 or 1.
+    pub stream_options: u8,
     /// JSON array of dotted names.
     pub strip: String,
 }

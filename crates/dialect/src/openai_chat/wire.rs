@@ -46,6 +46,8 @@ pub struct Outgoing<'a> {
     pub model: Option<&'a str>,
     /// The output limit to set instead of the client's, and the field for it when the client used none.
     pub lowered_output: Option<(u64, &'a str)>,
+    /// The upstream rejects `stream_options` and reports the usage of a stream unasked.
+    pub without_stream_options: bool,
 }
 
 impl<'a> ChatRequest<'a> {
@@ -92,7 +94,9 @@ impl<'a> ChatRequest<'a> {
         if let Some(model) = outgoing.model {
             edits.set("model", &crate::envelope::quoted(model));
         }
-        if self.stream && !self.include_usage {
+        if outgoing.without_stream_options {
+            edits.remove("stream_options");
+        } else if self.stream && !self.include_usage {
             let options = self.envelope.present("stream_options").and_then(|text| Envelope::parse(text).ok());
             let with_usage = options.map(|options| {
                 let mut edits = options.edit();
@@ -222,8 +226,22 @@ mod tests {
     }
 
     #[test]
+    fn stream_options_are_removed_for_an_upstream_that_rejects_them() {
+        let without = Outgoing { without_stream_options: true, ..Outgoing::default() };
+        for options in
+            [r#"{"include_usage":true}"#, r#"{"include_usage":false}"#, r#"{"include_obfuscation":false}"#, "null"]
+        {
+            let body = with(&format!(r#""stream":true,"stream_options":{options}"#));
+            assert_eq!(encode(&body, without), with(r#""stream":true"#));
+        }
+        for members in [r#""stream":true"#, r#""stream":false"#] {
+            assert_eq!(encode(&with(members), without), with(members));
+        }
+    }
+
+    #[test]
     fn the_limit_is_lowered_in_the_field_that_the_client_used() {
-        let lowered = Outgoing { model: Some("up"), lowered_output: Some((300, "max_tokens")) };
+        let lowered = Outgoing { model: Some("up"), lowered_output: Some((300, "max_tokens")), ..Outgoing::default() };
         assert_eq!(encode(HELLO, lowered), HELLO.replace("gpt-4o", "up").replace("]}", r#"],"max_tokens":300}"#));
         let body = with(r#""max_completion_tokens":9000"#);
         assert_eq!(encode(&body, lowered), body.replace("gpt-4o", "up").replace("9000", "300"));

@@ -1,0 +1,301 @@
+//! The second bookkeeper: what must be true of the account, kept from commands that were sent, events
+//! that were committed and rows that are in SQL, by other means than the ledger's.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use account::sql::{Row, SqlError};
+use billing::ledger::{Budget, Checkpoint, Event, Hold, Key, Period, UsageRecord};
+use billing::money::MAX_NANO_USD;
+use billing::price::Price;
+use billing::usage::Usage;
+
+use crate::calendar::{PERIODS, number_of};
+use crate::database::Database;
+
+/// Which rule was broken, and how.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Violation(pub String);
+
+impl From<SqlError> for Violation {
+    fn from(error: SqlError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// Fails with a sentence unless the rule holds.
+///
+/// # Errors
+/// [`Violation`] with the sentence.
+pub fn must(holds: bool, sentence: impl FnOnce() -> String) -> Result<(), Violation> {
+    if holds { Ok(()) } else { Err(Violation(sentence())) }
+}
+
+/// A request that was admitted.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The key that asked.
+    pub key_id: String,
+    /// When it was admitted, by the account's clock.
+    pub opened_at_ms: i64,
+    /// What is reserved while it runs, in nano-USD.
+    pub amount: i64,
+    price: Price,
+    checkpoint: Option<Checkpoint>,
+    /// What its usage row took, and whether that was an expiry; `None` while it runs.
+    pub resolved: Option<(i64, bool)>,
+    adjusted: bool,
+}
+
+/// Everything that is known.
+#[derive(Debug, Default)]
+pub struct Book {
+    /// Σ of all amounts, in nano-USD.
+    pub balance: i64,
+    /// The last row.
+    pub seq: u64,
+    /// What could not be collected since money last came in.
+    pub uncollected: i64,
+    /// Every admitted request.
+    pub requests: BTreeMap<String, Request>,
+    /// Those that are not resolved.
+    pub open: BTreeSet<String>,
+    /// Every key, as last set.
+    pub keys: BTreeMap<String, Key>,
+    /// Since when a key has had its limit of requests a minute.
+    rate_since: BTreeMap<String, i64>,
+    /// What was charged to a key and its descendants in a period.
+    spent: BTreeMap<(String, i64, i64), i64>,
+    /// When requests were admitted, the last minutes of them.
+    admitted: Vec<(i64, String)>,
+}
+
+impl Book {
+    /// Hears of what a command committed at `now_ms`.
+    ///
+    /// # Errors
+    /// [`Violation`] when something was admitted that must not be.
+    pub fn committed(&mut self, events: &[Event], now_ms: i64) -> Result<(), Violation> {
+        for event in events {
+            match event {
+                Event::KeySet(key) => {
+                    let before = self.keys.insert(key.key_id.clone(), key.clone());
+                    if before.and_then(|key| key.limits.requests_per_minute) != key.limits.requests_per_minute {
+                        self.rate_since.insert(key.key_id.clone(), now_ms);
+                    }
+                }
+                Event::HoldOpened(hold) => self.opened(hold, now_ms)?,
+                Event::HoldCheckpointed { request_id, checkpoint, amount, .. } => {
+                    self.checkpointed(request_id, checkpoint, amount.nano())?;
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn opened(&mut self, hold: &Hold, now_ms: i64) -> Result<(), Violation> {
+        let id = &hold.admit.request_id;
+        must(!self.requests.contains_key(id), || format!("{id} was admitted twice"))?;
+        must(hold.opened_at_ms == now_ms, || format!("{id} was opened at {}, not at {now_ms}", hold.opened_at_ms))?;
+        let request = Request {
+            key_id: hold.key_id.clone(),
+            opened_at_ms: now_ms,
+            amount: hold.amount.nano(),
+            price: hold.admit.terms.price,
+            checkpoint: None,
+            resolved: None,
+            adjusted: false,
+        };
+        self.requests.insert(id.clone(), request);
+        self.open.insert(id.clone());
+        self.admitted.push((now_ms, hold.key_id.clone()));
+        self.may_be_admitted(&hold.key_id, now_ms)?;
+        if !hold.admit.terms.price.is_free() {
+            must(self.uncollected == 0, || format!("{id} was admitted although {} is owed", self.uncollected))?;
+            must(self.balance > 0, || format!("{id} was admitted at a balance of {}", self.balance))?;
+        }
+        self.is_covered(id)
+    }
+
+    fn checkpointed(&mut self, id: &str, checkpoint: &Checkpoint, amount: i64) -> Result<(), Violation> {
+        let request = self.requests.get_mut(id).filter(|request| request.resolved.is_none());
+        let request = request.ok_or_else(|| Violation(format!("a checkpoint of {id}, which does not run")))?;
+        request.checkpoint = Some(checkpoint.clone());
+        let grew = amount > request.amount;
+        must(amount >= request.amount, || format!("the hold of {id} shrank to {amount}"))?;
+        request.amount = amount;
+        if grew { self.is_covered(id) } else { Ok(()) }
+    }
+
+    /// What is reserved never exceeds the balance, nor any budget of the key's lineage in the period that
+    /// admitted the request.
+    fn is_covered(&self, id: &str) -> Result<(), Violation> {
+        let Some(request) = self.requests.get(id).filter(|request| request.amount > 0) else { return Ok(()) };
+        let held = self.held(|_| true);
+        must(held <= self.balance, || format!("{id}: {held} are held of a balance of {}", self.balance))?;
+        for key in self.lineage(&request.key_id) {
+            let Some(Budget { amount, period }) = key.limits.budget else { continue };
+            let number = number_of(period, request.opened_at_ms);
+            let reserved = self.held(|other| {
+                number_of(period, other.opened_at_ms) == number && self.descends(&other.key_id, &key.key_id)
+            });
+            let spent = self.spent(&key.key_id, period, request.opened_at_ms);
+            must(spent.saturating_add(reserved) <= amount.nano(), || {
+                let budget = amount.nano();
+                format!("{id}: {} spent {spent} and reserved {reserved} of a {period:?} {budget}", key.key_id)
+            })?;
+        }
+        Ok(())
+    }
+
+    fn may_be_admitted(&self, key_id: &str, now_ms: i64) -> Result<(), Violation> {
+        for key in self.lineage(key_id) {
+            let name = &key.key_id;
+            must(key.revoked_at_ms.is_none(), || format!("{name} admits, but was revoked"))?;
+            must(key.limits.expires_at_ms.is_none_or(|at_ms| now_ms < at_ms), || format!("{name} admits, but expired"))?;
+            if let Some(most) = key.limits.max_running {
+                let running = self.open.iter().filter_map(|id| self.requests.get(id));
+                let running = running.filter(|request| self.descends(&request.key_id, name)).count();
+                must(running <= usize::try_from(most).unwrap_or(usize::MAX), || format!("{name}: {running} run of {most}"))?;
+            }
+            if let Some(most) = key.limits.requests_per_minute {
+                let since = self.rate_since.get(name).copied().unwrap_or(0);
+                let recent = self.admitted_since(name, now_ms.saturating_sub(60_000).max(since.saturating_sub(1)));
+                must(recent.len() <= usize::try_from(most).unwrap_or(usize::MAX), || format!("{name}: {recent:?} of {most} a minute"))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// When requests of the key and its descendants were admitted behind `after_ms`, in order.
+    #[must_use]
+    pub fn admitted_since(&self, key_id: &str, after_ms: i64) -> Vec<i64> {
+        let recent = self.admitted.iter().filter(|(at_ms, by)| *at_ms > after_ms && self.descends(by, key_id));
+        let mut recent: Vec<i64> = recent.map(|(at_ms, _)| *at_ms).collect();
+        recent.sort_unstable();
+        recent
+    }
+
+    /// Forgets admissions that no rate counts any more.
+    pub fn forget(&mut self, before_ms: i64) {
+        self.admitted.retain(|(at_ms, _)| *at_ms >= before_ms);
+    }
+
+    /// Since when the key has had its limit of requests a minute.
+    #[must_use]
+    pub fn rate_since(&self, key_id: &str) -> i64 {
+        self.rate_since.get(key_id).copied().unwrap_or(0)
+    }
+
+    /// Reads the rows that were added to the journal.
+    ///
+    /// # Errors
+    /// [`Violation`] when one of them must not be there.
+    pub fn read_journal(&mut self, database: &Database) -> Result<(), Violation> {
+        let sql = "SELECT seq, id, kind, amount_nano, balance_after_nano, usage FROM journal WHERE seq > ?1 ORDER BY seq";
+        for mut row in database.run(sql, &[self.seq.into()])? {
+            let seq = row.int()?.unsigned_abs();
+            must(seq == self.seq.saturating_add(1), || format!("row {seq} follows row {}", self.seq))?;
+            self.seq = seq;
+            self.read_row(&mut row).map_err(|Violation(sentence)| Violation(format!("row {seq}: {sentence}")))?;
+        }
+        Ok(())
+    }
+
+    fn read_row(&mut self, row: &mut Row) -> Result<(), Violation> {
+        let (id, kind, amount, after) = (row.text()?, row.text()?, row.int()?, row.int()?);
+        let usage = row.optional_text()?.map(|json| serde_json::from_str::<UsageRecord>(&json));
+        let usage = usage.transpose().map_err(|e| Violation(e.to_string()))?;
+        let before = self.balance;
+        self.balance = before.saturating_add(amount);
+        must(after == self.balance, || format!("{before} and {amount} are not {after}"))?;
+        let Some(usage) = usage else {
+            if amount > 0 {
+                self.uncollected = 0;
+            }
+            return must(kind != "usage", || format!("{id} has no usage"));
+        };
+        must(amount >= 0 || after >= 0, || format!("{id}: usage took the balance from {before} to {after}"))?;
+        self.resolve(&id, &kind, amount, before, &usage)?;
+        self.uncollected = self.uncollected.saturating_add(usage.uncollected.nano());
+        Ok(())
+    }
+
+    fn resolve(&mut self, id: &str, kind: &str, amount: i64, before: i64, usage: &UsageRecord) -> Result<(), Violation> {
+        let request = self.requests.get_mut(id).ok_or_else(|| Violation(format!("{id} was never admitted")))?;
+        must(usage.admitted_at_ms == request.opened_at_ms, || format!("{id} counts at {}", usage.admitted_at_ms))?;
+        let cost = match (usage.settled_by, &request.checkpoint, request.resolved) {
+            (None, ..) => 0,
+            (Some(_), ..) => cost(&request.price, &usage.usage).unwrap_or(request.amount),
+        };
+        let charged = match (kind, request.resolved) {
+            ("usage", None) => {
+                let expired = usage.outcome == billing::ledger::Outcome::Lost;
+                if expired {
+                    let last = request.checkpoint.as_ref().map(|checkpoint| checkpoint.usage).unwrap_or_default();
+                    must(usage.usage == last, || format!("{id} expired, but not with its checkpoint"))?;
+                }
+                request.resolved = Some((amount.saturating_neg(), expired));
+                self.open.remove(id);
+                0
+            }
+            ("adjustment", Some((charged, true))) if !request.adjusted => {
+                request.adjusted = true;
+                charged
+            }
+            _ => return Err(Violation(format!("{id} is resolved again ({kind})"))),
+        };
+        let due = cost.saturating_sub(charged);
+        let collected = due.min(before.max(0));
+        must(amount == collected.saturating_neg(), || format!("{id} costs {cost}, of which {charged} is paid: {amount}"))?;
+        let owed = due.saturating_sub(collected);
+        must(usage.uncollected.nano() == owed, || format!("{id}: {} is uncollected, not {owed}", usage.uncollected))?;
+        let (key_id, at_ms) = (request.key_id.clone(), request.opened_at_ms);
+        let lineage: Vec<String> = self.lineage(&key_id).map(|key| key.key_id.clone()).collect();
+        for key_id in lineage {
+            for period in PERIODS {
+                let spent = self.spent.entry(period_of(&key_id, period, at_ms)).or_default();
+                *spent = spent.saturating_sub(amount);
+            }
+        }
+        Ok(())
+    }
+
+    /// What was charged to the key and its descendants in the period that `at_ms` lies in, in nano-USD.
+    #[must_use]
+    pub fn spent(&self, key_id: &str, period: Period, at_ms: i64) -> i64 {
+        self.spent.get(&period_of(key_id, period, at_ms)).copied().unwrap_or(0)
+    }
+
+    /// What open requests of one kind reserve, in nano-USD.
+    pub fn held(&self, which: impl Fn(&Request) -> bool) -> i64 {
+        let open = self.open.iter().filter_map(|id| self.requests.get(id));
+        open.filter(|request| which(request)).map(|request| request.amount).fold(0, i64::saturating_add)
+    }
+
+    fn lineage<'a>(&'a self, key_id: &str) -> impl Iterator<Item = &'a Key> + use<'a> {
+        std::iter::successors(self.keys.get(key_id), |key| self.keys.get(key.parent.as_deref()?))
+    }
+
+    fn descends(&self, key_id: &str, from: &str) -> bool {
+        self.lineage(key_id).any(|key| key.key_id == from)
+    }
+}
+
+fn period_of(key_id: &str, period: Period, at_ms: i64) -> (String, i64, i64) {
+    let kind = PERIODS.iter().zip(0..).find(|(other, _)| **other == period).map_or(0, |(_, kind)| kind);
+    (key_id.to_owned(), kind, number_of(period, at_ms))
+}
+
+/// What a usage costs by the simulation's own prices, which have a base tier alone; `None` beyond what
+/// money can express.
+fn cost(price: &Price, usage: &Usage) -> Option<i64> {
+    let rates = &price.rates;
+    let times = |price: u64, count: u64| u128::from(price).checked_mul(u128::from(count));
+    let output = times(rates.output.map_or(0, |price| price.pico()), usage.output)?;
+    let input = times(rates.input.pico(), usage.input)?;
+    let pico = input.checked_add(output)?.checked_add(u128::from(rates.request.map_or(0, |price| price.pico())))?;
+    let nano = i64::try_from(pico.div_ceil(1_000)).ok()?;
+    (nano <= MAX_NANO_USD).then_some(nano)
+}

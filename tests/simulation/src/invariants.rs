@@ -1,0 +1,182 @@
+//! What is checked after every step, and what once all is quiet.
+
+use std::collections::BTreeMap;
+
+use account::sql::SqlError;
+use account::store::TOMBSTONE_MS;
+use billing::ledger::{Answer, Command, Refusal, State};
+
+use crate::book::{Book, Violation, must};
+use crate::calendar::PERIODS;
+use crate::d1::POISON;
+use crate::object::{ACCOUNT_ID, Object};
+
+/// How far the clock steps back at most, in milliseconds.
+pub const MAX_STEP_BACK_MS: i64 = 2_000;
+
+/// The memory says what the book says.
+///
+/// # Errors
+/// [`Violation`].
+pub fn memory(book: &Book, state: &State, now_ms: i64) -> Result<(), Violation> {
+    let balance = state.balance.nano();
+    must(balance == book.balance, || format!("the balance is {balance}, the journal's sum {}", book.balance))?;
+    must(state.seq == book.seq, || format!("memory is at row {}, the journal at {}", state.seq, book.seq))?;
+    let uncollected = state.uncollected.nano();
+    must(uncollected == book.uncollected, || format!("uncollected is {uncollected}, not {}", book.uncollected))?;
+    must(state.holds.keys().eq(book.open.iter()), || {
+        format!("open holds {:?}, unresolved requests {:?}", state.holds.keys(), book.open)
+    })?;
+    let held = book.held(|_| true);
+    must(state.held().nano() == held, || format!("{} are held, not {held}", state.held()))?;
+    must(state.keys == book.keys, || "the keys differ".to_owned())?;
+    for (key_id, spend) in &state.spend {
+        for period in PERIODS {
+            let (has, should) = (spend.within(period, now_ms).nano(), book.spent(key_id, period, now_ms));
+            must(has == should, || format!("{key_id} spent {has} of its {period:?} period, not {should}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// What is stored is what is in memory.
+///
+/// # Errors
+/// [`Violation`].
+pub fn reload(object: &Object, book: &Book, state: &State, latest_ms: i64) -> Result<(), Violation> {
+    let mut loaded = object.store.load(object.now_ms.get())?;
+    let mut state = state.clone();
+    for (key_id, key) in &state.keys {
+        if key.limits.requests_per_minute.is_none() {
+            continue;
+        }
+        // Memory has pruned by the latest time that it saw, and counts from when the limit was set.
+        let after_ms = latest_ms.saturating_sub(60_000).max(book.rate_since(key_id));
+        let times = |state: &State| state.rates.get(key_id).map(|rate| rate.admitted_since(after_ms)).unwrap_or_default();
+        let should = book.admitted_since(key_id, after_ms);
+        let (has, stored) = (times(&state), times(&loaded));
+        must(has == should, || format!("the rate of {key_id} counts {has:?}, not {should:?}"))?;
+        must(stored == should, || format!("the rate of {key_id} is stored as {stored:?}, not {should:?}"))?;
+    }
+    state.rates.clear();
+    loaded.rates.clear();
+    must(loaded == state, || format!("memory differs from what is stored:\n{state:?}\n{loaded:?}"))
+}
+
+/// D1 has what the cursor says that it has.
+///
+/// # Errors
+/// [`Violation`].
+pub fn cursor(object: &Object) -> Result<(), Violation> {
+    let delivered = object.delivered_seq()?;
+    let rows = object.d1.count(ACCOUNT_ID, 0, delivered)?;
+    must(rows == delivered, || format!("the cursor stands at {delivered}, but D1 has {rows} rows"))
+}
+
+/// What was answered first, by kind and id of the command.
+#[derive(Debug, Default)]
+pub struct Answers(BTreeMap<(u8, String), (Command, Answer)>);
+
+impl Answers {
+    /// Compares an answer with the first one to a command of this id.
+    ///
+    /// # Errors
+    /// [`Violation`] when a repeat is answered otherwise.
+    pub fn check(&mut self, command: &Command, result: &Result<Answer, Refusal>, age_ms: i64) -> Result<(), Violation> {
+        let kind = match command {
+            Command::Enter(_) => 0,
+            Command::Admit(_) => 1,
+            Command::Settle(_) => 2,
+            Command::Release { .. } => 3,
+            _ => return Ok(()),
+        };
+        let key = (kind, command.id().unwrap_or_default().to_owned());
+        let Some((first, answered)) = self.0.get(&key) else {
+            if let Ok(answer) = result {
+                self.0.insert(key, (command.clone(), answer.clone()));
+            }
+            return Ok(());
+        };
+        let right = match (first == command, result, answered) {
+            (_, Err(Refusal::Conflict), _) => first != command || kind != 0,
+            // Its tombstone was pruned.
+            (_, Err(Refusal::UnknownHold), _) => age_ms >= TOMBSTONE_MS,
+            (_, Err(Refusal::Stale), _) => kind == 1 && age_ms >= TOMBSTONE_MS,
+            // The hold may have grown since, and the balance moved.
+            (
+                true,
+                Ok(Answer::Admitted { key_id, granted_output, .. }),
+                Answer::Admitted { key_id: first_key, granted_output: first_output, .. },
+            ) => key_id == first_key && granted_output >= first_output,
+            (true, Ok(answer), first) => answer == first,
+            _ => false,
+        };
+        must(right, || format!("the repeat {command:?}\nof {first:?}\nwas answered {result:?},\nat first {answered:?}"))
+    }
+}
+
+/// Nothing is on its way, nothing runs, D1 is up: every request is resolved, and D1 has everything once.
+///
+/// # Errors
+/// [`Violation`].
+pub fn quiet(object: &Object, book: &Book) -> Result<(), Violation> {
+    must(book.open.is_empty(), || format!("never resolved: {:?}", book.open))?;
+    let unresolved = book.requests.iter().find(|(_, request)| request.resolved.is_none());
+    must(unresolved.is_none(), || format!("never resolved: {unresolved:?}"))?;
+    let report = object.audit(false)?;
+    let poison = "SELECT count(*) FROM journal WHERE id LIKE '%' || ?1";
+    let poison: i64 = object.store.0.run(poison, &[POISON.into()])?.into_iter().map(|mut row| row.int()).sum::<Result<_, _>>()?;
+    let lacking = report.missing == poison.unsigned_abs() && report.differing == 0 && report.delivered_seq == book.seq;
+    let known = format!("D1 lacks {poison} rows");
+    let others: Vec<_> = report.problems.iter().filter(|problem| **problem != known).collect();
+    must(lacking && others.is_empty(), || format!("the audit with {poison} rows set aside: {report:?}"))?;
+    must(report.sum.nano() == book.balance, || format!("the audit sums up to {}, not {}", report.sum, book.balance))?;
+    copies(object)
+}
+
+/// Each row of the journal is in D1's journal, column by column, or set aside; each key as it is.
+fn copies(object: &Object) -> Result<(), Violation> {
+    let own = "SELECT seq, id, kind, at_ms, amount_nano, balance_after_nano, usage->>'$.key_id', usage->>'$.usage.output',
+        usage->>'$.outcome', usage->>'$.billing_status', usage->>'$.uncollected', usage->>'$.lost'
+        FROM journal WHERE id NOT LIKE '%' || ?1 ORDER BY seq";
+    let theirs = "SELECT seq, id, kind, at_ms, amount_nano_usd, balance_after_nano_usd, key_id, output_tokens,
+        status, billing_status, uncollected_nano_usd, lost_nano_usd FROM journal ORDER BY seq";
+    same(object, own, theirs, "rows")?;
+    let own = "SELECT seq, id FROM journal WHERE id LIKE '%' || ?1 ORDER BY seq";
+    same(object, own, "SELECT seq, entry->>'$.id' FROM outbox_rejects ORDER BY seq", "rows set aside")?;
+    let own = "SELECT key_id, name, permissions, limits, parent, created_at_ms, revoked_at_ms FROM keys
+        WHERE ?1 <> '' ORDER BY key_id";
+    let theirs = "SELECT key_id, name, permissions, limits, parent_key_id, created_at_ms, revoked_at_ms FROM api_keys
+        ORDER BY key_id";
+    same(object, own, theirs, "keys")
+}
+
+fn same(object: &Object, own: &str, theirs: &str, what: &str) -> Result<(), Violation> {
+    let own = object.store.0.run(own, &[POISON.into()])?;
+    let theirs = object.d1.database.run(theirs, &[])?;
+    must(own.len() == theirs.len(), || format!("{} {what}, D1 has {}", own.len(), theirs.len()))?;
+    for (mine, copy) in own.iter().zip(&theirs) {
+        // The values of a row are in its `Debug`.
+        must(format!("{mine:?}") == format!("{copy:?}"), || format!("{what}: {mine:?}, D1 has {copy:?}"))?;
+    }
+    Ok(())
+}
+
+/// D1 loses some rows that it had confirmed: the audit names all of them, and the repair brings them
+/// back. Returns how many were lost.
+///
+/// # Errors
+/// [`Violation`].
+pub fn lose_rows(object: &Object, every: u64) -> Result<u64, Violation> {
+    let before = object.audit(false)?.missing;
+    let remaining = |sql: &str, params: &[account::sql::Value]| -> Result<i64, SqlError> {
+        object.d1.database.run(sql, params)?.into_iter().map(|mut row| row.int()).sum()
+    };
+    let rows = remaining("SELECT count(*) FROM journal", &[])?;
+    object.d1.database.run("DELETE FROM journal WHERE seq % ?1 = 0", &[every.into()])?;
+    let lost = rows.saturating_sub(remaining("SELECT count(*) FROM journal", &[])?).unsigned_abs();
+    let report = object.audit(true)?;
+    let found = report.missing.saturating_sub(before);
+    must(found == lost && report.repaired == (report.missing > 0), || format!("{lost} rows were lost: {report:?}"))?;
+    Ok(lost)
+}
