@@ -58,11 +58,11 @@ struct Handled {
 }
 
 /// Answers every request, with our id on it.
-async fn handle(request: Request, env: Env) -> Handled {
+async fn handle(mut request: Request, env: Env) -> Handled {
     let (method, path) = (request.method().to_string(), request.path());
     let (request_id, context) = Context::new(env);
     let result = match context {
-        Ok(context) => serve(request, &method, &path, &context).await,
+        Ok(context) => serve(&mut request, &method, &path, &context).await,
         Err(error) => {
             console_error!("{request_id}: {error}");
             Err(ApiError::internal())
@@ -70,12 +70,15 @@ async fn handle(request: Request, env: Env) -> Handled {
     };
     let (response, rest) = match result {
         Ok(Served { response, rest }) => (Ok(response), rest),
-        Err(error) => (error.into_response(), None),
+        Err(error) => {
+            body::discard(&mut request).await;
+            (error.into_response(), None)
+        }
     };
     Handled { response: response.and_then(|response| finish(response, &request_id, &method, &path)), rest }
 }
 
-async fn serve(mut request: Request, method: &str, path: &str, context: &Context) -> Result<Served, ApiError> {
+async fn serve(request: &mut Request, method: &str, path: &str, context: &Context) -> Result<Served, ApiError> {
     match router::route(method, path)? {
         Route::ChatCompletions => routes::chat_completions::post(request, context).await,
         Route::Embeddings => routes::embeddings::post(request, context).await,
@@ -83,11 +86,11 @@ async fn serve(mut request: Request, method: &str, path: &str, context: &Context
         Route::Model(id) => Ok(routes::models::get(&id, request.headers(), context).await?.into()),
         Route::ConsoleAccount => Ok(console::account(request.headers(), context).await?.into()),
         Route::ConsoleKeys => {
-            let body = body::read(&mut request).await?;
+            let body = body::read(request).await?;
             Ok(console::create_key(request.headers(), &body, context).await?.into())
         }
         Route::OperatorEntries => {
-            let body = body::read(&mut request).await?;
+            let body = body::read(request).await?;
             Ok(operator::enter(request.headers(), &body, context).await?.into())
         }
         Route::Health => Ok(Response::ok("ok")?.into()),

@@ -129,8 +129,12 @@ mod tests {
             "iss": "https://p.example/auth/v1", "sub": USER, "aud": "authenticated", "role": "authenticated",
             "exp": NOW_MS / 1_000 + 60,
         });
+        let object = claims.as_object_mut().unwrap();
         for (key, value) in change.as_object().unwrap() {
-            claims[key] = value.clone();
+            match value {
+                Value::Null => drop(object.remove(key)),
+                value => drop(object.insert(key.clone(), value.clone())),
+            }
         }
         claims
     }

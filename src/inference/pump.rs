@@ -45,8 +45,8 @@ pub struct Pump {
 enum Ended {
     /// The stream ended, well or not.
     Stream(End),
-    /// The client left.
-    ClientGone,
+    /// The client left; how the stream ended after that, where it was read so far.
+    ClientGone(Option<End>),
 }
 
 impl Pump {
@@ -54,18 +54,19 @@ impl Pump {
     pub async fn run(self) {
         let forward = within(self.total_ms, self.forward());
         let ended = self.ticket.alive_during(&self.upstream, forward).await;
-        let (outcome, client) = match ended.unwrap_or(Ended::Stream(End::Truncated)) {
-            Ended::Stream(End::Complete) => (Outcome::Completed, true),
-            Ended::Stream(End::Truncated | End::Failed) => (Outcome::Truncated, true),
-            Ended::ClientGone => (Outcome::ClientGone, false),
+        let (outcome, client, end) = match ended.unwrap_or(Ended::Stream(End::Truncated)) {
+            Ended::Stream(end @ End::Complete) => (Outcome::Completed, true, Some(end)),
+            Ended::Stream(end @ (End::Truncated | End::Failed)) => (Outcome::Truncated, true, Some(end)),
+            Ended::ClientGone(end) => (Outcome::ClientGone, false, end),
         };
         // Nothing is read any more, whoever ended it.
         self.abort.abort();
         let bill = self.ticket.bill();
-        let nothing = outcome == Outcome::Truncated && self.ticket.is_empty();
+        let nothing = matches!(end, Some(End::Truncated | End::Failed)) && self.ticket.is_empty();
         let resolve = async {
             if nothing {
-                self.ticket.release(Outcome::UpstreamFailed, Some(self.upstream.clone())).await;
+                let outcome = if client { Outcome::UpstreamFailed } else { outcome };
+                self.ticket.release(outcome, Some(self.upstream.clone())).await;
             } else {
                 self.ticket.settle(bill, outcome, &self.upstream).await;
             }
@@ -93,7 +94,7 @@ impl Pump {
         loop {
             let left_ms = u64::try_from(drain_until_ms.saturating_sub(clock::now_ms())).unwrap_or(0);
             let Some(read) = within(self.idle_ms.min(left_ms), self.source.read()).await else {
-                return if client { Ended::Stream(End::Truncated) } else { Ended::ClientGone };
+                return if client { Ended::Stream(End::Truncated) } else { Ended::ClientGone(None) };
             };
             let (step, chunk) = match read {
                 Ok(Some(chunk)) => (self.relay.borrow_mut().push(&chunk.to_vec()), Some(chunk)),
@@ -116,7 +117,7 @@ impl Pump {
             }
             match end {
                 Some(end) if client => return Ended::Stream(end),
-                Some(_) => return Ended::ClientGone,
+                Some(end) => return Ended::ClientGone(Some(end)),
                 None => {}
             }
         }

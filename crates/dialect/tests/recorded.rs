@@ -3,6 +3,7 @@
 //! `openai_chat::stream`.
 //!
 //! The recordings are no part of this repository: `RECORDED_DIR` names their folder.
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use std::io::Write;
 use std::path::PathBuf;
