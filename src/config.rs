@@ -60,7 +60,10 @@ impl Config {
         let get = |name: &str| get(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
         // Read by the account object; a wrong one is found here, where it can be said.
         if get("OUTBOX_FLUSH_SECONDS").is_some_and(|text| account::account::flush_seconds(&text).is_none()) {
-            return Err(ConfigError { name: "OUTBOX_FLUSH_SECONDS", problem: "must be seconds: 60-600, or one number" });
+            return Err(ConfigError {
+                name: "OUTBOX_FLUSH_SECONDS",
+                problem: "must be seconds: 60-600, or one number",
+            });
         }
         Ok(Self {
             peppers: peppers(get("KEY_PEPPERS"))?,

@@ -73,11 +73,11 @@ struct Handled {
 }
 
 /// Answers every request, with our id on it.
-async fn handle(request: Request, env: Env) -> Handled {
+async fn handle(mut request: Request, env: Env) -> Handled {
     let (method, path) = (request.method().to_string(), request.path());
     let (request_id, context) = Context::new(env);
     let result = match context {
-        Ok(context) => serve(request, &method, &path, &context).await,
+        Ok(context) => serve(&mut request, &method, &path, &context).await,
         Err(error) => {
             console_error!("{request_id}: {error}");
             Err(ApiError::internal())
@@ -85,12 +85,15 @@ async fn handle(request: Request, env: Env) -> Handled {
     };
     let (response, rest) = match result {
         Ok(Served { response, rest }) => (Ok(response), rest),
-        Err(error) => (error.into_response(), None),
+        Err(error) => {
+            body::discard(&mut request).await;
+            (error.into_response(), None)
+        }
     };
     Handled { response: response.and_then(|response| finish(response, &request_id, &method, &path)), rest }
 }
 
-async fn serve(mut request: Request, method: &str, path: &str, context: &Context) -> Result<Served, ApiError> {
+async fn serve(request: &mut Request, method: &str, path: &str, context: &Context) -> Result<Served, ApiError> {
     if method == "OPTIONS" && cors::covers(path) {
         return Ok(cors::preflight(request.headers())?.into());
     }
@@ -101,7 +104,7 @@ async fn serve(mut request: Request, method: &str, path: &str, context: &Context
         Route::Model(id) => Ok(routes::models::get(&id, request.headers(), context).await?.into()),
         Route::ConsoleAccount => Ok(console::account(request.headers(), context).await?.into()),
         Route::ConsoleKeys if method == "POST" => {
-            let body = body::read(&mut request).await?;
+            let body = body::read(request).await?;
             Ok(console::keys::create(request.headers(), &body, context).await?.into())
         }
         Route::ConsoleKeys => Ok(console::keys::list(request.headers(), context).await?.into()),
@@ -109,15 +112,15 @@ async fn serve(mut request: Request, method: &str, path: &str, context: &Context
             Ok(console::keys::revoke(&id, request.headers(), context).await?.into())
         }
         Route::ConsoleKey(id) => {
-            let body = body::read(&mut request).await?;
+            let body = body::read(request).await?;
             Ok(console::keys::update(&id, request.headers(), &body, context).await?.into())
         }
         Route::OperatorEntries => {
-            let body = body::read(&mut request).await?;
+            let body = body::read(request).await?;
             Ok(operator::enter(request.headers(), &body, context).await?.into())
         }
         Route::OperatorAudit => {
-            let body = body::read(&mut request).await?;
+            let body = body::read(request).await?;
             Ok(operator::audit(request.headers(), &body, context).await?.into())
         }
         Route::OperatorAccounts => {

@@ -123,7 +123,13 @@ fn is_refusal(problem: &str) -> bool {
     problem.contains("constraint") || problem.contains("too big") || problem.contains("toobig")
 }
 
-async fn insert(db: &impl JournalCopy, account_id: &str, after: u64, last: u64, entries: &[Entry]) -> Result<(), String> {
+async fn insert(
+    db: &impl JournalCopy,
+    account_id: &str,
+    after: u64,
+    last: u64,
+    entries: &[Entry],
+) -> Result<(), String> {
     let rows = db.insert(account_id, &json(entries)?, after, last).await?;
     let expected = last.saturating_sub(after);
     if rows == expected { Ok(()) } else { Err(format!("D1 has {rows} of {expected} rows")) }

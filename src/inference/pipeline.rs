@@ -1,7 +1,7 @@
 //! The phases of a request, in order. Both inference routes come through here, so there is one path to
 //! an upstream, and it takes a hold.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 
 use billing::hold::{HoldRequest, LEAST_OUTPUT_TOKENS, OutputBound};
 use billing::ledger::{Admit, Answer, Command, Outcome, Terms};
@@ -16,7 +16,7 @@ use dialect::openai_chat::wire::Outgoing;
 use futures::future::LocalBoxFuture;
 use worker::{Headers, Response};
 
-use super::pump::{Pump, STREAM_HOLD_TOKENS};
+use super::pump::{Progress, Pump, STREAM_HOLD_TOKENS};
 use super::stream::{Sink, Source};
 use super::ticket::{self, Seen, Ticket};
 use crate::auth;
@@ -279,7 +279,7 @@ async fn streamed(
                     abort,
                     sink,
                     relay: RefCell::new(relay),
-                    stuck_at_ms: Cell::new(0),
+                    progress: Progress::default(),
                 };
                 let response = Response::builder().with_headers(headers).stream(readable);
                 return Ok(Served { response, rest: Some(Box::pin(pump.run())) });

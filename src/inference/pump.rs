@@ -6,12 +6,13 @@
 use std::cell::{Cell, RefCell};
 
 use billing::ledger::Outcome;
-use dialect::openai_chat::stream::{End, Forward, Relay, Step};
-use futures::future::{Either, select};
+use dialect::openai_chat::stream::{End, Forward, Relay};
+use futures::future::{Either, join, select};
+use js_sys::Uint8Array;
 use worker::AbortController;
 
 use super::stream::{Sink, Source};
-use super::ticket::{Seen, Ticket};
+use super::ticket::{Bill, Seen, Ticket};
 use crate::clock;
 use crate::upstream::within;
 
@@ -24,6 +25,15 @@ const GROW_AT_PERCENT: u64 = 70;
 pub const STREAM_HOLD_TOKENS: u64 = 4_096;
 /// How long a hold that did not grow waits before it is tried again, in milliseconds.
 const GROW_AGAIN_MS: i64 = 1_000;
+
+/// How long the first bytes may wait for a reader, in milliseconds: a client that left before there was a
+/// response never reads any, and the platform does not say so.
+const FIRST_WRITE_MS: u64 = 10_000;
+/// How long later bytes may wait: a client that reads nothing for a minute is gone. Milliseconds.
+const WRITE_MS: u64 = 60_000;
+/// How long the body of an upstream may still be open behind the end of its stream, in milliseconds. One
+/// that ends by itself leaves a connection that can be used again.
+const CLOSING_MS: u64 = 500;
 
 /// How long the end of a stream waits for its settle, in milliseconds. The cost is known without it.
 const SETTLE_WAIT_MS: u64 = 250;
@@ -46,93 +56,126 @@ pub struct Pump {
     pub idle_ms: u64,
     /// The longest stream, in milliseconds.
     pub total_ms: u64,
-    /// When the hold was last asked to grow and did not, in milliseconds since the epoch.
-    pub stuck_at_ms: Cell<i64>,
+    /// How far it has come.
+    pub progress: Progress,
 }
 
-/// Why nothing more is read.
-enum Ended {
-    /// The stream ended, well or not.
-    Stream(End),
-    /// The client left.
-    ClientGone,
+/// How far a stream has come. Times are in milliseconds since the epoch.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// When the client was found to have left.
+    client_left_ms: Cell<Option<i64>>,
+    /// Whether the client has read anything.
+    has_reader: Cell<bool>,
+    /// When the hold was last asked to grow and did not.
+    stuck_at_ms: Cell<i64>,
 }
 
 impl Pump {
     /// Pumps until the end and settles.
     pub async fn run(self) {
         let forward = within(self.total_ms, self.forward());
-        let ended = self.ticket.alive_during(&self.upstream, forward).await;
-        let (outcome, client) = match ended.unwrap_or(Ended::Stream(End::Truncated)) {
-            Ended::Stream(End::Complete) => (Outcome::Completed, true),
-            Ended::Stream(End::Limit) => (Outcome::Limited, true),
-            Ended::Stream(End::Truncated | End::Failed) => (Outcome::Truncated, true),
-            Ended::ClientGone => (Outcome::ClientGone, false),
-        };
-        // Nothing is read any more, whoever ended it.
-        self.abort.abort();
-        let bill = if client { self.ticket.bill() } else { self.ticket.bill_of_abandoned(clock::now_ms()) };
-        let nothing = outcome == Outcome::Truncated && self.ticket.is_empty();
+        let end = self.ticket.alive_during(&self.upstream, forward).await.flatten();
+        let client = self.progress.client_left_ms.get().is_none();
+        let (outcome, bill) = if client { self.with_client(end) } else { self.without_client(end) };
         let resolve = async {
-            if nothing {
-                self.ticket.release(Outcome::UpstreamFailed, Some(self.upstream.clone())).await;
-            } else {
-                let _ = self.ticket.settle(bill, outcome, &self.upstream).await;
+            match bill {
+                Some(bill) => drop(self.ticket.settle(bill, outcome, &self.upstream).await),
+                None => self.ticket.release(outcome, Some(self.upstream.clone())).await,
             }
         };
+        let bill = bill.unwrap_or_else(|| self.ticket.bill());
         let resolve = std::pin::pin!(resolve);
         let wait = std::pin::pin!(clock::sleep_ms(SETTLE_WAIT_MS));
         let unsettled = match select(resolve, wait).await {
             Either::Left(_) => None,
             Either::Right((_, resolve)) => Some(resolve),
         };
-        if client {
-            let tail = self.relay.borrow_mut().tail(&bill.usage, bill.cost);
-            // A client that leaves now has had everything that it pays for.
-            let _ = self.sink.write(&tail).await;
-            let _ = self.sink.close().await;
-        }
-        if let Some(resolve) = unsettled {
-            resolve.await;
+        // A client that does not read its end must not hold up what is left of the settle.
+        let ending = async {
+            if client {
+                let tail = self.relay.borrow_mut().tail(&bill.usage, bill.cost);
+                // One that leaves now has had everything that it pays for.
+                let _ = within(FIRST_WRITE_MS, self.sink.write(&tail)).await;
+                let _ = within(FIRST_WRITE_MS, self.sink.close()).await;
+            }
+            if end == Some(End::Complete) {
+                let closing = async { while let Ok(Some(_)) = self.source.read().await {} };
+                let _ = within(CLOSING_MS, closing).await;
+            }
+            self.abort.abort();
+        };
+        match unsettled {
+            Some(resolve) => drop(join(resolve, ending).await),
+            None => ending.await,
         }
     }
 
-    async fn forward(&self) -> Ended {
-        let mut client = true;
-        let mut drain_until_ms = i64::MAX;
+    /// How the stream ended for a client that is there, and its bill; `None`: nothing was produced.
+    fn with_client(&self, end: Option<End>) -> (Outcome, Option<Bill>) {
+        match end {
+            Some(End::Complete) => (Outcome::Completed, Some(self.ticket.bill())),
+            Some(End::Limit) => (Outcome::Limited, Some(self.ticket.bill())),
+            Some(End::Truncated | End::Failed) | None if self.ticket.is_empty() => (Outcome::UpstreamFailed, None),
+            Some(End::Truncated | End::Failed) | None => (Outcome::Truncated, Some(self.ticket.bill())),
+        }
+    }
+
+    /// The same for one that left. An upstream that failed by itself costs no more than if it had stayed;
+    /// one that was given up is taken to have worked until then.
+    fn without_client(&self, end: Option<End>) -> (Outcome, Option<Bill>) {
+        let bill = match end {
+            Some(End::Truncated | End::Failed) if self.ticket.is_empty() => None,
+            Some(_) => Some(self.ticket.bill()),
+            None => Some(self.ticket.bill_of_abandoned(clock::now_ms())),
+        };
+        (Outcome::ClientGone, bill)
+    }
+
+    /// Reads and forwards; `None` when the upstream was silent for too long, or was given up.
+    async fn forward(&self) -> Option<End> {
         loop {
-            let left_ms = u64::try_from(drain_until_ms.saturating_sub(clock::now_ms())).unwrap_or(0);
-            let Some(read) = within(self.idle_ms.min(left_ms), self.source.read()).await else {
-                return if client { Ended::Stream(End::Truncated) } else { Ended::ClientGone };
-            };
+            let read = within(self.patience_ms(), self.source.read()).await?;
             let (step, chunk) = match read {
                 Ok(Some(chunk)) => (self.relay.borrow_mut().push(&chunk.to_vec()), Some(chunk)),
                 Ok(None) | Err(_) => (self.relay.borrow_mut().finish(), None),
             };
             let meter = self.relay.borrow().meter();
             self.ticket.note(Seen { usage: meter.usage, visible_output: meter.visible_output });
-            let Step { forward, end } = step;
-            if client {
-                let written = match (forward, chunk) {
-                    (Forward::Same, Some(chunk)) => self.sink.write_chunk(&chunk).await,
-                    (Forward::Same, None) => Ok(()),
-                    (Forward::Bytes(bytes), _) => self.sink.write(&bytes).await,
-                };
-                if written.is_err() {
-                    client = false;
-                    let drain_ms = i64::try_from(DRAIN_MS).unwrap_or(i64::MAX);
-                    drain_until_ms = clock::now_ms().saturating_add(drain_ms);
-                }
-            }
-            match end {
-                Some(end) if client => return Ended::Stream(end),
-                Some(_) => return Ended::ClientGone,
-                None => {}
+            self.hand_on(step.forward, chunk.as_ref()).await;
+            if step.end.is_some() {
+                return step.end;
             }
             if !self.is_covered().await {
                 self.relay.borrow_mut().stop_at_limit();
-                return if client { Ended::Stream(End::Limit) } else { Ended::ClientGone };
+                return Some(End::Limit);
             }
+        }
+    }
+
+    /// How long the next bytes of the upstream are waited for, in milliseconds.
+    fn patience_ms(&self) -> u64 {
+        let Some(left_ms) = self.progress.client_left_ms.get() else { return self.idle_ms };
+        let since_ms = clock::now_ms().saturating_sub(left_ms).unsigned_abs();
+        self.idle_ms.min(DRAIN_MS.saturating_sub(since_ms))
+    }
+
+    /// Writes to the client, if it is there, and notes when it is not.
+    async fn hand_on(&self, forward: Forward, chunk: Option<&Uint8Array>) {
+        if self.progress.client_left_ms.get().is_some() {
+            return;
+        }
+        let write = async {
+            match (forward, chunk) {
+                (Forward::Same, Some(chunk)) => self.sink.write_chunk(chunk).await,
+                (Forward::Same, None) => Ok(()),
+                (Forward::Bytes(bytes), _) => self.sink.write(&bytes).await,
+            }
+        };
+        let patience_ms = if self.progress.has_reader.get() { WRITE_MS } else { FIRST_WRITE_MS };
+        match within(patience_ms, write).await {
+            Some(Ok(())) => self.progress.has_reader.set(true),
+            Some(Err(_)) | None => self.progress.client_left_ms.set(Some(clock::now_ms())),
         }
     }
 
@@ -143,10 +186,11 @@ impl Pump {
             return true;
         }
         let now_ms = clock::now_ms();
-        if now_ms.saturating_sub(self.stuck_at_ms.get()) >= GROW_AGAIN_MS || used >= covered {
+        let rested = now_ms.saturating_sub(self.progress.stuck_at_ms.get()) >= GROW_AGAIN_MS;
+        if rested || used >= covered {
             self.ticket.grow(&self.upstream, STREAM_HOLD_TOKENS).await;
             if self.ticket.output().1 == covered {
-                self.stuck_at_ms.set(now_ms);
+                self.progress.stuck_at_ms.set(now_ms);
             }
         }
         let (used, covered) = self.ticket.output();

@@ -14,9 +14,9 @@ use crate::{auth, body};
 ///
 /// # Errors
 /// [`ApiError`].
-pub async fn post(mut request: Request, context: &Context) -> Result<Served, ApiError> {
+pub async fn post(request: &mut Request, context: &Context) -> Result<Served, ApiError> {
     let key = auth::api_key(request.headers(), context)?;
-    let text = body::read(&mut request).await?;
+    let text = body::read(request).await?;
     let chat = ChatRequest::parse(&text)?;
     let inference = Inference {
         dialect: Dialect::OpenaiChat,

@@ -1,15 +1,14 @@
 // The Worker as it is deployed, in a folder for the harness: what `wrangler deploy --dry-run` makes.
 // The folder's name is a stamp over everything that goes in, so that one that is there is never old,
 // and test files that start at the same time do not meet.
-import { existsSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import path from "node:path";
 import { buildWorker } from "../../dev/setup.mjs";
 import { ROOT } from "../../dev/processes.mjs";
 import { stamp } from "../../dev/stamp.mjs";
 import { wrangler } from "../../dev/wrangler.mjs";
 
-/** Where bundles lie. */
-export const DIST = path.join(ROOT, "dist");
+const DIST = path.join(ROOT, "dist");
 
 /** Builds the Worker and its bundle, where they are not there. Resolves to the bundle's folder. */
 export async function ensureBundle() {
@@ -27,4 +26,11 @@ export async function ensureBundle() {
     if (!existsSync(folder)) throw error; // otherwise another test file was faster
   }
   return folder;
+}
+
+/** Deletes every bundle but `folder`. */
+export function clearOldBundles(folder) {
+  for (const name of readdirSync(DIST)) {
+    if (path.join(DIST, name) !== folder) rmSync(path.join(DIST, name), { recursive: true });
+  }
 }

@@ -11,9 +11,9 @@ import { wranglerEnv } from "../../dev/wrangler.mjs";
 import { ensureBundle } from "./bundle.mjs";
 import { startUpstream } from "./upstream.mjs";
 
-// The harness runs wrangler in this process; it reads these while it is imported.
+// wrangler and Miniflare run in this process; they read these while they are imported.
 Object.assign(process.env, wranglerEnv());
-const { createTestHarness } = await import("wrangler");
+const { createTestHarness } = await import("./workerd.mjs");
 
 const CATALOGUE = path.join(ROOT, "tests/fixtures/catalog.test.toml");
 const SUPABASE_URL = "http://127.0.0.1:54321";
@@ -81,7 +81,7 @@ export async function startGateway({ catalogue = CATALOGUE, vars = {}, secrets =
     upstream,
     /** The Worker's D1. */
     db,
-    /** wrangler's own handle of the Worker: `scheduled`, `evictDurableObject`, … */
+    /** Handle of the running Worker: `evictDurableObject`, `getDurableObjectStorage`. */
     worker,
 
     /** `fetch` of a path, with a key where one is given. */

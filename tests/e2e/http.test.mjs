@@ -109,23 +109,24 @@ test("a stream is a stream of events", async () => {
 
 test("a body that is no request is 400, and no upstream hears of it", async () => {
   const message = '{"role":"user","content":"hi"}';
+  const invalid = (what) => refusal(`The request body is invalid: ${what}.`);
   for (const [body, expected] of [
-    ["", refusal("The body is not valid JSON.")],
-    ['{"model":"chat"', refusal("The body is not valid JSON.")],
-    [`{"model":"chat","messages":[${message}],}`, refusal("The body is not valid JSON.")],
-    [`${chatBody("chat")} {}`, refusal("The body is not valid JSON.")],
-    [`[${chatBody("chat")}]`, refusal("The body must be a JSON object.")],
-    ['"chat"', refusal("The body must be a JSON object.")],
-    ["null", refusal("The body must be a JSON object.")],
-    [`{"model":"nobody","messages":[${message}],"model":"chat"}`, refusal("The field `model` appears twice.", "model")],
-    [`{"model":"nobody","messages":[${message}],"mod\\u0065l":"chat"}`, refusal("The field `model` appears twice.", "model")],
+    ["", invalid("not a JSON object: line 1, column 1")],
+    ['{"model":"chat"', invalid("not a JSON object: line 1, column 15")],
+    [`{"model":"chat","messages":[${message}],}`, invalid("not a JSON object: line 1, column 61")],
+    ['{"model":"chat"}\n{}', invalid("not a JSON object: line 2, column 1")],
+    [`[${chatBody("chat")}]`, invalid("not a JSON object: line 1, column 1")],
+    ['"chat"', invalid("not a JSON object: line 1, column 6")],
+    ["null", invalid("not a JSON object: line 1, column 4")],
+    [`{"model":"nobody","messages":[${message}],"model":"chat"}`, refusal("The request body is invalid: the field `model` is given twice.", "model")],
+    [`{"model":"nobody","messages":[${message}],"mod\\u0065l":"chat"}`, refusal("The request body is invalid: the field `model` is given twice.", "model")],
     [`{"messages":[${message}]}`, refusal("The field `model` is required.", "model")],
     [`{"model":7,"messages":[${message}]}`, refusal("The field `model` must be a string.", "model")],
     ['{"model":"chat"}', refusal("The field `messages` is required.", "messages")],
     ['{"model":"chat","messages":[]}', refusal("The field `messages` must not be empty.", "messages")],
-    [chatBody("chat", { stream: "yes" }), refusal("The field `stream` must be a boolean.", "stream")],
-    [chatBody("chat", { n: 0 }), refusal("The field `n` must be a positive integer.", "n")],
-    [chatBody("chat", { max_tokens: -1 }), refusal("The field `max_tokens` must be a positive integer.", "max_tokens")],
+    [chatBody("chat", { stream: "yes" }), refusal("The field `stream` must be true or false.", "stream")],
+    [chatBody("chat", { n: 0 }), refusal("The field `n` must be a whole number of at least 1.", "n")],
+    [chatBody("chat", { max_tokens: -1 }), refusal("The field `max_tokens` must be a whole number of at least 1.", "max_tokens")],
   ]) {
     await answers(await post(CHAT, body), 400, expected);
   }
@@ -162,11 +163,24 @@ test("a body of exactly 32 MB is taken, one more byte is 413", async () => {
 const sendWithLength = (body) => send(body, { "content-length": body.length });
 const sendChunked = (body) => send(body, { "transfer-encoding": "chunked" });
 
-/** Sends with node's own client, which reads an answer that comes before the request is out. */
-function send(body, headers) {
+test("an answer that comes before the body is read arrives", async () => {
+  const body = Buffer.alloc(20 << 20, " ");
+  for (const [path, key, status] of [
+    [CHAT, "garbage", 401],
+    ["/v1/nothing", account.key, 404],
+    ["/v1/models", account.key, 405],
+  ]) {
+    for (const headers of [{ "content-length": body.length }, { "transfer-encoding": "chunked" }]) {
+      assert.equal((await send(body, headers, { path, key })).status, status, path);
+    }
+  }
+});
+
+/** Sends with node's own client, which waits for nothing before it sends the whole body. */
+function send(body, headers, { path = CHAT, key = account.key } = {}) {
   return new Promise((resolve, reject) => {
-    const options = { method: "POST", headers: { authorization: `Bearer ${account.key}`, ...headers } };
-    const request = http.request(`${gateway.url}${CHAT}`, options, async (response) => {
+    const options = { method: "POST", headers: { authorization: `Bearer ${key}`, ...headers } };
+    const request = http.request(`${gateway.url}${path}`, options, async (response) => {
       const parts = [];
       for await (const part of response) parts.push(part);
       resolve({ status: response.statusCode, body: JSON.parse(Buffer.concat(parts).toString()) });

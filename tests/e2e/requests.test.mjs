@@ -152,7 +152,7 @@ test("what changes the provider's price, or names state there, is refused by nam
     [{ messages: audio }, priced("messages[0].content[0]")],
     [{ previous_response_id: "resp_1" }, state("previous_response_id")],
     [{ messages: file }, state("messages[0].content[0].file_id")],
-    [{ Service_Tier: "priority" }, ["Service_Tier", "Unknown field `Service_Tier`: did you mean `service_tier`?"]],
+    [{ Service_Tier: "priority" }, ["Service_Tier", "Unknown field `Service_Tier`; it is spelled `service_tier`."]],
   ]) {
     const response = await gateway.fetch("/v1/chat/completions", { method: "POST", key: own.key, body: chatBody("chat", more) });
     assert.deepEqual([response.status, await response.json()], [400, errorBody("invalid_request", message, param)]);

@@ -17,7 +17,8 @@ fn main() -> ExitCode {
             return fail(&format!("INIT_CWD {}: {error}", Path::new(&place).display()));
         }
     }
-    let unpriced = std::env::var_os("ALLOW_UNPRICED_MODELS").is_some_and(|value| value == "1" || value == "true" || value == "on");
+    let unpriced =
+        std::env::var_os("ALLOW_UNPRICED_MODELS").is_some_and(|value| value == "1" || value == "true" || value == "on");
     let command = match cli::parse(lexopt::Parser::from_env(), unpriced) {
         Ok(command) => command,
         Err(error) => return fail(&format!("{error}\n\n{}", cli::HELP)),

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::money::{MoneyError, NanoUsd, PicoUsd};
 use crate::price::Price;
+use crate::usage::MAX_COUNT;
 
 /// The least output that a lowered limit may leave, in tokens: an answer shorter than this is worth
 /// less to a caller than a clear refusal.
@@ -102,6 +103,8 @@ impl HoldRequest {
     #[must_use]
     pub fn up_to(&self, wanted: u64, available: NanoUsd) -> Option<Granted> {
         self.output?;
+        // A free model's price bounds nothing.
+        let wanted = wanted.min(MAX_COUNT);
         if available < self.fixed {
             return None;
         }

@@ -5,6 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// The largest count that may cross into JavaScript, and so into SQL: 2^53 − 1.
+pub const MAX_COUNT: u64 = (1 << 53) - 1;
+
 /// Tokens and calls of one request. The four input counts and `output` are disjoint.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -26,6 +29,20 @@ pub struct Usage {
 }
 
 impl Usage {
+    /// No count above [`MAX_COUNT`]: D1 refuses a row with a larger one.
+    #[must_use]
+    pub fn bounded(&self) -> Self {
+        Self {
+            input: self.input.min(MAX_COUNT),
+            cache_read: self.cache_read.min(MAX_COUNT),
+            cache_write_5m: self.cache_write_5m.min(MAX_COUNT),
+            cache_write_1h: self.cache_write_1h.min(MAX_COUNT),
+            output: self.output.min(MAX_COUNT),
+            reasoning: self.reasoning.min(MAX_COUNT),
+            web_searches: self.web_searches.min(MAX_COUNT),
+        }
+    }
+
     /// All input tokens, which choose the price tier.
     #[must_use]
     pub fn total_input(&self) -> u64 {

@@ -36,7 +36,7 @@ fn counted(db: &Connection, after: u64, last: u64) -> i64 {
 
 fn rows(db: &Connection, sql: &str) -> Vec<Value> {
     let mut statement = db.prepare(sql).unwrap();
-    let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+    let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
     let mut found = statement.query([]).unwrap();
     let mut rows = Vec::new();
     while let Some(row) = found.next().unwrap() {

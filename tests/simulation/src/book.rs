@@ -153,16 +153,22 @@ impl Book {
         for key in self.lineage(key_id) {
             let name = &key.key_id;
             must(key.revoked_at_ms.is_none(), || format!("{name} admits, but was revoked"))?;
-            must(key.limits.expires_at_ms.is_none_or(|at_ms| now_ms < at_ms), || format!("{name} admits, but expired"))?;
+            must(key.limits.expires_at_ms.is_none_or(|at_ms| now_ms < at_ms), || {
+                format!("{name} admits, but expired")
+            })?;
             if let Some(most) = key.limits.max_running {
                 let running = self.open.iter().filter_map(|id| self.requests.get(id));
                 let running = running.filter(|request| self.descends(&request.key_id, name)).count();
-                must(running <= usize::try_from(most).unwrap_or(usize::MAX), || format!("{name}: {running} run of {most}"))?;
+                must(running <= usize::try_from(most).unwrap_or(usize::MAX), || {
+                    format!("{name}: {running} run of {most}")
+                })?;
             }
             if let Some(most) = key.limits.requests_per_minute {
                 let since = self.rate_since.get(name).copied().unwrap_or(0);
                 let recent = self.admitted_since(name, now_ms.saturating_sub(60_000).max(since.saturating_sub(1)));
-                must(recent.len() <= usize::try_from(most).unwrap_or(usize::MAX), || format!("{name}: {recent:?} of {most} a minute"))?;
+                must(recent.len() <= usize::try_from(most).unwrap_or(usize::MAX), || {
+                    format!("{name}: {recent:?} of {most} a minute")
+                })?;
             }
         }
         Ok(())
@@ -193,7 +199,8 @@ impl Book {
     /// # Errors
     /// [`Violation`] when one of them must not be there.
     pub fn read_journal(&mut self, database: &Database) -> Result<(), Violation> {
-        let sql = "SELECT seq, id, kind, amount_nano, balance_after_nano, usage FROM journal WHERE seq > ?1 ORDER BY seq";
+        let sql =
+            "SELECT seq, id, kind, amount_nano, balance_after_nano, usage FROM journal WHERE seq > ?1 ORDER BY seq";
         for mut row in database.run(sql, &[self.seq.into()])? {
             let seq = row.int()?.unsigned_abs();
             must(seq == self.seq.saturating_add(1), || format!("row {seq} follows row {}", self.seq))?;
@@ -222,7 +229,14 @@ impl Book {
         Ok(())
     }
 
-    fn resolve(&mut self, id: &str, kind: &str, amount: i64, before: i64, usage: &UsageRecord) -> Result<(), Violation> {
+    fn resolve(
+        &mut self,
+        id: &str,
+        kind: &str,
+        amount: i64,
+        before: i64,
+        usage: &UsageRecord,
+    ) -> Result<(), Violation> {
         let request = self.requests.get_mut(id).ok_or_else(|| Violation(format!("{id} was never admitted")))?;
         must(usage.admitted_at_ms == request.opened_at_ms, || format!("{id} counts at {}", usage.admitted_at_ms))?;
         let cost = match (usage.settled_by, &request.checkpoint, request.resolved) {
@@ -248,7 +262,9 @@ impl Book {
         };
         let due = cost.saturating_sub(charged);
         let collected = due.min(before.max(0));
-        must(amount == collected.saturating_neg(), || format!("{id} costs {cost}, of which {charged} is paid: {amount}"))?;
+        must(amount == collected.saturating_neg(), || {
+            format!("{id} costs {cost}, of which {charged} is paid: {amount}")
+        })?;
         let owed = due.saturating_sub(collected);
         must(usage.uncollected.nano() == owed, || format!("{id}: {} is uncollected, not {owed}", usage.uncollected))?;
         let (key_id, at_ms) = (request.key_id.clone(), request.opened_at_ms);

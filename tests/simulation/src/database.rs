@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use account::sql::{Row, Sql, SqlError, Value};
 use rusqlite::types::{Value as SqliteValue, ValueRef};
-use rusqlite::{Connection, params_from_iter};
+use rusqlite::{Connection, ErrorCode, params_from_iter};
 
 /// How a command breaks off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,6 +134,8 @@ fn read(value: ValueRef<'_>) -> Result<Value, SqlError> {
     }
 }
 
+/// In D1's words, which name the code.
 fn failed(error: rusqlite::Error) -> SqlError {
-    SqlError(error.to_string())
+    let is_constraint = error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation);
+    SqlError(if is_constraint { format!("{error}: SQLITE_CONSTRAINT") } else { error.to_string() })
 }

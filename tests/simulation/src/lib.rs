@@ -39,7 +39,9 @@ pub struct Outcome {
 pub fn run(seed: u64, commands: u64, is_loud: bool) -> Outcome {
     let mut world = match World::new(seed, is_loud) {
         Ok(world) => world,
-        Err(error) => return Outcome { seed, commands: 0, faults: Faults::default(), violation: Some(error.to_string()) },
+        Err(error) => {
+            return Outcome { seed, commands: 0, faults: Faults::default(), violation: Some(error.to_string()) };
+        }
     };
     let violation = world.run(commands).err().map(|violation| violation.to_string());
     Outcome { seed, commands: world.commands, faults: world.faults, violation }

@@ -117,9 +117,7 @@ impl Object {
     /// [`SqlError`].
     pub fn snapshot(&mut self) -> Result<(), SqlError> {
         let Some(state) = self.memory.as_ref() else { return Ok(()) };
-        let written = catch_unwind(AssertUnwindSafe(|| {
-            self.store.0.transaction(|| self.store.snapshot_spend(state))
-        }));
+        let written = catch_unwind(AssertUnwindSafe(|| self.store.0.transaction(|| self.store.snapshot_spend(state))));
         written.unwrap_or_else(|_| Err(SqlError("panicked".into())))?;
         self.snapshot_seq = state.seq;
         Ok(())

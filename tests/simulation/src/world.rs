@@ -29,7 +29,7 @@ const TICK_MS: i64 = 60_000;
 const RELOADED_PER_MILLE: u64 = 250;
 
 /// Steps within which everything must come to rest.
-const MOST_QUIET_STEPS: u64 = 1_000_000;
+const MOST_QUIET_STEPS: u64 = 10_000;
 
 /// One account and all around it.
 pub struct World {
@@ -112,7 +112,8 @@ impl World {
                 self.arrive(flight)?;
             }
         }
-        Err(Violation(format!("never at rest: {:?} open", self.book.open)))
+        let (delivered, seq) = (self.object.delivered_seq()?, self.book.seq);
+        Err(Violation(format!("never at rest: {:?} open, {delivered} of {seq} rows delivered", self.book.open)))
     }
 
     /// Whether D1 has not heard of something.
@@ -219,7 +220,8 @@ impl World {
         let result = if swept { self.run_command(&flight.command)? } else { None };
         let broke = self.put_out_fuse();
         if self.is_loud {
-            eprintln!("{} {:?}\n    {result:?} {broke:?}", self.now_ms.get(), flight.command);
+            let broke = broke.map(|broke| format!(" ({broke:?})")).unwrap_or_default();
+            eprintln!("{} {:?}\n    {result:?}{broke}", self.now_ms.get(), flight.command);
         }
         let Some(result) = result else {
             let now_ms = self.now_ms.get();

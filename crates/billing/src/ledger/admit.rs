@@ -100,7 +100,7 @@ pub(super) fn checkpoint(
     let event = Event::HoldCheckpointed {
         request_id: request_id.to_owned(),
         deadline_ms: now_ms.saturating_add(HOLD_TTL_MS),
-        checkpoint: Checkpoint { usage: *usage, upstream: upstream.to_owned() },
+        checkpoint: Checkpoint { usage: usage.bounded(), upstream: upstream.to_owned() },
         amount,
         granted_output,
     };

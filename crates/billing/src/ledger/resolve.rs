@@ -9,7 +9,7 @@ use crate::usage::Usage;
 /// Charges what a request used, and frees the rest of its hold.
 pub(super) fn settle(state: &State, settle: &Settle, prior: &Prior, now_ms: i64) -> Decision {
     let outcome = Resolution {
-        usage: settle.usage,
+        usage: settle.usage.bounded(),
         upstream: Some(settle.upstream.clone()),
         outcome: settle.outcome,
         settled_by: Some(settle.settled_by),

@@ -8,7 +8,7 @@ use super::*;
 use crate::hold::{HoldRequest, OutputBound};
 use crate::money::{NanoUsd, PicoUsd};
 use crate::price::{Price, Rates};
-use crate::usage::Usage;
+use crate::usage::{MAX_COUNT, Usage};
 
 /// A whole account in memory, with the look-ups that the store makes.
 #[derive(Default)]
@@ -193,6 +193,27 @@ fn trap_18_trap_21_an_expired_hold_charges_its_last_checkpoint_or_nothing() {
     assert_eq!(bench.ok(Command::Sweep), Answer::Swept { expired: 1 });
     assert_eq!(bench.balance(), "0.95");
     assert_eq!(bench.ok(Command::Sweep), Answer::Swept { expired: 0 });
+}
+
+/// Larger counts lose digits in JavaScript, and D1 refuses their rows.
+#[test]
+fn no_count_is_beyond_what_sql_can_hold() {
+    let mut bench = Bench::funded("1");
+    let now = bench.now_ms;
+    let output = Some(OutputBound { wanted: u64::MAX, least: u64::MAX, choices: 1 });
+    let free = Price { rates: Rates { output: Some(PicoUsd::ZERO), ..Rates::default() }, ..price() };
+    let hold = HoldRequest::new(&free, 0, false, output).unwrap();
+    let request = admit_request("r1", 1, now);
+    let terms = Terms { price: free, ..request.terms.clone() };
+    let answer = bench.ok(Command::Admit(Box::new(Admit { hold, terms, ..request })));
+    assert!(matches!(answer, Answer::Admitted { granted_output: Some(MAX_COUNT), .. }), "{answer:?}");
+    let report =
+        Command::Checkpoint { request_id: "r1".into(), usage: usage(u64::MAX), upstream: "u".into(), grow_to: None };
+    bench.ok(report);
+    assert_eq!(bench.state.holds["r1"].checkpoint.clone().unwrap().usage.output, MAX_COUNT);
+    let first = bench.ok(settle("r1", u64::MAX));
+    assert_eq!(bench.journal.last().unwrap().usage.clone().unwrap().usage.output, MAX_COUNT);
+    assert_eq!(bench.ok(settle("r1", u64::MAX)), first, "a repeat is bounded as well");
 }
 
 #[test]

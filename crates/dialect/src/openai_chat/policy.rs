@@ -43,7 +43,7 @@ pub fn check(envelope: &Envelope<'_>) -> Result<(), RequestError> {
         let known = PRICED_FIELDS.iter().chain(&STATE_FIELDS).chain(&DECIDED_FIELDS);
         if folded != key && (known.copied().any(|field| field == folded) || folded == "tools" || folded == "modalities")
         {
-            return Err(RequestError::field(key, format!("unknown field `{key}`: did you mean `{folded}`?")));
+            return Err(RequestError::field(key, format!("unknown field `{key}`; it is spelled `{folded}`")));
         }
         if envelope.present(key).is_none_or(|value| value == "false") {
             continue;

@@ -117,7 +117,7 @@ fn half_an_emoji_passes() {
 fn the_model_is_set_back_and_known_additions_are_removed() {
     let input = "data: {\"provider\":\"Azure\",\"model\":\"up/m\",\"choices\":[]}\r\n\r\ndata: [DONE]\r\n\r\n";
     let rewrite = Rewrite { model: Some("m".into()), strip: vec!["provider".into()] };
-    let (out, ..) = relay(&(input.to_owned()), false, &rewrite);
+    let (out, ..) = relay(input, false, &rewrite);
     assert_eq!(out.lines().next(), Some("data: {\"model\":\"m\",\"choices\":[]}"));
 }
 

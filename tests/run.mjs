@@ -1,0 +1,92 @@
+// `npm test`: every fast suite, one after the other, the same on every machine and in a fresh clone.
+//
+//   npm test [-- --only NAME,NAME…]
+//
+// A suite that the machine has no tools for is left out and named; with REQUIRE_ALL_SUITES=1 that is a
+// failure. The last line is "N passed, N failed"; the exit code is 0 when none failed.
+import { existsSync, readdirSync } from "node:fs";
+import path from "node:path";
+import { parseArgs } from "node:util";
+import { ROOT } from "../dev/processes.mjs";
+import { ensureRustTarget } from "../dev/setup.mjs";
+import { main, run, step, StepFailed } from "../dev/steps.mjs";
+import { clearOldBundles, ensureBundle } from "./e2e/bundle.mjs";
+import { LeftOut, python } from "./python/run.mjs";
+
+// A suite of tests that hang ends too; the slowest single file takes a fifth of this.
+const FILE_LIMIT_MS = 120_000;
+// Each test file runs a workerd of its own; two cores are what a small machine has.
+const WORKERS_AT_ONCE = 2;
+
+const DENY_WARNINGS = ["--", "-D", "warnings"];
+
+const SUITES = {
+  format: () => run("cargo", ["fmt", "--all", "--check"]),
+  async lint() {
+    await run("cargo", ["clippy", "-q", "--workspace", "--all-targets", ...DENY_WARNINGS]);
+    // What is compiled for workerd alone.
+    const packages = ["-p", "oneinterface", "-p", "account"];
+    await run("cargo", ["clippy", "-q", "--target", "wasm32-unknown-unknown", ...packages, ...DENY_WARNINGS]);
+  },
+  native: () => run("cargo", ["test", "-q", "--workspace"], { env: testEnv() }),
+  dev: () => nodeTests("dev/tests"),
+  async bundle() {
+    clearOldBundles(await ensureBundle());
+  },
+  worker: () => nodeTests("tests/e2e"),
+  python,
+};
+
+await main(async () => {
+  const names = chosen();
+  await ensureRustTarget();
+  announceRecordings();
+  const results = [];
+  for (const name of names) results.push(await runSuite(name));
+  const count = (wanted) => results.filter((result) => result === wanted).length;
+  console.log(`${count("ok")} passed, ${count("FAILED")} failed`);
+  process.exitCode = count("FAILED") === 0 ? 0 : 1;
+});
+
+function chosen() {
+  const { values } = parseArgs({ options: { only: { type: "string" } } });
+  const all = Object.keys(SUITES);
+  const names = values.only?.split(",") ?? all;
+  const unknown = names.filter((name) => !all.includes(name));
+  if (unknown.length > 0) throw new StepFailed(`There is no suite ${unknown.join(", ")}; there are ${all.join(", ")}.`);
+  return names;
+}
+
+/** Runs a suite and prints its line; resolves to "ok", "FAILED" or "left out". */
+async function runSuite(name) {
+  const started = performance.now();
+  const line = (result, note = "") => {
+    const seconds = ((performance.now() - started) / 1000).toFixed(1);
+    console.log(`${result.padEnd(8)}  ${name.padEnd(8)}  ${seconds.padStart(6)} s${note && `  ${note}`}`);
+    return result;
+  };
+  try {
+    await step(name, SUITES[name]);
+    return line("ok");
+  } catch (error) {
+    if (error instanceof LeftOut && process.env.REQUIRE_ALL_SUITES !== "1") return line("left out", error.message);
+    console.log(error instanceof StepFailed ? error.message : error);
+    return line("FAILED");
+  }
+}
+
+function nodeTests(folder) {
+  const files = readdirSync(path.join(ROOT, folder)).filter((file) => file.endsWith(".test.mjs"));
+  const options = ["--test", `--test-concurrency=${WORKERS_AT_ONCE}`, `--test-timeout=${FILE_LIMIT_MS}`, "--test-reporter=spec"];
+  return run(process.execPath, [...options, ...files.map((file) => path.join(folder, file))], { env: testEnv() });
+}
+
+/** Recordings of real providers are no part of the repository; the tests that replay them skip without. */
+function announceRecordings() {
+  const { RECORDED_DIR } = testEnv();
+  if (!existsSync(RECORDED_DIR)) console.log(`the recorded streams are left out: ${RECORDED_DIR} is not there (RECORDED_DIR)`);
+}
+
+function testEnv() {
+  return { ...process.env, RECORDED_DIR: path.resolve(ROOT, process.env.RECORDED_DIR ?? "../shared/recorded") };
+}
