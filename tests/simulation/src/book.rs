@@ -81,7 +81,9 @@ impl Book {
                 Event::KeySet(key) => {
                     let before = self.keys.insert(key.key_id.clone(), key.clone());
                     if before.and_then(|key| key.limits.requests_per_minute) != key.limits.requests_per_minute {
-                        self.rate_since.insert(key.key_id.clone(), now_ms);
+                        // The clock may have stepped back behind an admission.
+                        let latest_ms = self.admitted.iter().map(|(at_ms, _)| *at_ms).max().unwrap_or(now_ms);
+                        self.rate_since.insert(key.key_id.clone(), latest_ms.max(now_ms));
                     }
                 }
                 Event::HoldOpened(hold) => self.opened(hold, now_ms)?,
@@ -165,10 +167,11 @@ impl Book {
             }
             if let Some(most) = key.limits.requests_per_minute {
                 let since = self.rate_since.get(name).copied().unwrap_or(0);
-                let recent = self.admitted_since(name, now_ms.saturating_sub(60_000).max(since.saturating_sub(1)));
-                must(recent.len() <= usize::try_from(most).unwrap_or(usize::MAX), || {
-                    format!("{name}: {recent:?} of {most} a minute")
-                })?;
+                let recent = self.admitted_since(name, now_ms.saturating_sub(120_000).max(since));
+                let most = usize::try_from(most).unwrap_or(usize::MAX);
+                // In no minute more than `most`: each lies a minute behind the one that made room for it.
+                let crowded = recent.iter().zip(recent.iter().skip(most)).find(|(first, next)| *next - *first < 60_000);
+                must(crowded.is_none(), || format!("{name}: more than {most} a minute, {crowded:?} in {recent:?}"))?;
             }
         }
         Ok(())

@@ -18,6 +18,8 @@ pub mod rng;
 pub mod workload;
 pub mod world;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use faults::Faults;
 use world::World;
 
@@ -43,7 +45,9 @@ pub fn run(seed: u64, commands: u64, is_loud: bool) -> Outcome {
             return Outcome { seed, commands: 0, faults: Faults::default(), violation: Some(error.to_string()) };
         }
     };
-    let violation = world.run(commands).err().map(|violation| violation.to_string());
+    // A panic that nobody injected must not hide its seed.
+    let ran = catch_unwind(AssertUnwindSafe(|| world.run(commands).map_err(|violation| violation.to_string())));
+    let violation = ran.unwrap_or_else(|_| Err("a panic".into())).err();
     Outcome { seed, commands: world.commands, faults: world.faults, violation }
 }
 

@@ -67,14 +67,13 @@ impl Object {
     /// [`SqlError`]: nothing was changed, and the caller hears of a failure.
     pub fn run(&mut self, command: &Command) -> Result<Ran, SqlError> {
         // A panic leaves memory as it was; the events were not applied to it yet.
-        let result = catch_unwind(AssertUnwindSafe(|| {
+        caught(|| {
             let result = self.run_in_memory(command);
             if result.is_err() {
                 self.memory = None;
             }
             result
-        }));
-        result.unwrap_or_else(|_| Err(SqlError("panicked".into())))
+        })
     }
 
     fn run_in_memory(&mut self, command: &Command) -> Result<Ran, SqlError> {
@@ -100,7 +99,7 @@ impl Object {
     /// # Errors
     /// [`SqlError`].
     pub fn tidy(&mut self) -> Result<(), SqlError> {
-        self.store.prune(self.now_ms.get())?;
+        caught(|| self.store.prune(self.now_ms.get()))?;
         let Some(state) = self.memory.as_ref() else { return Ok(()) };
         if state.seq.saturating_sub(self.snapshot_seq) >= SNAPSHOT_ROWS {
             self.snapshot()?;
@@ -146,7 +145,8 @@ impl Object {
     /// Goes on with the delivery up to where it waits again.
     pub fn poll_delivery(&mut self) {
         let Some(delivery) = &mut self.delivery else { return };
-        let polled = catch_unwind(AssertUnwindSafe(|| delivery.as_mut().poll(&mut Context::from_waker(Waker::noop()))));
+        let mut context = Context::from_waker(Waker::noop());
+        let polled = catch_unwind(AssertUnwindSafe(|| delivery.as_mut().poll(&mut context)));
         if !matches!(polled, Ok(Poll::Pending)) {
             self.delivery = None;
         }
@@ -185,4 +185,9 @@ impl Object {
         }
         Ok(report)
     }
+}
+
+/// Runs `f`; a panic is a failure, as the runtime makes it one.
+fn caught<T>(f: impl FnOnce() -> Result<T, SqlError>) -> Result<T, SqlError> {
+    catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|_| Err(SqlError("panicked".into())))
 }
