@@ -10,7 +10,7 @@ import { parseArgs } from "node:util";
 import { ROOT } from "../dev/processes.mjs";
 import { ensureRustTarget } from "../dev/setup.mjs";
 import { main, run, step, StepFailed } from "../dev/steps.mjs";
-import { clearOldBundles, ensureBundle } from "./e2e/bundle.mjs";
+import { clearOldBundles, ensureBundle, prepare } from "./e2e/bundle.mjs";
 import { LeftOut, python } from "./python/run.mjs";
 
 // A suite of tests that hang ends too; the slowest single file takes a fifth of this.
@@ -33,7 +33,10 @@ const SUITES = {
   async bundle() {
     clearOldBundles(await ensureBundle());
   },
-  worker: () => nodeTests("tests/e2e"),
+  async worker() {
+    await prepare();
+    await nodeTests("tests/e2e");
+  },
   python,
 };
 

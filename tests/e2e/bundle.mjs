@@ -6,6 +6,7 @@ import path from "node:path";
 import { buildWorker } from "../../dev/setup.mjs";
 import { ROOT } from "../../dev/processes.mjs";
 import { stamp } from "../../dev/stamp.mjs";
+import { run } from "../../dev/steps.mjs";
 import { wrangler } from "../../dev/wrangler.mjs";
 
 const DIST = path.join(ROOT, "dist");
@@ -26,6 +27,12 @@ export async function ensureBundle() {
     if (!existsSync(folder)) throw error; // otherwise another test file was faster
   }
   return folder;
+}
+
+/** Builds what each test file would otherwise wait for: the bundle, and the command that reads catalogues. */
+export async function prepare() {
+  await ensureBundle();
+  await run("cargo", ["build", "-q", "-p", "xtask"]);
 }
 
 /** Deletes every bundle but `folder`. */

@@ -113,6 +113,20 @@ test("the upstream gets its own key and nothing of the client's", async () => {
   assert.deepEqual(["x-api-key", "cookie", "openai-organization", "openai-beta"].filter((name) => name in seen.headers), []);
 });
 
+test("the key goes where the upstream wants it, and nowhere else", async () => {
+  for (const [model, path, header] of [
+    ["header-key", "/header-key/v1/chat/completions?api-version=preview+%26+more", UPSTREAM_KEYS.MAIN_KEY],
+    ["query-key", `/query-key/v1/chat/completions?key=${UPSTREAM_KEYS.MAIN_KEY}`, undefined],
+  ]) {
+    gateway.upstream.answer(model, json(completion(model)));
+    const response = await chat(chatBody(model));
+    assert.equal(response.status, 200, await response.text());
+    const seen = gateway.upstream.requests.at(-1);
+    assert.deepEqual([seen.path, seen.headers["api-key"]], [path, header]);
+    assert.deepEqual([seen.headers.authorization, seen.headers["x-api-key"]], [undefined, undefined]);
+  }
+});
+
 test("an upstream without a secret gets no credentials", async () => {
   const response = await chat(chatBody("resold"));
   assert.equal(response.status, 200, await response.text());

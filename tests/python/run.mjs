@@ -3,6 +3,7 @@ import { copyFileSync, existsSync, readFileSync, rmSync } from "node:fs";
 import path from "node:path";
 import { ROOT } from "../../dev/processes.mjs";
 import { run, StepFailed } from "../../dev/steps.mjs";
+import { prepare } from "../e2e/bundle.mjs";
 
 const REQUIREMENTS = path.join(ROOT, "tests/python/requirements.txt");
 const VENV = path.join(ROOT, ".venv");
@@ -19,6 +20,7 @@ export async function python() {
     throw new LeftOut("python3 with venv was not found (Debian: apt-get install python3-venv)");
   });
   await ensureVenv();
+  await prepare();
   const env = { ...process.env, PYTHONDONTWRITEBYTECODE: "1" };
   await run(PYTHON, ["-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/python"], { env });
 }

@@ -226,7 +226,8 @@ impl Relay {
         self.note(&chunk);
         let edited = self.edited(frame, &data);
         let frame = edited.as_ref().unwrap_or(frame);
-        if chunk.is_usage_only(&data) {
+        // As the client would see it: what is taken out is no further key.
+        if chunk.is_usage_only(&frame.data().unwrap_or_default()) {
             // Only the latest is held: an earlier one goes its way.
             if let Some(earlier) = self.held_usage.replace(frame.clone())
                 && self.include_usage

@@ -122,6 +122,17 @@ fn the_model_is_set_back_and_known_additions_are_removed() {
 }
 
 #[test]
+fn a_usage_chunk_with_a_known_addition_is_a_usage_chunk() {
+    let usage = chunk("", ",\"provider\":\"p\",\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":1}");
+    let input = [text("a"), stop(), usage, DONE.into()].concat();
+    let rewrite = Rewrite { model: None, strip: vec!["provider".into()] };
+    assert_eq!(relay(&input, false, &rewrite).0, [text("a"), stop(), DONE.into()].concat());
+    assert_eq!(relay(&input, true, &rewrite).0, [text("a"), stop(), usage_only(1), DONE.into()].concat());
+    // Where it is no known addition, somebody may want it.
+    assert_eq!(relay(&input, false, &Rewrite::default()).0, input);
+}
+
+#[test]
 fn cost_is_written_where_usage_was_asked_for() {
     let mut relay = Relay::new(true, Rewrite::default());
     let _ = relay.push([stop(), usage_only(2), DONE.into()].concat().as_bytes());
