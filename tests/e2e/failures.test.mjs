@@ -44,7 +44,7 @@ const failure = (status, headers = {}) =>
 test("a refusal becomes ours, without a word of the provider's", async () => {
   for (const [status, expected, body] of [
     [400, 400, REJECTED],
-    [402, 400, REJECTED],
+    [402, 503, UNAVAILABLE],
     [413, 413, TOO_LARGE],
     [422, 400, REJECTED],
     [429, 429, BUSY],

@@ -209,7 +209,7 @@ test("trap_25 fifty requests at once with balance for one: one is served", async
   const served = responses.filter(({ status }) => status === 200);
   assert.equal(served.length, 1);
   for (const { status, retry, body } of responses.filter((response) => !served.includes(response))) {
-    assert.deepEqual([status, retry, body.error.code], [402, "false", "insufficient_credit"]);
+    assert.deepEqual([status, retry, body.error.code, body.error.reason], [402, "true", "insufficient_credit", "held"]);
   }
   assert.equal(gateway.upstream.requests.length - before, 1);
   const rows = await gateway.usageRows(account, 1);

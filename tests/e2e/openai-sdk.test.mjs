@@ -251,6 +251,8 @@ test("an empty balance is an APIError 402, and is not tried again", async () => 
       code: "insufficient_credit",
       // 256 tokens of output at $10 a million: a lower limit would be no answer.
       message: "Your credit balance is too low: $0 is available, and this request needs at least $0.0026. Add credit in Console, or lower the output limit.",
+      reason: "balance",
+      held: "0",
     },
   });
   assert.equal(thrown.headers.get("x-should-retry"), "false");

@@ -153,7 +153,7 @@ impl World {
             self.faults.count(Fault::Eviction);
             self.object.die();
         }
-        if self.rng.chance(1) {
+        if self.rng.chance(2) {
             self.faults.count(Fault::ClockForward);
             let by_ms = match self.rng.below(4) {
                 0 => self.rng.between(0, 259_200_000),
