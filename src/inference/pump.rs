@@ -23,6 +23,9 @@ const DRAIN_MS: u64 = 20_000;
 const GROW_AT_PERCENT: u64 = 70;
 /// By how much it grows, in tokens for each choice. Also what the first hold of a stream covers.
 pub const STREAM_HOLD_TOKENS: u64 = 4_096;
+/// How much of a hold that cannot grow is left when the stream is stopped, in tokens: what comes in one
+/// more read should still be covered.
+const STOP_MARGIN_TOKENS: u64 = 64;
 /// How long a hold that did not grow waits before it is tried again, in milliseconds.
 const GROW_AGAIN_MS: i64 = 1_000;
 
@@ -187,13 +190,14 @@ impl Pump {
         }
         let now_ms = clock::now_ms();
         let rested = now_ms.saturating_sub(self.progress.stuck_at_ms.get()) >= GROW_AGAIN_MS;
-        if rested || used >= covered {
+        let used_up = |used: u64, covered: u64| used.saturating_add(STOP_MARGIN_TOKENS) >= covered;
+        if rested || used_up(used, covered) {
             self.ticket.grow(&self.upstream, STREAM_HOLD_TOKENS).await;
             if self.ticket.output().1 == covered {
                 self.progress.stuck_at_ms.set(now_ms);
             }
         }
         let (used, covered) = self.ticket.output();
-        used < covered
+        !used_up(used, covered)
     }
 }

@@ -105,6 +105,18 @@ export async function startGateway({ catalogue = CATALOGUE, vars = {}, secrets =
       return key;
     },
 
+    /** An account's keys API as its owner uses it, or, with `key`, as that key does: `{ status, body }`. */
+    async keys({ userId }, method, path = "", body, key = sessionOf(userId)) {
+      const init = { method, ...(body && { body: JSON.stringify(body) }) };
+      const response = await gateway.fetch(`/console/api/keys${path}`, { key, ...init });
+      const text = await response.text();
+      return { status: response.status, body: text === "" ? null : JSON.parse(text) };
+    },
+
+    /** The operator's audit of an account, as it came. */
+    audit: ({ accountId }, repair = false) =>
+      post("/operator/audit", signToken(own.OPERATOR_SECRET, { aud: "operator" }), { account_id: accountId, repair }),
+
     /** Enters money as an operator does; a negative amount takes it out. */
     grant({ accountId }, usd) {
       const entry = { account_id: accountId, id: randomUUID(), kind: usd.startsWith("-") ? "adjustment" : "grant", amount_usd: usd };

@@ -47,6 +47,10 @@ export function createTestHarness({ root, workers: [{ configPath, prebuiltWorker
       }
     },
     getDurableObjectStorage: (binding, which) => miniflare.unsafeGetDurableObjectStorage(NAME, className(binding), which),
+    async scheduled({ cron }) {
+      const { outcome } = await (await miniflare.getWorker(NAME)).scheduled({ cron });
+      if (outcome !== "ok") throw new Error(`the cron ended with ${outcome}`);
+    },
     evictDurableObject: (binding, which) => miniflare.unsafeEvictDurableObject(NAME, className(binding), which),
   };
   return {

@@ -11,6 +11,7 @@ use billing::usage::Usage;
 
 use crate::calendar::{PERIODS, number_of};
 use crate::database::Database;
+use crate::world::MAX_STEP_BACK_MS;
 
 /// Which rule was broken, and how.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -169,8 +170,11 @@ impl Book {
                 let since = self.rate_since.get(name).copied().unwrap_or(0);
                 let recent = self.admitted_since(name, now_ms.saturating_sub(120_000).max(since));
                 let most = usize::try_from(most).unwrap_or(usize::MAX);
-                // In no minute more than `most`: each lies a minute behind the one that made room for it.
-                let crowded = recent.iter().zip(recent.iter().skip(most)).find(|(first, next)| *next - *first < 60_000);
+                // In no minute more than `most`: each lies a minute behind the one that made room for it,
+                // less what the clock stepped back.
+                let apart_ms = 60_000 - 2 * MAX_STEP_BACK_MS;
+                let crowded =
+                    recent.iter().zip(recent.iter().skip(most)).find(|(first, next)| *next - *first < apart_ms);
                 must(crowded.is_none(), || format!("{name}: more than {most} a minute, {crowded:?} in {recent:?}"))?;
             }
         }

@@ -118,7 +118,11 @@ impl JournalCopy for D1 {
         self.ask(|| {
             let mut count = 0;
             self.database.transaction(|| {
-                self.database.run(INSERT_ENTRIES, &[account_id.into(), entries.into()])?;
+                if self.is_shaky.get() && self.rng.borrow_mut().chance(20) {
+                    self.faults.borrow_mut().count(Fault::D1WriteDropped);
+                } else {
+                    self.database.run(INSERT_ENTRIES, &[account_id.into(), entries.into()])?;
+                }
                 count = self.count(account_id, after, last)?;
                 Ok(())
             })?;

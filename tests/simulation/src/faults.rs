@@ -32,6 +32,8 @@ pub enum Fault {
     D1Outage,
     /// D1 did what it was asked, and the answer was lost.
     D1AnswerLost,
+    /// D1 says that it wrote, and did not.
+    D1WriteDropped,
     /// D1 does not take a row.
     D1RowRefused,
     /// D1 loses rows that it had confirmed.
@@ -46,35 +48,72 @@ pub enum Fault {
     ClockBack,
 }
 
-/// How often each fault was injected.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Faults(BTreeMap<Fault, u64>);
+impl Fault {
+    /// Every kind.
+    pub const ALL: [Self; 20] = [
+        Self::StatementFails,
+        Self::Panic,
+        Self::Crash,
+        Self::CrashAfterCommit,
+        Self::CrashInDelivery,
+        Self::Eviction,
+        Self::DuplicatedCommand,
+        Self::DelayedCommand,
+        Self::ReorderedCommand,
+        Self::LostCommand,
+        Self::LostReply,
+        Self::D1Outage,
+        Self::D1AnswerLost,
+        Self::D1WriteDropped,
+        Self::D1RowRefused,
+        Self::D1RowsLost,
+        Self::AlarmLate,
+        Self::AlarmRepeated,
+        Self::ClockForward,
+        Self::ClockBack,
+    ];
+}
 
-impl Faults {
+/// How often each of something happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Counts<K: Ord>(BTreeMap<K, u64>);
+
+/// How often each fault was injected.
+pub type Faults = Counts<Fault>;
+
+impl<K: Ord + Copy> Counts<K> {
     /// Counts one.
-    pub fn count(&mut self, fault: Fault) {
-        let count = self.0.entry(fault).or_default();
+    pub fn count(&mut self, kind: K) {
+        let count = self.0.entry(kind).or_default();
         *count = count.saturating_add(1);
     }
 
     /// Adds those of another run.
     pub fn add(&mut self, other: &Self) {
-        for (fault, more) in &other.0 {
-            let count = self.0.entry(*fault).or_default();
+        for (kind, more) in &other.0 {
+            let count = self.0.entry(*kind).or_default();
             *count = count.saturating_add(*more);
         }
     }
 
-    /// How often this one was injected.
+    /// How often this one happened.
     #[must_use]
-    pub fn of(&self, fault: Fault) -> u64 {
-        self.0.get(&fault).copied().unwrap_or(0)
+    pub fn of(&self, kind: K) -> u64 {
+        self.0.get(&kind).copied().unwrap_or(0)
+    }
+}
+
+impl<K: Ord> Default for Counts<K> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
     }
 }
 
 /// One line for each kind.
-impl fmt::Display for Faults {
+impl<K: Ord + fmt::Debug> fmt::Display for Counts<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|(fault, count)| writeln!(f, "  {:<20}{count:>12}", format!("{fault:?}")))
+        self.0
+            .iter()
+            .try_for_each(|(kind, count)| writeln!(f, "  {:<20}{count:>12}", format!("{kind:?}").trim_matches('"')))
     }
 }

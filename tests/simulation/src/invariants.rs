@@ -1,18 +1,12 @@
 //! What is checked after every step, and what once all is quiet.
 
-use std::collections::BTreeMap;
-
 use account::sql::SqlError;
-use account::store::TOMBSTONE_MS;
-use billing::ledger::{Answer, Command, Refusal, State};
+use billing::ledger::State;
 
 use crate::book::{Book, Violation, must};
 use crate::calendar::PERIODS;
 use crate::d1::POISON;
 use crate::object::{ACCOUNT_ID, Object};
-
-/// How far the clock steps back at most, in milliseconds.
-pub const MAX_STEP_BACK_MS: i64 = 2_000;
 
 /// The memory says what the book says.
 ///
@@ -77,50 +71,6 @@ pub fn cursor(object: &Object) -> Result<(), Violation> {
     let delivered = object.delivered_seq()?;
     let rows = object.d1.count(ACCOUNT_ID, 0, delivered)?;
     must(rows == delivered, || format!("the cursor stands at {delivered}, but D1 has {rows} rows"))
-}
-
-/// What was answered first, by kind and id of the command.
-#[derive(Debug, Default)]
-pub struct Answers(BTreeMap<(u8, String), (Command, Answer)>);
-
-impl Answers {
-    /// Compares an answer with the first one to a command of this id.
-    ///
-    /// # Errors
-    /// [`Violation`] when a repeat is answered otherwise.
-    pub fn check(&mut self, command: &Command, result: &Result<Answer, Refusal>, age_ms: i64) -> Result<(), Violation> {
-        let kind = match command {
-            Command::Enter(_) => 0,
-            Command::Admit(_) => 1,
-            Command::Settle(_) => 2,
-            Command::Release { .. } => 3,
-            _ => return Ok(()),
-        };
-        let key = (kind, command.id().unwrap_or_default().to_owned());
-        let Some((first, answered)) = self.0.get(&key) else {
-            if let Ok(answer) = result {
-                self.0.insert(key, (command.clone(), answer.clone()));
-            }
-            return Ok(());
-        };
-        // Whoever released a hold that had expired, or asks again for one that has ended, hears of it.
-        let may_conflict = matches!(kind, 1 | 3);
-        let right = match (first == command, result, answered) {
-            (_, Err(Refusal::Conflict), _) => first != command || may_conflict,
-            // Its tombstone was pruned.
-            (_, Err(Refusal::UnknownHold), _) => age_ms >= TOMBSTONE_MS,
-            (_, Err(Refusal::Stale), _) => kind == 1 && age_ms >= TOMBSTONE_MS,
-            // The hold may have grown since, and the balance moved.
-            (
-                true,
-                Ok(Answer::Admitted { key_id, granted_output, .. }),
-                Answer::Admitted { key_id: first_key, granted_output: first_output, .. },
-            ) => key_id == first_key && granted_output >= first_output,
-            (true, Ok(answer), first) => answer == first,
-            _ => false,
-        };
-        must(right, || format!("the repeat {command:?}\nof {first:?}\nwas answered {result:?},\nat first {answered:?}"))
-    }
 }
 
 /// Nothing is on its way, nothing runs, D1 is up: every request is resolved, and D1 has everything once.

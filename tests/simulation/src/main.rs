@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Instant;
 
 use lexopt::{Arg, Parser, ValueExt};
-use simulation::faults::Faults;
+use simulation::faults::{Counts, Faults};
 use simulation::{Outcome, run};
 
 const HELP: &str = "Runs accounts under faults and checks every step.
@@ -63,10 +63,15 @@ fn simulate(options: &Options) -> ExitCode {
     };
     outcomes.sort_by_key(|outcome| outcome.seed);
     let mut faults = Faults::default();
-    outcomes.iter().for_each(|outcome| faults.add(&outcome.faults));
+    let mut answers = Counts::default();
+    for outcome in &outcomes {
+        faults.add(&outcome.faults);
+        answers.add(&outcome.answers);
+    }
     let commands: u64 = outcomes.iter().map(|outcome| outcome.commands).sum();
     let broken: Vec<&Outcome> = outcomes.iter().filter(|outcome| outcome.violation.is_some()).collect();
-    println!("seeds       {}\ncommands    {commands}\nfaults\n{faults}violations  {}", outcomes.len(), broken.len());
+    println!("seeds       {}\ncommands    {commands}\nanswers\n{answers}faults\n{faults}", outcomes.len());
+    println!("violations  {}", broken.len());
     println!("time        {:.1} s", started.elapsed().as_secs_f64());
     for Outcome { seed, violation, .. } in broken.iter().take(MOST_NAMED) {
         println!("\nseed {seed}: {}", violation.as_deref().unwrap_or_default());

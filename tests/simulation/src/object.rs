@@ -99,9 +99,10 @@ impl Object {
     /// # Errors
     /// [`SqlError`].
     pub fn tidy(&mut self) -> Result<(), SqlError> {
+        let Some(state) = self.memory.as_ref().filter(|state| state.account.is_some()) else { return Ok(()) };
+        let seq = state.seq;
         caught(|| self.store.prune(self.now_ms.get()))?;
-        let Some(state) = self.memory.as_ref() else { return Ok(()) };
-        if state.seq.saturating_sub(self.snapshot_seq) >= SNAPSHOT_ROWS {
+        if seq.saturating_sub(self.snapshot_seq) >= SNAPSHOT_ROWS {
             self.snapshot()?;
         }
         if self.delivery.is_none() {
@@ -115,9 +116,8 @@ impl Object {
     /// # Errors
     /// [`SqlError`].
     pub fn snapshot(&mut self) -> Result<(), SqlError> {
-        let Some(state) = self.memory.as_ref() else { return Ok(()) };
-        let written = catch_unwind(AssertUnwindSafe(|| self.store.0.transaction(|| self.store.snapshot_spend(state))));
-        written.unwrap_or_else(|_| Err(SqlError("panicked".into())))?;
+        let Some(state) = self.memory.as_ref().filter(|state| state.account.is_some()) else { return Ok(()) };
+        caught(|| self.store.0.transaction(|| self.store.snapshot_spend(state)))?;
         self.snapshot_seq = state.seq;
         Ok(())
     }

@@ -67,6 +67,9 @@ impl Workload {
     }
 
     fn choose(&mut self, now_ms: i64, rng: &mut Rng) -> Command {
+        if !self.is_provisioned && rng.chance(200) {
+            return Command::Balance;
+        }
         if !self.is_provisioned {
             return Command::Provision { account_id: ACCOUNT_ID.into() };
         }

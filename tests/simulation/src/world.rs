@@ -7,12 +7,13 @@ use std::rc::Rc;
 use account::sql::SqlError;
 use billing::ledger::{Answer, Command, Refusal};
 
+use crate::answers::{self, Answers};
 use crate::book::{Book, Violation, must};
 use crate::calendar::next_midnight;
 use crate::d1::D1;
 use crate::database::{Break, Database};
-use crate::faults::{Fault, Faults};
-use crate::invariants::{self, Answers, MAX_STEP_BACK_MS};
+use crate::faults::{Counts, Fault, Faults};
+use crate::invariants;
 use crate::network::{Flight, Network};
 use crate::object::Object;
 use crate::rng::Rng;
@@ -20,6 +21,9 @@ use crate::workload::Workload;
 
 /// 2026-12-30T20:00:00Z: midnight, a month's end and a weekend are near.
 const START_MS: i64 = 1_798_660_800_000;
+
+/// How far the clock steps back at most, in milliseconds.
+pub const MAX_STEP_BACK_MS: i64 = 2_000;
 
 /// After how long an alarm rings, in milliseconds.
 const TICK_MS: i64 = 60_000;
@@ -40,7 +44,7 @@ pub struct World {
     network: Network,
     workload: Workload,
     book: Book,
-    answers: Answers,
+    first: Answers,
     alarm_at_ms: Option<i64>,
     d1_back_at_ms: i64,
     /// Nothing goes wrong any more.
@@ -49,6 +53,8 @@ pub struct World {
     reloaded_per_mille: u64,
     /// What went wrong.
     pub faults: Faults,
+    /// What was answered.
+    pub answers: Counts<&'static str>,
     /// How many commands arrived.
     pub commands: u64,
 }
@@ -70,7 +76,8 @@ impl World {
             network: Network::default(),
             workload: Workload::default(),
             book: Book::default(),
-            answers: Answers::default(),
+            first: Answers::default(),
+            answers: Counts::default(),
             alarm_at_ms: None,
             d1_back_at_ms: 0,
             is_calm: false,
@@ -237,7 +244,8 @@ impl World {
         self.look()?;
         let opened = flight.command.id().and_then(|id| self.book.requests.get(id));
         let age_ms = opened.map_or(0, |request| self.latest_ms.saturating_sub(request.opened_at_ms));
-        self.answers.check(&flight.command, &result, age_ms)?;
+        self.first.check(&flight.command, &result, age_ms)?;
+        self.answers.count(answers::name(&result));
         let fault = match self.rng.below(100) {
             _ if self.is_calm => None,
             0 => Some(Fault::CrashAfterCommit),
@@ -260,6 +268,9 @@ impl World {
     /// Runs a command and tells the book; `None` when it broke off.
     fn run_command(&mut self, command: &Command) -> Result<Option<Result<Answer, Refusal>>, Violation> {
         let Ok(ran) = self.object.run(command) else { return Ok(None) };
+        if let (Command::Admit(admit), Err(Refusal::InsufficientCredit { .. })) = (command, &ran.result) {
+            must(!admit.terms.price.is_free(), || "a free request was refused for want of money".into())?;
+        }
         if !ran.events.is_empty() {
             self.book.committed(&ran.events, self.now_ms.get())?;
             self.book.read_journal(&self.object.store.0)?;

@@ -75,7 +75,8 @@ fn grant(state: &State, admit: &Admit, key_id: &str, now_ms: i64) -> Result<Gran
             return Err(refused(Shortage::Held, available));
         }
     }
-    let covered = budget.map_or(available, |left| left.min(available));
+    // What is free needs nothing, even where something is owed.
+    let covered = budget.map_or(available, |left| left.min(available)).max(NanoUsd::ZERO);
     admit.hold.grant(covered).ok_or_else(|| refused(Shortage::Held, covered))
 }
 
@@ -90,7 +91,7 @@ pub(super) fn checkpoint(
 ) -> Decision {
     let hold = state.holds.get(request_id).ok_or(Refusal::UnknownHold)?;
     let grown = match (grow_to, hold.granted_output) {
-        (Some(wanted), Some(covered)) if wanted > covered => grow(state, hold, wanted, now_ms),
+        (Some(wanted), Some(covered)) if wanted > covered => grow(state, hold, wanted),
         _ => None,
     };
     let (amount, granted_output) = match grown {
@@ -109,9 +110,10 @@ pub(super) fn checkpoint(
 
 /// What the hold can grow to; `None` when it cannot grow at all. A key that has ended grows nothing:
 /// its running request settles with what it has.
-fn grow(state: &State, hold: &Hold, wanted: u64, now_ms: i64) -> Option<Granted> {
+fn grow(state: &State, hold: &Hold, wanted: u64) -> Option<Granted> {
     let free = state.available().plus(hold.amount).ok()?;
-    let covered = match state.budget_left(&hold.key_id, now_ms) {
+    // However long it runs, it counts in the period that admitted it.
+    let covered = match state.budget_left(&hold.key_id, hold.opened_at_ms) {
         // What this hold reserves is part of what the budget has left for it.
         Some(left) => left.plus(hold.amount).ok()?.min(free),
         None => free,

@@ -112,11 +112,15 @@ pub struct Spend {
     total: NanoUsd,
 }
 
-/// One period and its sum.
+/// The last period in which anything was charged and its sum, and the one before it: requests that
+/// began there still run, and a clock that is set back lies there again.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 struct Window {
     start_ms: i64,
     amount: NanoUsd,
+    before_ms: i64,
+    before: NanoUsd,
 }
 
 impl Spend {
@@ -126,25 +130,34 @@ impl Spend {
             [(&mut self.daily, Period::Daily), (&mut self.weekly, Period::Weekly), (&mut self.monthly, Period::Monthly)]
         {
             let start_ms = calendar::start_of(period, admitted_at_ms);
-            if start_ms > window.start_ms {
-                *window = Window { start_ms, amount };
-            } else if start_ms == window.start_ms {
-                window.amount = window.amount.plus(amount).unwrap_or(window.amount);
+            let Window { start_ms: last_ms, amount: last, .. } = *window;
+            if start_ms > last_ms {
+                *window = Window { start_ms, amount, before_ms: last_ms, before: last };
+            } else if start_ms == last_ms {
+                window.amount = last.plus(amount).unwrap_or(last);
+            } else if start_ms > window.before_ms {
+                (window.before_ms, window.before) = (start_ms, amount);
+            } else if start_ms == window.before_ms {
+                window.before = window.before.plus(amount).unwrap_or(window.before);
             }
         }
         self.total = self.total.plus(amount).unwrap_or(self.total);
     }
 
-    /// What was spent in the period that `now_ms` lies in.
+    /// What was spent in the period that `at_ms` lies in, one of the last two in which anything was.
     #[must_use]
-    pub fn within(&self, period: Period, now_ms: i64) -> NanoUsd {
+    pub fn within(&self, period: Period, at_ms: i64) -> NanoUsd {
         let window = match period {
             Period::Daily => self.daily,
             Period::Weekly => self.weekly,
             Period::Monthly => self.monthly,
             Period::Total => return self.total,
         };
-        if window.start_ms == calendar::start_of(period, now_ms) { window.amount } else { NanoUsd::ZERO }
+        match calendar::start_of(period, at_ms) {
+            start_ms if start_ms == window.start_ms => window.amount,
+            start_ms if start_ms == window.before_ms => window.before,
+            _ => NanoUsd::ZERO,
+        }
     }
 }
 
@@ -202,14 +215,15 @@ impl State {
         u64::try_from(mine.count()).unwrap_or(u64::MAX)
     }
 
-    /// What is left of the tightest budget of the key's lineage at `now_ms`; `None`: there is none.
+    /// What is left of the tightest budget of the key's lineage in the period that `at_ms` lies in;
+    /// `None`: there is none.
     /// Running requests count in the period that admitted them.
     #[must_use]
-    pub fn budget_left(&self, key_id: &str, now_ms: i64) -> Option<NanoUsd> {
+    pub fn budget_left(&self, key_id: &str, at_ms: i64) -> Option<NanoUsd> {
         let left = |key: &Key| {
             let Budget { amount, period } = key.limits.budget?;
-            let spent = self.spend.get(&key.key_id).map_or(NanoUsd::ZERO, |spend| spend.within(period, now_ms));
-            let start_ms = calendar::start_of(period, now_ms);
+            let spent = self.spend.get(&key.key_id).map_or(NanoUsd::ZERO, |spend| spend.within(period, at_ms));
+            let start_ms = calendar::start_of(period, at_ms);
             let reserved = self
                 .holds
                 .values()

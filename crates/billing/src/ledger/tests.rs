@@ -435,6 +435,57 @@ fn a_hold_grows_until_the_balance_ends() {
     assert_eq!(bench.balance(), "0");
 }
 
+/// Found by the simulation: below zero, what is free was refused as `held`.
+#[test]
+fn a_free_model_is_served_where_money_is_owed() {
+    let mut bench = Bench::funded("1");
+    bench.ok(enter("chargeback", EntryKind::Dispute, -2_000_000_000));
+    let now = bench.now_ms;
+    let free = Price { rates: Rates { output: Some(PicoUsd::ZERO), ..Rates::default() }, ..price() };
+    let request = admit_request("r1", 1, now);
+    let hold = HoldRequest::new(&free, 9, false, request.hold.output).unwrap();
+    let terms = Terms { price: free, ..request.terms.clone() };
+    bench.ok(Command::Admit(Box::new(Admit { hold, terms, ..request })));
+    assert_eq!(shortage(bench.run(admit("r2", 1, now))), Some(Shortage::Balance));
+}
+
+/// Found by the simulation: a hold of yesterday grew by the budget of today.
+#[test]
+fn trap_28_a_hold_grows_by_the_budget_of_the_period_that_admitted_it() {
+    let mut bench = Bench::funded("10");
+    bench.ok(key("daily", "d2", budget("0.5", Period::Daily), None));
+    let midnight = (bench.now_ms / 86_400_000 + 1) * 86_400_000;
+    bench.now_ms = midnight - 1;
+    bench.ok(admit_with("d2", "spent", 100, midnight - 1));
+    bench.ok(settle("spent", 100));
+    bench.ok(admit_with("d2", "running", 300, midnight - 1));
+    bench.now_ms = midnight;
+    bench.ok(admit_with("d2", "today", 100, midnight));
+    bench.ok(settle("today", 100));
+    let grow = Command::Checkpoint {
+        request_id: "running".into(),
+        usage: usage(250),
+        upstream: "u".into(),
+        grow_to: Some(2_000),
+    };
+    assert_eq!(bench.ok(grow), Answer::Checkpointed { granted_output: Some(400) });
+}
+
+/// Found by the simulation: behind midnight and back again, the day's budget was whole.
+#[test]
+fn a_clock_that_steps_back_over_midnight_finds_what_was_spent() {
+    let mut bench = Bench::funded("10");
+    bench.ok(key("daily", "d2", budget("0.5", Period::Daily), None));
+    let midnight = (bench.now_ms / 86_400_000 + 1) * 86_400_000;
+    for (now, id) in [(midnight - 1, "before"), (midnight, "behind")] {
+        bench.now_ms = now;
+        bench.ok(admit_with("d2", id, 500, now));
+        bench.ok(settle(id, 500));
+    }
+    bench.now_ms = midnight - 1;
+    assert_eq!(shortage(bench.run(admit_with("d2", "again", 256, midnight - 1))), Some(Shortage::KeyBudget));
+}
+
 #[test]
 fn no_key_does_more_through_another_than_by_itself() {
     let mut bench = Bench::funded("10");
