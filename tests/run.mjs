@@ -21,21 +21,21 @@ const WORKERS_AT_ONCE = 2;
 const DENY_WARNINGS = ["--", "-D", "warnings"];
 
 const SUITES = {
-  format: () => run("cargo", ["fmt", "--all", "--check"]),
+  format: () => shown("format", "cargo", ["fmt", "--all", "--check"]),
   async lint() {
-    await run("cargo", ["clippy", "-q", "--workspace", "--all-targets", ...DENY_WARNINGS]);
+    await shown("lint", "cargo", ["clippy", "-q", "--workspace", "--all-targets", ...DENY_WARNINGS]);
     // What is compiled for workerd alone.
     const packages = ["-p", "oneinterface", "-p", "account"];
-    await run("cargo", ["clippy", "-q", "--target", "wasm32-unknown-unknown", ...packages, ...DENY_WARNINGS]);
+    await shown("lint for workerd", "cargo", ["clippy", "-q", "--target", "wasm32-unknown-unknown", ...packages, ...DENY_WARNINGS]);
   },
-  native: () => run("cargo", ["test", "-q", "--workspace"], { env: testEnv() }),
-  dev: () => nodeTests("dev/tests"),
+  native: () => shown("native", "cargo", ["test", "-q", "--workspace"], { env: testEnv() }),
+  dev: () => nodeTests("dev", "dev/tests"),
   async bundle() {
     clearOldBundles(await ensureBundle());
   },
   async worker() {
     await prepare();
-    await nodeTests("tests/e2e");
+    await nodeTests("worker", "tests/e2e");
   },
   python,
 };
@@ -69,7 +69,7 @@ async function runSuite(name) {
     return result;
   };
   try {
-    await step(name, SUITES[name]);
+    await SUITES[name]();
     return line("ok");
   } catch (error) {
     if (error instanceof LeftOut && process.env.REQUIRE_ALL_SUITES !== "1") return line("left out", error.message);
@@ -78,10 +78,15 @@ async function runSuite(name) {
   }
 }
 
-function nodeTests(folder) {
+function nodeTests(label, folder) {
   const files = readdirSync(path.join(ROOT, folder)).filter((file) => file.endsWith(".test.mjs"));
   const options = ["--test", `--test-concurrency=${WORKERS_AT_ONCE}`, `--test-timeout=${FILE_LIMIT_MS}`, "--test-reporter=spec"];
-  return run(process.execPath, [...options, ...files.map((file) => path.join(folder, file))], { env: testEnv() });
+  return shown(label, process.execPath, [...options, ...files.map((file) => path.join(folder, file))], { env: testEnv() });
+}
+
+/** Runs a command under a line with the time elapsed. */
+function shown(label, ...command) {
+  return step(label, () => run(...command));
 }
 
 /** Recordings of real providers are no part of the repository; the tests that replay them skip without. */

@@ -6,7 +6,7 @@ import path from "node:path";
 import { buildWorker } from "../../dev/setup.mjs";
 import { ROOT } from "../../dev/processes.mjs";
 import { stamp } from "../../dev/stamp.mjs";
-import { run } from "../../dev/steps.mjs";
+import { run, step } from "../../dev/steps.mjs";
 import { wrangler } from "../../dev/wrangler.mjs";
 
 const DIST = path.join(ROOT, "dist");
@@ -32,7 +32,7 @@ export async function ensureBundle() {
 /** Builds what each test file would otherwise wait for: the bundle, and the command that reads catalogues. */
 export async function prepare() {
   await ensureBundle();
-  await run("cargo", ["build", "-q", "-p", "xtask"]);
+  await step("building the operator's commands", () => run("cargo", ["build", "-q", "-p", "xtask"]));
 }
 
 /** Deletes every bundle but `folder`. */

@@ -2,7 +2,7 @@
 import { copyFileSync, existsSync, readFileSync, rmSync } from "node:fs";
 import path from "node:path";
 import { ROOT } from "../../dev/processes.mjs";
-import { run, StepFailed } from "../../dev/steps.mjs";
+import { run, step, StepFailed } from "../../dev/steps.mjs";
 import { prepare } from "../e2e/bundle.mjs";
 
 const REQUIREMENTS = path.join(ROOT, "tests/python/requirements.txt");
@@ -22,14 +22,16 @@ export async function python() {
   await ensureVenv();
   await prepare();
   const env = { ...process.env, PYTHONDONTWRITEBYTECODE: "1" };
-  await run(PYTHON, ["-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/python"], { env });
+  await step("python", () => run(PYTHON, ["-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/python"], { env }));
 }
 
 async function ensureVenv() {
   const wanted = readFileSync(REQUIREMENTS, "utf8");
   if (existsSync(INSTALLED) && readFileSync(INSTALLED, "utf8") === wanted) return;
   rmSync(VENV, { recursive: true, force: true });
-  await run("python3", ["-m", "venv", VENV]);
-  await run(PYTHON, ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement", REQUIREMENTS]);
+  await step("installing the Python packages", async () => {
+    await run("python3", ["-m", "venv", VENV]);
+    await run(PYTHON, ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement", REQUIREMENTS]);
+  });
   copyFileSync(REQUIREMENTS, INSTALLED);
 }
