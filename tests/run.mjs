@@ -10,8 +10,10 @@ import { parseArgs } from "node:util";
 import { ROOT } from "../dev/processes.mjs";
 import { ensureRustTarget } from "../dev/setup.mjs";
 import { main, run, step, StepFailed } from "../dev/steps.mjs";
+import { chromium } from "./browser/run.mjs";
 import { clearOldBundles, ensureBundle, prepare } from "./e2e/bundle.mjs";
-import { LeftOut, python } from "./python/run.mjs";
+import { LeftOut } from "./left-out.mjs";
+import { python } from "./python/run.mjs";
 
 // A suite of tests that hang ends too; the slowest single file takes a fifth of this.
 const FILE_LIMIT_MS = 120_000;
@@ -38,6 +40,11 @@ const SUITES = {
     await nodeTests("worker", "tests/e2e");
   },
   python,
+  async browser() {
+    chromium();
+    await prepare();
+    await nodeTests("browser", "tests/browser");
+  },
 };
 
 await main(async () => {

@@ -2,17 +2,15 @@
 import { copyFileSync, existsSync, readFileSync, rmSync } from "node:fs";
 import path from "node:path";
 import { ROOT } from "../../dev/processes.mjs";
-import { run, step, StepFailed } from "../../dev/steps.mjs";
+import { run, step } from "../../dev/steps.mjs";
 import { prepare } from "../e2e/bundle.mjs";
+import { LeftOut } from "../left-out.mjs";
 
 const REQUIREMENTS = path.join(ROOT, "tests/python/requirements.txt");
 const VENV = path.join(ROOT, ".venv");
 // A copy of the requirements, put there last: what is installed.
 const INSTALLED = path.join(VENV, "installed.txt");
 const PYTHON = path.join(VENV, "bin/python");
-
-/** Why a suite cannot run on this machine. */
-export class LeftOut extends StepFailed {}
 
 /** Runs tests/python; throws `LeftOut` where Python or its venv is missing. */
 export async function python() {
