@@ -90,6 +90,14 @@ fn the_shipped_catalogue_has_no_problem() {
 }
 
 #[test]
+fn wrangler_toml_binds_the_secrets_of_the_shipped_catalogue() {
+    let read = |name| std::fs::read_to_string(crate::cli::root().join(name)).unwrap();
+    let catalog = catalogue(&read("catalog.toml"));
+    let settings: toml::Table = read("wrangler.toml").parse().unwrap();
+    assert_eq!(settings["vars"]["SECRET_HOSTS"].as_str(), Some(secret_hosts::of(&catalog).as_str()));
+}
+
+#[test]
 fn what_was_written_is_read_back() {
     let database = database();
     for (later_ms, text) in (0..).zip([FULL, FIRST, SECOND, FULL, FULL, FIRST]) {
