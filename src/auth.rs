@@ -94,6 +94,8 @@ pub fn refused(refusal: &Refusal) -> ApiError {
 
 /// The 402, with why.
 fn insufficient(reason: Shortage, available: NanoUsd, held: NanoUsd, needed: NanoUsd) -> ApiError {
+    // A budget that was lowered below what is spent has nothing left, not less.
+    let available = available.max(NanoUsd::ZERO);
     let (reason, sentence) = match reason {
         Shortage::Balance => (
             "balance",

@@ -255,6 +255,9 @@ impl Account {
             return Ok(());
         };
         let db = self.env.d1("DB")?;
+        // Money first: a key that D1 does not take must not hold up the journal.
+        let confirmed = |seq| self.delivered_seq.set(seq);
+        outbox::deliver_journal(&db, &self.store, &account.account_id, clock::now_ms, confirmed).await?;
         for key_id in self.store.undelivered_keys().map_err(failed)? {
             let key = self.memory.borrow().as_ref().and_then(|state| state.keys.get(&key_id).cloned());
             let Some(key) = key else { continue };
@@ -262,8 +265,7 @@ impl Account {
             self.store.key_delivered(&key).map_err(failed)?;
         }
         self.keys_wait.set(!self.store.undelivered_keys().map_err(failed)?.is_empty());
-        let confirmed = |seq| self.delivered_seq.set(seq);
-        Ok(outbox::deliver_journal(&db, &self.store, &account.account_id, clock::now_ms, confirmed).await?)
+        Ok(())
     }
 
     /// Sets the one alarm, seldom: when none is set, or when something is due earlier than it.

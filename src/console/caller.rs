@@ -15,8 +15,8 @@ pub struct Caller {
     pub client: AccountClient,
     /// Where the account lives.
     pub routing_id: String,
-    /// The key that calls; `None`: the owner.
-    key: Option<ApiKey>,
+    /// The key that calls, and what it may do; `None`: the owner.
+    key: Option<(ApiKey, Vec<Permission>)>,
 }
 
 impl Caller {
@@ -28,9 +28,9 @@ impl Caller {
         let is_key = |text: Option<String>| text.is_some_and(|text| keys::is_one(&text));
         if is_key(auth::bearer(headers)?) || is_key(headers.get("x-api-key")?) {
             let key = auth::api_key(headers, context)?;
-            auth::authorize(&key, permission, context).await?;
+            let known = auth::authorize(&key, permission, context).await?;
             let client = context.account(&key.routing_id)?;
-            return Ok(Self { client, routing_id: key.routing_id.clone(), key: Some(key) });
+            return Ok(Self { client, routing_id: key.routing_id.clone(), key: Some((key, known.permissions)) });
         }
         let user_id = session_user(headers, context)?;
         let no_account =
@@ -43,7 +43,13 @@ impl Caller {
     /// The digest of the key that calls, for commands that are done in somebody's name.
     #[must_use]
     pub fn by(&self) -> Option<String> {
-        self.key.as_ref().map(|key| key.digest.clone())
+        self.key.as_ref().map(|(key, _)| key.digest.clone())
+    }
+
+    /// What a key that the caller makes may do where it names nothing: as much as the caller.
+    #[must_use]
+    pub fn permissions(&self) -> Vec<Permission> {
+        self.key.as_ref().map_or_else(|| Permission::ALL.to_vec(), |(_, permissions)| permissions.clone())
     }
 
     /// Runs a command in the account.

@@ -20,7 +20,7 @@ const MAX_NAME_CHARS: usize = 100;
 #[serde(deny_unknown_fields)]
 struct NewKey {
     name: String,
-    /// All when absent.
+    /// As much as the caller when absent.
     permissions: Option<Vec<Permission>>,
     #[serde(default)]
     limits: LimitsView,
@@ -106,7 +106,7 @@ pub async fn create(headers: &Headers, body: &str, context: &Context) -> Result<
     let pepper = context.config.peppers.first().ok_or_else(ApiError::internal)?;
     let (key, stored) = keys::mint(pepper, &caller.routing_id, random()?);
     let limits = new.limits.limits()?;
-    let permissions = new.permissions.unwrap_or_else(|| Permission::ALL.to_vec());
+    let permissions = new.permissions.unwrap_or_else(|| caller.permissions());
     let create = CreateKey {
         key_id: format!("key_{}", ids::encode(&random::<10>()?)),
         digest: stored.digest,

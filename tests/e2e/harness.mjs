@@ -27,19 +27,24 @@ export const UPSTREAM_KEYS = { MAIN_KEY: "main-upstream-key", BACKUP_KEY: "backu
 
 /**
  * Starts a gateway. `catalogue` is a file in which UPSTREAM stands for the scripted upstream's origin,
- * `vars` and `secrets` are added to the Worker's. Resolves to the methods below.
+ * `vars` and `secrets` are added to the Worker's, `entry` is as in workerd.mjs.
+ *
+ * One that is to outlive its process is given a folder, `state`, and then its own `secrets` and an
+ * `upstream` each time; who starts it on an empty folder says `fresh`. Resolves to the methods below.
  */
-export async function startGateway({ catalogue = CATALOGUE, vars = {}, secrets = {} } = {}) {
+export async function startGateway({ catalogue = CATALOGUE, vars = {}, secrets, entry, state, fresh = true, upstream } = {}) {
   const bundle = await ensureBundle();
-  const upstream = await startUpstream();
-  const secret = () => randomBytes(32).toString("hex");
-  const own = { KEY_PEPPERS: `1:${secret()}`, SUPABASE_JWT_SECRET: secret(), OPERATOR_SECRET: secret() };
+  const ownUpstream = upstream ? null : await startUpstream();
+  upstream ??= ownUpstream;
+  const own = { ...freshSecrets(), ...secrets };
   const harness = createTestHarness({
     root: ROOT,
+    state,
     workers: [
       {
         configPath: "wrangler.toml",
         prebuiltWorkerDir: bundle,
+        entry,
         vars: {
           SUPABASE_URL,
           SECRET_HOSTS: `MAIN_KEY=${upstream.host} BACKUP_KEY=${upstream.host}`,
@@ -48,16 +53,18 @@ export async function startGateway({ catalogue = CATALOGUE, vars = {}, secrets =
           ALLOW_UNPRICED_MODELS: "0",
           ...vars,
         },
-        secrets: { ...own, ...UPSTREAM_KEYS, ...secrets },
+        secrets: { ...UPSTREAM_KEYS, ...own },
       },
     ],
   });
   const { url } = await harness.listen();
   const worker = harness.getWorker();
-  await worker.applyD1Migrations("DB");
   const { DB: db } = await worker.getEnv();
-  const statements = await catalogueStatements(catalogue, upstream.url);
-  await db.batch(statements.map((sql) => db.prepare(sql)));
+  if (fresh) {
+    await worker.applyD1Migrations("DB");
+    const statements = await catalogueStatements(catalogue, upstream.url);
+    await db.batch(statements.map((sql) => db.prepare(sql)));
+  }
 
   const origin = url.origin;
   const post = async (path, token, body = {}) => {
@@ -129,13 +136,20 @@ export async function startGateway({ catalogue = CATALOGUE, vars = {}, secrets =
       return { balance: nanoUsd(balance), held: nanoUsd(held) };
     },
 
+    /** Rows of the account's own tables, as its object keeps them. */
+    async rows({ accountId }, sql) {
+      const storage = await worker.getDurableObjectStorage("ACCOUNT", { name: objectName(accountId) });
+      return [...(await storage.exec(sql))];
+    },
+
     /** The account's journal as its object keeps it: what D1 has not heard of too. */
-    async journal({ accountId }) {
-      const name = `${accountId.replace("acct_", "")}.1`;
-      const sql = await worker.getDurableObjectStorage("ACCOUNT", { name });
-      const rows = [...(await sql.exec("SELECT * FROM journal ORDER BY seq"))];
+    async journal(account) {
+      const rows = await gateway.rows(account, "SELECT * FROM journal ORDER BY seq");
       return rows.map((row) => ({ ...row, usage: row.usage === null ? null : JSON.parse(row.usage) }));
     },
+
+    /** Has the account's object forget what it has in memory, as the platform does now and then. */
+    evict: ({ accountId }) => worker.evictDurableObject("ACCOUNT", { name: objectName(accountId) }),
 
     /** The account's rows of D1's view `usage`, oldest first, once there are `count` at least. */
     async usageRows({ accountId }, count) {
@@ -154,10 +168,21 @@ export async function startGateway({ catalogue = CATALOGUE, vars = {}, secrets =
 
     async close() {
       await harness.close();
-      await upstream.close();
+      await ownUpstream?.close();
     },
   };
   return gateway;
+}
+
+/** Secrets of the Worker that no other gateway has. */
+export function freshSecrets() {
+  const secret = () => randomBytes(32).toString("hex");
+  return { KEY_PEPPERS: `1:${secret()}`, SUPABASE_JWT_SECRET: secret(), OPERATOR_SECRET: secret() };
+}
+
+/** The name of an account's object, as `durable_objects/src/client.rs` makes it. */
+function objectName(accountId) {
+  return `${accountId.replace("acct_", "")}.1`;
 }
 
 /** Decimal USD as nano-USD. */

@@ -11,14 +11,19 @@ import { unstable_getMiniflareWorkerOptions, unstable_splitSqlQuery } from "wran
 const NAME = "oneinterface";
 const MODULE_TYPES = { ".js": "ESModule", ".wasm": "CompiledWasm" };
 
-/** As wrangler's `createTestHarness`, for one Worker that is bundled already. */
-export function createTestHarness({ root, workers: [{ configPath, prebuiltWorkerDir, vars, secrets }] }) {
+/**
+ * As wrangler's `createTestHarness`, for one Worker that is bundled already. `state` is a folder that
+ * keeps its data, which is else gone when it ends; `entry` is a module that stands before the bundle's
+ * own and imports it as "./entry.js".
+ */
+export function createTestHarness({ root, state, workers: [{ configPath, prebuiltWorkerDir, entry, vars, secrets }] }) {
   const { workerOptions } = unstable_getMiniflareWorkerOptions(path.join(root, configPath));
   const logs = [];
   const miniflare = new Miniflare(
     convertV4MiniflareOptions({
       host: "127.0.0.1",
       port: 0,
+      resourcePersistencePath: state,
       handleStructuredLogs: (log) => void logs.push(log),
       unsafeInspectDurableObjects: true,
       workers: [
@@ -27,7 +32,7 @@ export function createTestHarness({ root, workers: [{ configPath, prebuiltWorker
           name: NAME,
           rootPath: root,
           modulesRoot: prebuiltWorkerDir,
-          modules: modulesOf(prebuiltWorkerDir),
+          modules: [...(entry ? [standingBefore(entry, prebuiltWorkerDir)] : []), ...modulesOf(prebuiltWorkerDir)],
           modulesRules: undefined,
           bindings: { ...workerOptions.bindings, ...vars, ...secrets },
         },
@@ -66,4 +71,10 @@ function modulesOf(folder) {
   const files = readdirSync(folder).filter((file) => path.extname(file) in MODULE_TYPES);
   files.sort((a, b) => path.extname(a).localeCompare(path.extname(b)));
   return files.map((file) => ({ type: MODULE_TYPES[path.extname(file)], path: path.join(folder, file) }));
+}
+
+/** The module in `file`, as if it lay beside the bundle's. */
+function standingBefore(file, folder) {
+  const name = `${path.basename(file, path.extname(file))}.js`;
+  return { type: "ESModule", path: path.join(folder, name), contents: readFileSync(file, "utf8") };
 }

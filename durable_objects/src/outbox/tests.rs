@@ -224,6 +224,8 @@ fn a_row_that_is_set_aside_counts_as_delivered() {
     };
     assert_eq!((reject(), reject()), (1, 0), "once, however often it is sent");
     assert_eq!((counted(&db, 0, 3), counted(&db, 2, 3)), (3, 1));
+    deliver(&db, &[granted()]);
+    assert_eq!(counted(&db, 0, 3), 3, "mended, and not counted twice");
 }
 
 #[test]
