@@ -35,11 +35,12 @@ SELECT ?1, value->>'$.seq', value->>'$.id', value->>'$.kind', value->>'$.at_ms',
 FROM json_each(?2) WHERE true ON CONFLICT (account_id, seq) DO NOTHING";
 
 /// Rows that D1 has, those set aside among them; one that stands in both, since it was mended, counts once.
-const COUNT_ENTRIES: &str = "SELECT count(*) AS rows FROM (
+pub const COUNT_ENTRIES: &str = "SELECT count(*) AS rows FROM (
     SELECT seq FROM journal WHERE account_id = ?1 AND seq > ?2 AND seq <= ?3
     UNION SELECT seq FROM outbox_rejects WHERE account_id = ?1 AND seq > ?2 AND seq <= ?3)";
 
-const SELECT_LINES: &str = "SELECT seq, id, amount_nano_usd AS amount, balance_after_nano_usd AS balance_after
+/// Rows behind `?2`, up to `?3`, as an audit reads them.
+pub const SELECT_LINES: &str = "SELECT seq, id, amount_nano_usd AS amount, balance_after_nano_usd AS balance_after
 FROM journal WHERE account_id = ?1 AND seq > ?2 AND seq <= ?3 ORDER BY seq";
 
 /// Sets a row aside, once.

@@ -111,9 +111,11 @@ function checkRequests(rows, load, found, wrong) {
     if (status === 402 && row) wrong(`${id} was refused and admitted`);
     if (saw !== "answer" || !row) continue;
     const settled = charged.get(n) === id;
-    const lost = row.usage.outcome === "lost";
-    if (!settled && !lost) wrong(`request ${n} (${kind}) was answered and ended as ${JSON.stringify(row.usage)}`);
-    complete.push(`${settled ? "charged exactly" : "lost before the settle was written"} (${kind})`);
+    // A stream that the balance could not cover to its end is stopped as at its limit, at what it had.
+    const { outcome } = row.usage;
+    const ends = { limited: "stopped at the limit", lost: "lost before the settle was written" };
+    if (!settled && outcome !== "lost" && outcome !== "limited") wrong(`request ${n} (${kind}) was answered and ended as ${JSON.stringify(row.usage)}`);
+    complete.push(`${settled ? "charged exactly" : ends[outcome]} (${kind})`);
   }
   found.complete = count(complete);
 }

@@ -60,27 +60,24 @@ async function crash(folder, upstream, { kills, seed, accounts: count, clients }
   for (let n = 1; n <= count; n += 1) accounts.push(await first.account({ usd: n < count ? USD : "1" }));
   await first.close();
 
-  let origin;
+  const launchNext = () => launchGateway({ ...settings, upstream: { url: upstream.url, host: upstream.host } }, tmp);
+  let child = launchNext();
+  // Clients wait for the next gateway from the moment at which this one is killed.
+  let origin = child.origin;
   const load = new Load({ accounts, clients, origin: () => origin, random, upstream });
-  let child;
-  const restart = () => {
-    child = launchGateway({ ...settings, upstream: { url: upstream.url, host: upstream.host } }, tmp);
-    origin = child.origin;
-  };
-  restart();
   load.start();
   await step(`killing the gateway ${kills} times`, async () => {
     for (let n = 0; n < kills; n += 1) {
-      await child.origin;
+      await origin;
       await sleep(LIFE_MS.least + random(LIFE_MS.most - LIFE_MS.least));
-      await child.kill();
-      restart();
+      const killed = child.kill();
+      origin = killed.then(() => (child = launchNext()).origin);
+      await killed;
     }
   });
-  await child.origin;
+  await origin;
   await load.stop();
-  // Not before the last stream was settled as any other: this one ends under no load.
-  await sleep(LIFE_MS.most);
+  // One more, now that nobody asks for anything: what is behind by then is the next one's.
   await child.kill();
 
   const gateway = await startGateway({ ...settings, upstream, fresh: false });
