@@ -74,7 +74,8 @@ struct Handled {
 
 /// Answers every request, with our id on it.
 async fn handle(mut request: Request, env: Env) -> Handled {
-    let (method, path) = (request.method().to_string(), request.path());
+    // As it came: the typed method takes an unknown one for GET.
+    let (method, path) = (request.inner().method(), request.path());
     let (request_id, context) = Context::new(env);
     let result = match context {
         Ok(context) => serve(&mut request, &method, &path, &context).await,
@@ -104,7 +105,7 @@ async fn serve(request: &mut Request, method: &str, path: &str, context: &Contex
         Route::Model(id) => Ok(routes::models::get(&id, request.headers(), context).await?.into()),
         Route::ConsoleAccount => Ok(console::account(request.headers(), context).await?.into()),
         Route::ConsoleKeys if method == "POST" => {
-            let body = body::read(request).await?;
+            let body = body::read_form(request).await?;
             Ok(console::keys::create(request.headers(), &body, context).await?.into())
         }
         Route::ConsoleKeys => Ok(console::keys::list(request.headers(), context).await?.into()),
@@ -112,15 +113,15 @@ async fn serve(request: &mut Request, method: &str, path: &str, context: &Contex
             Ok(console::keys::revoke(&id, request.headers(), context).await?.into())
         }
         Route::ConsoleKey(id) => {
-            let body = body::read(request).await?;
+            let body = body::read_form(request).await?;
             Ok(console::keys::update(&id, request.headers(), &body, context).await?.into())
         }
         Route::OperatorEntries => {
-            let body = body::read(request).await?;
+            let body = body::read_form(request).await?;
             Ok(operator::enter(request.headers(), &body, context).await?.into())
         }
         Route::OperatorAudit => {
-            let body = body::read(request).await?;
+            let body = body::read_form(request).await?;
             Ok(operator::audit(request.headers(), &body, context).await?.into())
         }
         Route::OperatorAccounts => {

@@ -290,9 +290,14 @@ impl Account {
         let tick = open_holds.then(|| now_ms.saturating_add(TICK_MS));
         let Some(due) = [tick, self.flush_at_ms.get()].into_iter().flatten().min() else { return Ok(()) };
         if self.alarm_at_ms.get().is_none_or(|at| due < at) {
-            self.alarm_at_ms.set(Some(due));
+            let before = self.alarm_at_ms.replace(Some(due));
             let from_now = u64::try_from(due.saturating_sub(now_ms)).unwrap_or(0);
-            self.state.storage().set_alarm(std::time::Duration::from_millis(from_now)).await?;
+            let set = self.state.storage().set_alarm(std::time::Duration::from_millis(from_now)).await;
+            if set.is_err() {
+                // The next command tries again.
+                self.alarm_at_ms.set(before);
+            }
+            set?;
         }
         Ok(())
     }

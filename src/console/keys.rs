@@ -1,5 +1,7 @@
 //! `/console/api/keys`: make, list, change and revoke keys.
 
+use std::collections::BTreeSet;
+
 use billing::ledger::{Answer, Budget, Command, CreateKey, KeyLimits, KeyView, Period, Permission, Refusal, UpdateKey};
 use billing::money::NanoUsd;
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -107,6 +109,7 @@ pub async fn create(headers: &Headers, body: &str, context: &Context) -> Result<
     let (key, stored) = keys::mint(pepper, &caller.routing_id, random()?);
     let limits = new.limits.limits()?;
     let permissions = new.permissions.unwrap_or_else(|| caller.permissions());
+    let permissions: Vec<Permission> = BTreeSet::from_iter(permissions).into_iter().collect();
     let create = CreateKey {
         key_id: format!("key_{}", ids::encode(&random::<10>()?)),
         digest: stored.digest,

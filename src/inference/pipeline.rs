@@ -20,6 +20,7 @@ use super::pump::{Progress, Pump, STREAM_HOLD_TOKENS};
 use super::stream::{Sink, Source};
 use super::ticket::{self, Seen, Ticket};
 use crate::auth;
+use crate::clock;
 use crate::context::Context;
 use crate::d1;
 use crate::error::{ApiError, Code};
@@ -33,6 +34,12 @@ const MAX_ATTEMPTS: usize = 3;
 /// How fast a model is taken to reason out of sight whose speed the catalogue does not tell, in tokens a
 /// second: faster than most, for the estimate is made of clients that left.
 const DEFAULT_TOKENS_PER_S: u64 = 100;
+
+/// The largest whole answer, in bytes: thousands of long embeddings fit, and the isolate has 128 MB.
+const MAX_ANSWER_BYTES: usize = 48 << 20;
+
+/// The longest wait that an upstream's `retry-after` can ask a client for, in seconds.
+const MAX_RETRY_AFTER_S: u64 = 3_600;
 
 /// An answer, and what goes on after it was handed over.
 pub struct Served {
@@ -62,6 +69,8 @@ pub struct Inference<'a> {
     pub input: InputMeasure,
     /// Whether a part may be written to the one-hour cache.
     pub one_hour_marks: bool,
+    /// Whether the client may have asked for reasoning that is not shown.
+    pub may_hide_reasoning: bool,
     /// How many answers, and the client's limit of each; `None`: the model produces no output.
     pub output: Option<(u64, Option<u64>)>,
     /// The body for an upstream.
@@ -93,11 +102,13 @@ struct Admitted<'a> {
 /// # Errors
 /// [`ApiError`]; a hold that was taken is resolved by then.
 pub async fn serve(inference: &Inference<'_>, key: &ApiKey, context: &Context) -> Result<Served, ApiError> {
-    let catalog = d1::catalogue::load(&context.env, context.started_ms).await?;
+    // The body is read: a slow upload is neither the admit's age nor the model's time.
+    let now_ms = clock::now_ms();
+    let catalog = d1::catalogue::load(&context.env, now_ms).await?;
     // 1. Price: what may be asked for, and at what price.
     let model =
         catalog.models.get(inference.model).filter(|model| model.enabled).ok_or_else(ApiError::model_not_available)?;
-    let (price, unpriced) = price(model, context)?;
+    let (price, unpriced) = price(model, now_ms, context)?;
     fits_endpoint(inference, &price, unpriced)?;
     let candidates = upstream::candidates(&catalog, model, inference.dialect, context);
     if candidates.is_empty() {
@@ -106,13 +117,13 @@ pub async fn serve(inference: &Inference<'_>, key: &ApiKey, context: &Context) -
     }
     // 2. Admit: reserve the most that it can cost.
     let hold = hold(inference, model, &price)?;
-    if let Some(refusal) = refusals::recall(&key.digest, &hold, context.started_ms) {
+    if let Some(refusal) = refusals::recall(&key.digest, &hold, now_ms) {
         return Err(auth::refused(&refusal));
     }
     let client = context.account(&key.routing_id)?;
     let admit = Admit {
         request_id: context.request_id.clone(),
-        created_at_ms: context.started_ms,
+        created_at_ms: now_ms,
         digest: key.digest.clone(),
         hold,
         terms: Terms { endpoint: inference.endpoint.into(), model: model.id.clone(), price, unpriced },
@@ -121,7 +132,7 @@ pub async fn serve(inference: &Inference<'_>, key: &ApiKey, context: &Context) -
         Ok(Answer::Admitted { granted_output, available, .. }) => (granted_output, available),
         Ok(other) => return Err(auth::unexpected(&other)),
         Err(refusal) => {
-            refusals::note(&key.digest, &refusal, context.started_ms);
+            refusals::note(&key.digest, &refusal, now_ms);
             return Err(auth::refused(&refusal));
         }
     };
@@ -132,9 +143,9 @@ pub async fn serve(inference: &Inference<'_>, key: &ApiKey, context: &Context) -
         likely_input: inference.input.likely(model.image_tokens),
         choices,
         most_output,
-        hidden_tokens_per_s: model.hidden_reasoning.then_some(model.tokens_per_s.unwrap_or(DEFAULT_TOKENS_PER_S)),
+        hidden_tokens_per_s: hides(inference, model).then_some(model.tokens_per_s.unwrap_or(DEFAULT_TOKENS_PER_S)),
         one_hour_marks: inference.one_hour_marks,
-        started_ms: context.started_ms,
+        started_ms: now_ms,
     };
     let admitted = Admitted {
         ticket: Ticket::new(client, context.env.clone(), context.request_id.clone(), terms, granted),
@@ -152,8 +163,8 @@ pub async fn serve(inference: &Inference<'_>, key: &ApiKey, context: &Context) -
 }
 
 /// The price in effect, and whether the model is one without.
-fn price(model: &Model, context: &Context) -> Result<(Price, bool), ApiError> {
-    match model.price_at(context.started_ms) {
+fn price(model: &Model, now_ms: i64, context: &Context) -> Result<(Price, bool), ApiError> {
+    match model.price_at(now_ms) {
         Some(price) if !price.is_free() => Ok((*price, false)),
         _ if !context.config.allow_unpriced_models => Err(ApiError::model_not_available()),
         Some(price) => Ok((*price, true)),
@@ -200,7 +211,12 @@ fn most_output(inference: &Inference<'_>, model: &Model) -> u64 {
 
 /// Whether the hold may begin small and grow: only what is seen as it is produced can be stopped in time.
 fn grows(inference: &Inference<'_>, model: &Model) -> bool {
-    inference.stream.is_some() && !model.hidden_reasoning
+    inference.stream.is_some() && !hides(inference, model)
+}
+
+/// Whether the model may reason out of sight, by itself or because the client asks it to.
+fn hides(inference: &Inference<'_>, model: &Model) -> bool {
+    model.hidden_reasoning || inference.may_hide_reasoning
 }
 
 async fn whole(inference: &Inference<'_>, admitted: Admitted<'_>, context: &Context) -> Result<Served, ApiError> {
@@ -238,10 +254,14 @@ async fn answer(
     candidate: &Candidate<'_>,
 ) -> Result<openai_chat::answer::Answer, Failure> {
     let body = encode(inference, admitted, candidate);
-    let Exchange { mut response, abort } = candidate.send(inference.dialect, &body, false).await?;
-    let text = match within(candidate.total_ms(), response.text()).await {
-        Some(Ok(text)) => text,
-        Some(Err(_)) => return Err(Failure::Unreachable),
+    let Exchange { response, abort } = candidate.send(inference.dialect, &body, false).await?;
+    let source = Source::new(response.body()).ok_or(Failure::NotAnAnswer)?;
+    let text = match within(candidate.total_ms(), source.text(MAX_ANSWER_BYTES)).await {
+        Some(Some(text)) => text,
+        Some(None) => {
+            abort.abort();
+            return Err(Failure::Unreachable);
+        }
         None => {
             abort.abort();
             return Err(Failure::TimedOut);
@@ -356,7 +376,7 @@ async fn give_up(ticket: &Ticket, failure: Option<(Failure, String)>) -> ApiErro
             "The provider of this model rejected the request. Check its parameters against the model's capabilities.",
         ),
         Failure::Status { status: 429, retry_after_s } => ApiError {
-            retry_after_s: Some(retry_after_s.unwrap_or(1)),
+            retry_after_s: Some(retry_after_s.unwrap_or(1).min(MAX_RETRY_AFTER_S)),
             ..ApiError::new(Code::RateLimitExceeded, "The provider of this model is busy. Retry after a short delay.")
         },
         Failure::Status { .. } | Failure::Unreachable | Failure::TimedOut | Failure::NotAnAnswer => unavailable(),

@@ -118,9 +118,9 @@ impl Pump {
     fn with_client(&self, end: Option<End>) -> (Outcome, Option<Bill>) {
         match end {
             Some(End::Complete) => (Outcome::Completed, Some(self.ticket.bill())),
-            Some(End::Limit) => (Outcome::Limited, Some(self.ticket.bill())),
+            Some(End::Limit) => (Outcome::Limited, Some(self.ticket.bill_of_cut())),
             Some(End::Truncated | End::Failed) | None if self.ticket.is_empty() => (Outcome::UpstreamFailed, None),
-            Some(End::Truncated | End::Failed) | None => (Outcome::Truncated, Some(self.ticket.bill())),
+            Some(End::Truncated | End::Failed) | None => (Outcome::Truncated, Some(self.ticket.bill_of_cut())),
         }
     }
 
@@ -129,7 +129,8 @@ impl Pump {
     fn without_client(&self, end: Option<End>) -> (Outcome, Option<Bill>) {
         let bill = match end {
             Some(End::Truncated | End::Failed) if self.ticket.is_empty() => None,
-            Some(_) => Some(self.ticket.bill()),
+            Some(End::Complete) => Some(self.ticket.bill()),
+            Some(_) => Some(self.ticket.bill_of_cut()),
             None => Some(self.ticket.bill_of_abandoned(clock::now_ms())),
         };
         (Outcome::ClientGone, bill)

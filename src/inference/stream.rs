@@ -32,6 +32,18 @@ impl Source {
         Some(Self(stream.get_reader().unchecked_into()))
     }
 
+    /// The whole body as text; `None` when it breaks off, is no UTF-8 or is larger than `most` bytes.
+    pub async fn text(&self, most: usize) -> Option<String> {
+        let mut bytes = Vec::new();
+        while let Some(chunk) = self.read().await.ok()? {
+            bytes.extend_from_slice(&chunk.to_vec());
+            if bytes.len() > most {
+                return None;
+            }
+        }
+        String::from_utf8(bytes).ok()
+    }
+
     /// The next bytes; `None` at the end.
     ///
     /// # Errors

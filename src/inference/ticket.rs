@@ -23,6 +23,9 @@ const CHECKPOINT_MS: u64 = 60_000;
 /// How long a settle that the account did not take waits before it is written down, in milliseconds.
 const SETTLE_PATIENCE_MS: u64 = 20_000;
 
+/// How far our count of a short answer may be off, in tokens.
+const COUNT_MARGIN_TOKENS: u64 = 128;
+
 /// A reservation in an account.
 pub struct Ticket {
     client: AccountClient,
@@ -106,11 +109,23 @@ impl Ticket {
         }
     }
 
+    /// What a stream costs that did not come to its end: a provider that reports early reports too little,
+    /// so what was seen counts where it is more.
+    #[must_use]
+    pub fn bill_of_cut(&self) -> Bill {
+        let bill = self.bill();
+        let reported = bill.usage;
+        let output = reported.output.max(self.seen.get().visible_output);
+        let input = if reported.total_input() == 0 { self.terms.likely_input } else { reported.input };
+        let usage = Usage { input, output, ..reported };
+        if usage == reported { bill } else { self.priced(usage, SettledBy::Estimate) }
+    }
+
     /// What a request costs whose client left before its usage was known. A model may have reasoned out
     /// of sight all the time, so leaving early is never cheaper than staying.
     #[must_use]
     pub fn bill_of_abandoned(&self, now_ms: i64) -> Bill {
-        let bill = self.bill();
+        let bill = self.bill_of_cut();
         let (SettledBy::Estimate, Some(per_s)) = (bill.settled_by, self.terms.hidden_tokens_per_s) else { return bill };
         let elapsed_ms = now_ms.saturating_sub(self.terms.started_ms).unsigned_abs();
         let hidden = elapsed_ms.saturating_mul(per_s).div_ceil(1_000);
@@ -124,12 +139,17 @@ impl Ticket {
         Bill { usage, settled_by, cost: self.terms.price.cost(&usage).unwrap_or_default() }
     }
 
-    /// How much of the hold's output is used up, in tokens of all choices: (used, covered). A hold that
-    /// covers the whole limit cannot be used up.
+    /// How much of the hold's output is used up, in tokens of all choices: (used, covered). Where the
+    /// hold covers the whole limit, the upstream keeps to it by itself; what our count may be off by is
+    /// added, and one that does not keep to it is stopped there.
     #[must_use]
     pub fn output(&self) -> (u64, u64) {
         let most = self.terms.most_output.saturating_mul(self.terms.choices);
-        let covered = self.covered.get().filter(|covered| *covered < most).unwrap_or(u64::MAX);
+        let covered = match self.covered.get() {
+            Some(covered) if covered < most => covered,
+            Some(covered) => covered.saturating_add(covered.div_ceil(2)).saturating_add(COUNT_MARGIN_TOKENS),
+            None => u64::MAX,
+        };
         (self.seen.get().visible_output, covered)
     }
 

@@ -25,6 +25,7 @@ pub async fn post(request: &mut Request, context: &Context) -> Result<Served, Ap
         stream: chat.stream.then_some(StreamOptions { include_usage: chat.include_usage }),
         input: chat.input,
         one_hour_marks: chat.one_hour_marks,
+        may_hide_reasoning: chat.may_hide_reasoning,
         output: Some((chat.n, chat.max_output)),
         encode: &|outgoing| chat.encode(outgoing),
         read: &answer::read,

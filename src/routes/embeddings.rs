@@ -26,6 +26,7 @@ pub async fn post(request: &mut Request, context: &Context) -> Result<Served, Ap
         stream: None,
         input: embeddings.input,
         one_hour_marks: false,
+        may_hide_reasoning: false,
         output: None,
         encode: &|outgoing| embeddings.encode(outgoing.model),
         read: &|body, rewrite| answer::read(body, encoding, rewrite),

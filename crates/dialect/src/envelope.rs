@@ -4,11 +4,15 @@
 //! white space of a request or an answer pass through as they came.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
+
+/// How much of a key is repeated in an error, in characters.
+const MAX_NAMED_CHARS: usize = 64;
 
 /// Why a text is not an object that can be passed on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -48,10 +52,10 @@ impl<'a> Envelope<'a> {
     pub fn parse(source: &'a str) -> Result<Self, EnvelopeError> {
         let Members(members) = serde_json::from_str(source)
             .map_err(|e| EnvelopeError::Malformed { line: e.line().max(1), column: e.column().max(1) })?;
-        for (n, member) in members.iter().enumerate() {
-            if members.iter().take(n).any(|earlier| earlier.key == member.key) {
-                return Err(EnvelopeError::Duplicate(member.key.clone().into_owned()));
-            }
+        // Not a comparison of all with all: a body may have a million members.
+        let mut seen = BTreeSet::new();
+        if let Some(twice) = members.iter().find(|member| !seen.insert(member.key.as_ref())) {
+            return Err(EnvelopeError::Duplicate(twice.key.chars().take(MAX_NAMED_CHARS).collect()));
         }
         Ok(Self { source, members })
     }
@@ -77,6 +81,11 @@ impl<'a> Envelope<'a> {
     /// All keys in their order.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         self.members.iter().map(|member| member.key.as_ref())
+    }
+
+    /// All keys with their JSON texts, in their order.
+    pub fn members(&self) -> impl Iterator<Item = (&str, &'a str)> {
+        self.members.iter().map(|member| (member.key.as_ref(), member.value.get()))
     }
 
     /// Begins a set of edits.

@@ -39,12 +39,14 @@ impl InputMeasure {
         self.unmeasured = self.unmeasured.saturating_add(1);
     }
 
-    /// The most input tokens that this can be. Text counts a quarter more than estimated, but never
-    /// more than its bytes; an image counts `image_tokens`; what cannot be measured, and an image of
+    /// The most input tokens that this can be. Text counts a quarter more than estimated, a third of its
+    /// bytes at least, and never more than its bytes; an image counts `image_tokens`; what cannot be measured, and an image of
     /// a model without a figure for images, counts the whole context window.
     #[must_use]
     pub fn bound(&self, image_tokens: Option<u64>, context_window: u64) -> u64 {
-        let text = self.text_tokens.saturating_add(self.text_tokens.div_ceil(4)).min(self.text_bytes);
+        let estimated = self.text_tokens.saturating_add(self.text_tokens.div_ceil(4));
+        // Letters at random look like words and are cut finer: prose has more than four bytes a token.
+        let text = estimated.max(self.text_bytes.div_ceil(3)).min(self.text_bytes);
         let images = image_tokens.map_or(0, |each| each.saturating_mul(self.images));
         let unknown = self.unmeasured > 0 || (image_tokens.is_none() && self.images > 0);
         let unknown = if unknown { context_window } else { 0 };

@@ -1,5 +1,7 @@
 //! A whole answer: what it used, and the few bytes of it that are ours to change.
 
+use std::collections::BTreeSet;
+
 use billing::usage::Usage;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -37,6 +39,8 @@ pub struct NotAnAnswer;
 struct Choice<'a> {
     #[serde(borrow)]
     message: Option<&'a RawValue>,
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
 }
 
 /// Reads a whole chat completion.
@@ -49,11 +53,15 @@ pub fn read(body: &str, rewrite: &Rewrite) -> Result<Answer, NotAnAnswer> {
         return Err(NotAnAnswer);
     }
     let choices = envelope.array("choices").ok().flatten().ok_or(NotAnAnswer)?;
-    let visible = |choice: &str| {
-        let choice = serde_json::from_str::<Choice<'_>>(choice).ok()?;
-        Some(tokens::estimate(choice.message?.get()))
-    };
-    let visible_output = choices.into_iter().filter_map(visible).fold(0, u64::saturating_add);
+    let mut visible_output: u64 = 0;
+    for choice in choices {
+        let Ok(choice) = serde_json::from_str::<Choice<'_>>(choice) else { continue };
+        if choice.error.is_some_and(|error| error.get() != "null") {
+            return Err(NotAnAnswer);
+        }
+        let visible = choice.message.map_or(0, |message| tokens::estimate(message.get()));
+        visible_output = visible_output.saturating_add(visible);
+    }
     let mut edits = envelope.edit();
     rewrite.apply(&envelope, &mut edits);
     Ok(Answer {
@@ -80,9 +88,11 @@ impl Rewrite {
         for name in self.strip.iter().filter(|name| !name.contains('.')) {
             edits.remove(name);
         }
-        let nested: Vec<(&str, &str)> = self.strip.iter().filter_map(|name| name.split_once('.')).collect();
-        let mut parents: Vec<&str> = nested.iter().map(|(parent, _)| *parent).collect();
-        parents.dedup();
+        // Of a parent that goes as a whole nothing is left to go.
+        let whole = |parent: &str| self.strip.iter().any(|name| name == parent);
+        let nested = self.strip.iter().filter_map(|name| name.split_once('.'));
+        let nested: Vec<(&str, &str)> = nested.filter(|(parent, _)| !whole(parent)).collect();
+        let parents: BTreeSet<&str> = nested.iter().map(|(parent, _)| *parent).collect();
         for parent in parents {
             let Some(Ok(inner)) = envelope.present(parent).map(Envelope::parse) else { continue };
             let mut inner_edits = inner.edit();
@@ -116,7 +126,15 @@ mod tests {
 
     #[test]
     fn what_is_no_answer_is_an_error() {
-        for body in ["", "<html>", "[]", r#"{"error":{"message":"x"}}"#, r#"{"choices":null}"#, "{}"] {
+        for body in [
+            r#"{"choices":[{"error":{"message":"x"}}]}"#,
+            "",
+            "<html>",
+            "[]",
+            r#"{"error":{"message":"x"}}"#,
+            r#"{"choices":null}"#,
+            "{}",
+        ] {
             assert_eq!(read(body, &Rewrite::default()), Err(NotAnAnswer), "{body}");
         }
     }

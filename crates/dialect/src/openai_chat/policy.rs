@@ -5,16 +5,22 @@
 //! ids of it are refused too.
 
 use crate::envelope::{Edits, Envelope};
-use crate::request::{RequestError, as_string};
+use crate::request::{RequestError, as_array, as_string};
 
 /// Fields that order something at another price, whoever the provider is.
-const PRICED_FIELDS: [&str; 15] = [
+const PRICED_FIELDS: [&str; 21] = [
     "audio",                // OpenAI: audio output
     "background",           // OpenAI: background mode
     "batch",                // several: batch tiers
+    "best_of",              // several: answers that are made and not shown
+    "compound_custom",      // Groq: hosted tools
+    "connector_ids",        // Cohere: hosted search
+    "deferred",             // xAI: answers later
     "enable_search",        // Alibaba: web search
+    "extra_body",           // Gemini: whatever its own API knows
     "fallbacks",            // Anthropic, LiteLLM: other models
     "inference_geo",        // Anthropic: regional surcharge
+    "mcp_servers",          // Anthropic: hosted tools
     "models",               // OpenRouter: other models
     "plugins",              // OpenRouter: web search, file parsing
     "prompt_cache_options", // OpenAI: longer and dearer cache writes
@@ -27,25 +33,79 @@ const PRICED_FIELDS: [&str; 15] = [
 ];
 
 /// Fields that name state kept at a provider.
-const STATE_FIELDS: [&str; 5] = ["container", "conversation", "file_ids", "previous_response_id", "prompt"];
+const STATE_FIELDS: [&str; 10] = [
+    "agent_id",
+    "assistant_id",
+    "cached_content",
+    "container",
+    "conversation",
+    "file_ids",
+    "previous_response_id",
+    "prompt",
+    "thread_id",
+    "tool_resources",
+];
+
+/// Members of a part that name state at a provider, wherever in it they stand.
+const STATE_MEMBERS: [&str; 3] = ["file_id", "file_ids", "container"];
+
+/// Parts that are images.
+const IMAGE_PARTS: [&str; 3] = ["image_url", "input_image", "image"];
+
+/// How deep a part is looked into; what is deeper is nothing that any provider documents.
+const MAX_PART_DEPTH: usize = 8;
 
 /// Fields that the gateway decides on. A server that ignores case would read another spelling of them.
-const DECIDED_FIELDS: [&str; 8] =
-    ["model", "messages", "n", "stream", "stream_options", "max_tokens", "max_completion_tokens", "service_tier"];
+const DECIDED_FIELDS: [&str; 10] = [
+    "max_completion_tokens",
+    "max_tokens",
+    "messages",
+    "modalities",
+    "model",
+    "n",
+    "service_tier",
+    "stream",
+    "stream_options",
+    "tools",
+];
 
 /// Refuses what changes the price or names state at a provider.
 ///
 /// # Errors
 /// [`RequestError`] that names the field.
 pub fn check(envelope: &Envelope<'_>) -> Result<(), RequestError> {
-    for key in envelope.keys() {
-        let folded = key.to_ascii_lowercase();
-        let known = PRICED_FIELDS.iter().chain(&STATE_FIELDS).chain(&DECIDED_FIELDS);
-        if folded != key && (known.copied().any(|field| field == folded) || folded == "tools" || folded == "modalities")
-        {
-            return Err(RequestError::field(key, format!("unknown field `{key}`; it is spelled `{folded}`")));
+    check_fields(envelope, &DECIDED_FIELDS)?;
+    for modality in envelope.array("modalities")?.unwrap_or_default() {
+        if as_string(modality).as_deref() != Some("text") {
+            return Err(not_priced("modalities"));
         }
-        if envelope.present(key).is_none_or(|value| value == "false") {
+    }
+    for (at, tool) in envelope.array("tools")?.unwrap_or_default().into_iter().enumerate() {
+        let path = format!("tools[{at}]");
+        let tool =
+            Envelope::parse(tool).map_err(|_| RequestError::wrong_type(&path, "an object with each field once"))?;
+        check_spelling(&tool, &["type", "function"])?;
+        // A tool of any other type is run, and charged for, by the provider; so is one that is named by
+        // its only member, as `{"google_search": {}}`.
+        let described = || tool.present("name").is_some() || tool.present("function").is_some();
+        match tool.string("type")?.as_deref() {
+            Some("function" | "custom") => {}
+            None if described() => {}
+            _ => return Err(not_priced(&format!("{path}.type"))),
+        }
+    }
+    Ok(())
+}
+
+/// Refuses top-level fields of any inference request: priced otherwise, state at a provider, or another
+/// spelling of one that the gateway decides on.
+///
+/// # Errors
+/// [`RequestError`] that names the field.
+pub fn check_fields(envelope: &Envelope<'_>, decided: &[&str]) -> Result<(), RequestError> {
+    check_spelling(envelope, decided)?;
+    for (key, value) in envelope.members() {
+        if matches!(value, "null" | "false") {
             continue;
         }
         if PRICED_FIELDS.contains(&key) {
@@ -56,41 +116,94 @@ pub fn check(envelope: &Envelope<'_>) -> Result<(), RequestError> {
         }
     }
     match envelope.string("service_tier")?.as_deref() {
-        None | Some("auto" | "default") => {}
-        Some(_) => return Err(not_priced("service_tier")),
+        None | Some("auto" | "default") => Ok(()),
+        Some(_) => Err(not_priced("service_tier")),
     }
-    for modality in envelope.array("modalities")?.unwrap_or_default() {
-        if as_string(modality).as_deref() != Some("text") {
-            return Err(not_priced("modalities"));
+}
+
+/// Refuses spellings that a server which ignores case, as Go's JSON reader does by Unicode's simple
+/// folding, would take for a field that means something here.
+fn check_spelling(envelope: &Envelope<'_>, decided: &[&str]) -> Result<(), RequestError> {
+    for key in envelope.keys() {
+        if !key.is_ascii() {
+            return Err(RequestError::field(key, "names of fields must be ASCII"));
         }
-    }
-    for (at, tool) in envelope.array("tools")?.unwrap_or_default().into_iter().enumerate() {
-        let path = format!("tools[{at}]");
-        let tool =
-            Envelope::parse(tool).map_err(|_| RequestError::wrong_type(&path, "an object with each field once"))?;
-        // A tool of any other type is run, and charged for, by the provider.
-        match tool.string("type")?.as_deref() {
-            None | Some("function" | "custom") => {}
-            Some(_) => return Err(not_priced(&format!("{path}.type"))),
+        let folded = key.to_ascii_lowercase();
+        let known = || PRICED_FIELDS.iter().chain(&STATE_FIELDS).chain(decided).any(|field| *field == folded);
+        if folded != key && known() {
+            return Err(RequestError::field(key, format!("unknown field `{key}`; it is spelled `{folded}`")));
         }
     }
     Ok(())
 }
 
-/// Refuses a part of a message that is priced otherwise or names state at a provider.
+/// What a part of a message carries beside text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Media {
+    /// Images, inline or by their address, and nothing else.
+    Images,
+    /// Something whose size nobody knows before the provider has read it.
+    Unmeasured,
+}
+
+/// Looks through a part that is not text, and refuses what is priced otherwise or names state at a
+/// provider.
 ///
 /// # Errors
 /// [`RequestError`] that names the part.
-pub fn check_part(path: &str, kind: &str, part: &Envelope<'_>) -> Result<(), RequestError> {
-    if kind == "input_audio" {
+pub fn check_part(path: &str, kind: &str, part: &str) -> Result<Media, RequestError> {
+    if kind.contains("audio") {
         return Err(not_priced(path));
     }
-    let inner = part.present("file").and_then(|file| Envelope::parse(file).ok());
-    let by_id = |fields: &Envelope<'_>| fields.present("file_id").is_some();
-    if by_id(part) || inner.as_ref().is_some_and(by_id) {
-        return Err(no_state(&format!("{path}.file_id")));
+    let mut media = if IMAGE_PARTS.contains(&kind) { Media::Images } else { Media::Unmeasured };
+    look_through(path, part, MAX_PART_DEPTH, &mut media)?;
+    Ok(media)
+}
+
+fn look_through(path: &str, json: &str, depth: usize, media: &mut Media) -> Result<(), RequestError> {
+    let Some(deeper) = depth.checked_sub(1) else {
+        return Err(RequestError::field(path, "the part is nested too deep"));
+    };
+    match json.as_bytes().first() {
+        Some(b'{') => {
+            let fields =
+                Envelope::parse(json).map_err(|_| RequestError::wrong_type(path, "an object with each field once"))?;
+            for (key, value) in fields.members() {
+                if STATE_MEMBERS.contains(&key.to_ascii_lowercase().as_str()) && value != "null" {
+                    return Err(no_state(&format!("{path}.{key}")));
+                }
+                look_through(path, value, deeper, media)?;
+            }
+            Ok(())
+        }
+        Some(b'[') => {
+            as_array(json).unwrap_or_default().into_iter().try_for_each(|i| look_through(path, i, deeper, media))
+        }
+        Some(b'"') => look_at_text(path, json, media),
+        _ => Ok(()),
     }
-    Ok(())
+}
+
+/// A string of a part: perhaps data, or the address of it.
+fn look_at_text(path: &str, json: &str, media: &mut Media) -> Result<(), RequestError> {
+    // Megabytes of base64 have no escapes in their beginning; what has is decoded.
+    let beginning = json.get(1..64.min(json.len())).unwrap_or(json);
+    let decoded = if beginning.contains('\\') { as_string(json) } else { None };
+    let text = decoded.as_deref().unwrap_or(beginning).trim_start().to_ascii_lowercase();
+    if text.starts_with("data:audio/") {
+        return Err(not_priced(path));
+    }
+    if text.starts_with("data:") && !text.starts_with("data:image/") {
+        *media = Media::Unmeasured;
+    }
+    match text.split_once("://") {
+        Some((scheme, _)) if scheme.len() < 12 && scheme.bytes().all(|b| b.is_ascii_alphanumeric()) => match scheme {
+            "http" | "https" => Ok(()),
+            // `gs://`, `ms://`, `s3://`: files that lie at a provider.
+            _ => Err(no_state(path)),
+        },
+        _ => Ok(()),
+    }
 }
 
 /// Refuses a field of a message that names state at a provider: the audio of an earlier answer.
@@ -141,6 +254,12 @@ mod tests {
             (r#""models":["o1-pro"],"#, "models"),
             (r#""Service_Tier":"priority","#, "Service_Tier"),
             (r#""N":100,"#, "N"),
+            (r#""\u017ftream":true,"#, "\u{17f}tream"),
+            (r#""max_to\u212aens":100000,"#, "max_to\u{212a}ens"),
+            (r#""extra_body":{"google":{}},"#, "extra_body"),
+            (r#""cached_content":"x","#, "cached_content"),
+            (r#""tools":[{"google_search":{}}],"#, "tools[0].type"),
+            (r#""tools":[{"Type":"web_search","type":"function"}],"#, "Type"),
             (r#""previous_response_id":"resp_1","#, "previous_response_id"),
         ] {
             let error = ChatRequest::parse(&request(members, "\"hi\"")).unwrap_err();
@@ -149,6 +268,12 @@ mod tests {
         for (content, param) in [
             (r#"[{"type":"input_audio","input_audio":{"data":"","format":"wav"}}]"#, "messages[0].content[0]"),
             (r#"[{"type":"file","file":{"file_id":"file-1"}}]"#, "messages[0].content[0].file_id"),
+            (r#"[{"type":"file","file":{"file_id":"x","file_id":"x"}}]"#, "messages[0].content[0]"),
+            (r#"[{"type":"input_image","file_id":"x"}]"#, "messages[0].content[0].file_id"),
+            (r#"[{"type":"image","source":{"type":"file","file_id":"x"}}]"#, "messages[0].content[0].file_id"),
+            (r#"[{"type":"image_url","image_url":{"url":"ms://x"}}]"#, "messages[0].content[0]"),
+            (r#"[{"type":"audio_url","audio_url":{"url":"https://x"}}]"#, "messages[0].content[0]"),
+            (r#"[{"type":"file","file":{"file_data":"data:audio/mp3;base64,A"}}]"#, "messages[0].content[0]"),
         ] {
             let error = ChatRequest::parse(&request("", content)).unwrap_err();
             assert_eq!(error.param.as_deref(), Some(param), "{content}");

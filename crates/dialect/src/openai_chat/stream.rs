@@ -218,12 +218,17 @@ impl Relay {
             // An object of an unknown shape: the client's own reader may understand it.
             return self.pass(frame, forward);
         };
-        if error_event || chunk.error.is_some_and(|error| error.get() != "null") {
+        let choices = chunk.choices();
+        if error_event || chunk.is_error(&choices) {
             self.end = Some(End::Failed);
             return;
         }
-        self.meter.read(&chunk);
-        self.note(&chunk);
+        if chunk.choices.is_none() && chunk.usage.is_none() {
+            // No event of this dialect; it may be anything, a provider's words too.
+            return;
+        }
+        self.meter.read(&chunk, &choices);
+        self.note(&chunk, &choices);
         let edited = self.edited(frame, &data);
         let frame = edited.as_ref().unwrap_or(frame);
         // As the client would see it: what is taken out is no further key.
@@ -240,10 +245,10 @@ impl Relay {
     }
 
     /// Remembers what a chunk of our own would need.
-    fn note(&mut self, chunk: &Chunk<'_>) {
-        for choice in chunk.choices.iter().flatten() {
-            let finished = choice.finish_reason.is_some_and(|reason| reason.get() != "null");
-            *self.choices.entry(choice.index.unwrap_or(0)).or_default() |= finished;
+    fn note(&mut self, chunk: &Chunk<'_>, choices: &[Choice<'_>]) {
+        for choice in choices {
+            let index = choice.index.and_then(|index| index.get().parse().ok()).unwrap_or(0);
+            *self.choices.entry(index).or_default() |= choice.is_finished();
         }
         if self.identity.is_empty() {
             let model = self.rewrite.model.as_deref().map(quoted);
@@ -267,7 +272,8 @@ impl Relay {
     }
 
     fn edited(&self, frame: &Frame, data: &str) -> Option<Frame> {
-        if self.rewrite.is_empty() {
+        // What is no UTF-8 is not rewritten: its bytes could not be kept.
+        if self.rewrite.is_empty() || std::str::from_utf8(frame.raw()).is_err() {
             return None;
         }
         let envelope = Envelope::parse(data).ok()?;
@@ -305,13 +311,15 @@ struct Chunk<'a> {
     #[serde(borrow, default)]
     model: Option<&'a RawValue>,
     #[serde(borrow, default)]
-    choices: Option<Vec<Choice<'a>>>,
+    object: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    choices: Option<&'a RawValue>,
     #[serde(borrow, default)]
     usage: Option<&'a RawValue>,
     #[serde(borrow, default)]
     error: Option<&'a RawValue>,
     #[serde(borrow, default)]
-    x_groq: Option<Vendor<'a>>,
+    x_groq: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -322,10 +330,12 @@ struct Vendor<'a> {
 
 #[derive(Deserialize)]
 struct Choice<'a> {
-    #[serde(default)]
-    index: Option<u64>,
     #[serde(borrow, default)]
-    delta: Option<Delta<'a>>,
+    index: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    error: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    delta: Option<&'a RawValue>,
     #[serde(borrow, default)]
     finish_reason: Option<&'a RawValue>,
 }
@@ -346,26 +356,52 @@ struct Delta<'a> {
     function_call: Option<&'a RawValue>,
 }
 
-impl Chunk<'_> {
+/// Whether a member is there and says something.
+fn says(json: Option<&RawValue>) -> bool {
+    json.is_some_and(|json| json.get() != "null")
+}
+
+impl Choice<'_> {
+    fn is_finished(&self) -> bool {
+        says(self.finish_reason)
+    }
+}
+
+impl<'a> Chunk<'a> {
+    /// The choices that can be read: one of another shape does not hide the others.
+    fn choices(&self) -> Vec<Choice<'a>> {
+        let items = self.choices.and_then(|json| serde_json::from_str::<Vec<&RawValue>>(json.get()).ok());
+        items.into_iter().flatten().filter_map(|item| serde_json::from_str(item.get()).ok()).collect()
+    }
+
+    /// Whether the chunk is an error in any of the forms in which providers write one.
+    fn is_error(&self, choices: &[Choice<'_>]) -> bool {
+        let named = self.object.is_some_and(|object| object.get() == "\"error\"");
+        named || says(self.error) || choices.iter().any(|choice| says(choice.error))
+    }
+
     /// Whether the chunk carries a usage and nothing else that a client could want.
     fn is_usage_only(&self, data: &str) -> bool {
-        self.choices.as_ref().is_some_and(Vec::is_empty)
-            && self.usage.is_some_and(|usage| usage.get() != "null")
+        self.choices.is_some_and(|choices| choices.get().trim_matches(['[', ']']).trim().is_empty())
+            && says(self.usage)
             && Envelope::parse(data).is_ok_and(|chunk| chunk.keys().all(|key| USAGE_ONLY_KEYS.contains(&key)))
     }
 }
 
 impl Meter {
-    fn read(&mut self, chunk: &Chunk<'_>) {
+    fn read(&mut self, chunk: &Chunk<'_>, choices: &[Choice<'_>]) {
         if let Some(reported) = chunk.usage.and_then(|json| usage::parse(json.get())) {
             self.usage = Some(reported);
         }
-        if let Some(reported) = chunk.x_groq.as_ref().and_then(|v| v.usage).and_then(|json| usage::parse(json.get())) {
+        let vendor = chunk.x_groq.and_then(|json| serde_json::from_str::<Vendor<'_>>(json.get()).ok());
+        if let Some(reported) = vendor.and_then(|v| v.usage).and_then(|json| usage::parse(json.get())) {
             self.vendor_usage = Some(reported);
         }
-        for choice in chunk.choices.iter().flatten() {
-            self.finished |= choice.finish_reason.is_some_and(|reason| reason.get() != "null");
-            let Some(delta) = &choice.delta else { continue };
+        for choice in choices {
+            self.finished |= choice.is_finished();
+            let Some(delta) = choice.delta.and_then(|json| serde_json::from_str::<Delta<'_>>(json.get()).ok()) else {
+                continue;
+            };
             let texts = [
                 delta.content,
                 delta.reasoning.or(delta.reasoning_content),

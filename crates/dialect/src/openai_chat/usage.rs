@@ -5,44 +5,68 @@
 
 use billing::usage::Usage;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 /// No request has more tokens than this: a larger count is a provider's error.
 const MAX_TOKENS: u64 = 1 << 40;
 
-/// The wire type; `None` is not 0.
+/// The wire type; `None` is not 0. A count that is none, and details of another shape, are as if they
+/// were not there: one odd value must not hide the others.
 #[derive(Debug, Default, Deserialize)]
-struct Wire {
-    prompt_tokens: Option<u64>,
-    completion_tokens: Option<u64>,
-    total_tokens: Option<u64>,
-    prompt_tokens_details: Option<PromptDetails>,
-    completion_tokens_details: Option<CompletionDetails>,
+struct Wire<'a> {
+    #[serde(borrow, default)]
+    prompt_tokens: Count<'a>,
+    #[serde(borrow, default)]
+    completion_tokens: Count<'a>,
+    #[serde(borrow, default)]
+    total_tokens: Count<'a>,
+    #[serde(borrow, default)]
+    prompt_tokens_details: Count<'a>,
+    #[serde(borrow, default)]
+    completion_tokens_details: Count<'a>,
     /// DeepSeek's name for cached tokens.
-    prompt_cache_hit_tokens: Option<u64>,
+    #[serde(borrow, default)]
+    prompt_cache_hit_tokens: Count<'a>,
 }
 
 #[derive(Debug, Default, Deserialize)]
-struct PromptDetails {
-    cached_tokens: Option<u64>,
-    cache_write_tokens: Option<u64>,
+struct Details<'a> {
+    #[serde(borrow, default)]
+    cached_tokens: Count<'a>,
+    #[serde(borrow, default)]
+    cache_write_tokens: Count<'a>,
+    #[serde(borrow, default)]
+    reasoning_tokens: Count<'a>,
 }
 
-#[derive(Debug, Default, Deserialize)]
-struct CompletionDetails {
-    reasoning_tokens: Option<u64>,
+/// A value that should be a count, or an object of them.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+struct Count<'a>(#[serde(borrow)] Option<&'a RawValue>);
+
+impl<'a> Count<'a> {
+    /// The whole number; some servers write `7.0`.
+    fn get(self) -> Option<u64> {
+        let text = self.0?.get();
+        let whole = text.split_once('.').filter(|(_, zeros)| zeros.bytes().all(|b| b == b'0')).map_or(text, |(n, _)| n);
+        whole.parse::<u64>().ok().map(|count| count.min(MAX_TOKENS))
+    }
+
+    fn details(self) -> Details<'a> {
+        self.0.and_then(|json| serde_json::from_str(json.get()).ok()).unwrap_or_default()
+    }
 }
 
-impl Wire {
+impl Wire<'_> {
     fn disjoint(&self) -> Option<Usage> {
-        let prompt = self.prompt_tokens?.min(MAX_TOKENS);
-        let details = self.prompt_tokens_details.as_ref();
-        let cached = details.and_then(|d| d.cached_tokens).or(self.prompt_cache_hit_tokens).unwrap_or(0).min(prompt);
-        let written = details.and_then(|d| d.cache_write_tokens).unwrap_or(0).min(prompt.saturating_sub(cached));
-        let completion = self.completion_tokens.unwrap_or(0).min(MAX_TOKENS);
+        let prompt = self.prompt_tokens.get()?;
+        let details = self.prompt_tokens_details.details();
+        let cached = details.cached_tokens.get().or(self.prompt_cache_hit_tokens.get()).unwrap_or(0).min(prompt);
+        let written = details.cache_write_tokens.get().unwrap_or(0).min(prompt.saturating_sub(cached));
+        let completion = self.completion_tokens.get().unwrap_or(0);
         // xAI and Gemini leave reasoning out of `completion_tokens` and count it in the total only.
-        let beyond_prompt = self.total_tokens.unwrap_or(0).min(MAX_TOKENS).saturating_sub(prompt);
+        let beyond_prompt = self.total_tokens.get().unwrap_or(0).saturating_sub(prompt);
         let output = completion.max(beyond_prompt);
-        let reasoning = self.completion_tokens_details.as_ref().and_then(|d| d.reasoning_tokens).unwrap_or(0);
+        let reasoning = self.completion_tokens_details.details().reasoning_tokens.get().unwrap_or(0);
         Some(Usage {
             input: prompt.saturating_sub(cached).saturating_sub(written),
             cache_read: cached,
@@ -58,7 +82,7 @@ impl Wire {
 /// Reads a `usage` object; `None` when it is `null`, of another shape or without `prompt_tokens`.
 #[must_use]
 pub fn parse(json: &str) -> Option<Usage> {
-    serde_json::from_str::<Option<Wire>>(json).ok()??.disjoint()
+    serde_json::from_str::<Option<Wire<'_>>>(json).ok()??.disjoint()
 }
 
 /// A `usage` object with these counts.
@@ -100,6 +124,16 @@ mod tests {
         check(r#"{"prompt_tokens":0,"completion_tokens":0}"#, Some([0, 0, 0, 0, 0]));
         check(r#"{"prompt_tokens":-1}"#, None);
         check(r#"{"prompt_tokens":10,"completion_tokens":null,"prompt_tokens_details":null}"#, Some([10, 0, 0, 0, 0]));
+    }
+
+    #[test]
+    fn one_odd_value_does_not_hide_the_others() {
+        check(r#"{"prompt_tokens":10.0,"completion_tokens":5.00,"total_tokens":"x"}"#, Some([10, 0, 0, 5, 0]));
+        check(
+            r#"{"prompt_tokens":10,"completion_tokens":5,"prompt_tokens_details":[],"completion_tokens_details":{"reasoning_tokens":-1}}"#,
+            Some([10, 0, 0, 5, 0]),
+        );
+        check(r#"{"prompt_tokens":1.5,"completion_tokens":5}"#, None);
     }
 
     #[test]

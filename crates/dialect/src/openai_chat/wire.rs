@@ -11,6 +11,11 @@ use crate::request::{RequestError, as_array, as_string};
 /// Fields that bound the output, the current name first.
 pub const LIMIT_FIELDS: [&str; 2] = ["max_completion_tokens", "max_tokens"];
 
+/// Fields with which a client can have a model reason out of sight: Groq's, OpenRouter's, Anthropic's,
+/// Alibaba's and those of servers with a chat template.
+const HIDING_FIELDS: [&str; 6] =
+    ["reasoning_format", "include_reasoning", "reasoning", "thinking", "enable_thinking", "chat_template_kwargs"];
+
 /// Tokens that a provider puts around one message, and around the request.
 const MESSAGE_OVERHEAD: u64 = 8;
 /// Tokens of the instructions that a provider adds when tools are given: the largest that a provider
@@ -36,6 +41,8 @@ pub struct ChatRequest<'a> {
     pub input: InputMeasure,
     /// Whether a part is marked for the one-hour cache.
     pub one_hour_marks: bool,
+    /// Whether it asks for reasoning that may not be shown, from models that would show it.
+    pub may_hide_reasoning: bool,
     envelope: Envelope<'a>,
 }
 
@@ -83,8 +90,10 @@ impl<'a> ChatRequest<'a> {
             max_output = max_output.max(envelope.positive(field)?);
         }
         let input = measure(&envelope, &messages)?;
-        let one_hour_marks = body.contains("\"1h\"");
-        Ok(Self { model, stream, include_usage, n, max_output, input, one_hour_marks, envelope })
+        // An escape of a character that nobody escapes hides the mark, and is taken for it.
+        let one_hour_marks = ["\"1h\"", "\\u0031", "\\u0068"].into_iter().any(|mark| body.contains(mark));
+        let may_hide_reasoning = HIDING_FIELDS.into_iter().any(|field| envelope.present(field).is_some());
+        Ok(Self { may_hide_reasoning, model, stream, include_usage, n, max_output, input, one_hour_marks, envelope })
     }
 
     /// The body for the upstream: the client's own bytes but for what must differ.
@@ -127,8 +136,7 @@ fn measure(envelope: &Envelope<'_>, messages: &[&str]) -> Result<InputMeasure, R
             return Err(RequestError::missing(&format!("{path}.role")));
         }
         input.exact(MESSAGE_OVERHEAD);
-        for key in message.keys() {
-            let Some(value) = message.present(key) else { continue };
+        for (key, value) in message.members().filter(|(_, value)| *value != "null") {
             if key == "content" {
                 measure_content(&mut input, &format!("{path}.content"), value)?;
             } else {
@@ -170,11 +178,10 @@ fn measure_content(input: &mut InputMeasure, path: &str, content: &str) -> Resul
             Envelope::parse(part).map_err(|_| RequestError::wrong_type(&path, "an object with each field once"))?;
         match part_fields.string("type")?.as_deref() {
             Some("text" | "input_text" | "output_text" | "refusal" | "thinking") => input.text(part),
-            Some("image_url" | "input_image" | "image") => input.image(),
-            Some(kind) => {
-                policy::check_part(&path, kind, &part_fields)?;
-                input.unmeasured();
-            }
+            Some(kind) => match policy::check_part(&path, kind, part)? {
+                policy::Media::Images => input.image(),
+                policy::Media::Unmeasured => input.unmeasured(),
+            },
             None => return Err(RequestError::missing(&format!("{path}.type"))),
         }
     }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use crate::envelope::{Envelope, quoted};
 use crate::measure::InputMeasure;
+use crate::openai_chat::policy;
 use crate::request::{RequestError, as_array, as_string};
 
 /// How vectors are written.
@@ -34,6 +35,7 @@ impl<'a> EmbeddingsRequest<'a> {
     /// [`RequestError`] where a field that the gateway reads is missing or of the wrong type.
     pub fn parse(body: &'a str) -> Result<Self, RequestError> {
         let envelope = Envelope::parse(body)?;
+        policy::check_fields(&envelope, &["model", "input", "encoding_format", "dimensions", "service_tier"])?;
         let model = envelope.string("model")?.ok_or_else(|| RequestError::missing("model"))?;
         let encoding = match envelope.string("encoding_format")?.as_deref() {
             None | Some("float") => Encoding::Float,
@@ -111,6 +113,8 @@ mod tests {
             (",\"input\":[1,-2]", "input[1]"),
             (",\"input\":\"a\",\"encoding_format\":\"hex\"", "encoding_format"),
             (",\"input\":\"a\",\"dimensions\":0", "dimensions"),
+            (",\"input\":\"a\",\"Input\":\"long\"", "Input"),
+            (",\"input\":\"a\",\"service_tier\":\"priority\"", "service_tier"),
         ] {
             assert_eq!(parse(members).unwrap_err().param.as_deref(), Some(param), "{members}");
         }

@@ -98,6 +98,10 @@ fn trap_08_an_error_is_ours_and_costs_nothing() {
             .to_owned(),
         "event: error\ndata: secret\n\n".to_owned(),
         "data: secret text\n\n".to_owned(),
+        "data: {\"object\":\"error\",\"message\":\"secret\"}\n\n".to_owned(),
+        "data: {\"error\":{\"message\":\"secret\"},\"choices\":\"none\"}\n\n".to_owned(),
+        "data: {\"choices\":[{\"error\":{\"message\":\"secret\"},\"finish_reason\":\"error\"}]}\n\n".to_owned(),
+        "data: {\"detail\":\"secret\"}\n\nevent: error\ndata: {}\n\n".to_owned(),
         "<html>secret</html>\n\nevent: error\n\ndata: {\"error\":1}\n\n".to_owned(),
     ] {
         let (out, end, meter) = relay(&[text("a"), error, text("b")].concat(), false, &Rewrite::default());
