@@ -214,7 +214,7 @@ impl Workload {
         let mut command = rng.pick(&self.history)?.clone();
         if rng.chance(333) {
             match &mut command {
-                Command::Settle(settle) => settle.usage.output = settle.usage.output.wrapping_add(1),
+                Command::Settle(settle) => settle.usage.input ^= 1,
                 Command::Enter(enter) => enter.amount = enter.amount.negated(),
                 Command::Admit(admit) => admit.created_at_ms = admit.created_at_ms.saturating_add(1),
                 _ => {}

@@ -67,7 +67,7 @@ impl World {
     pub fn new(seed: u64, is_loud: bool) -> Result<Self, SqlError> {
         let mut rng = Rng::new(seed);
         let now_ms = Rc::new(Cell::new(START_MS));
-        let d1 = Rc::new(D1::new(rng.next())?);
+        let d1 = Rc::new(D1::new(rng.next_u64())?);
         Ok(Self {
             object: Object::new(Database::new()?, d1, Rc::clone(&now_ms)),
             rng,

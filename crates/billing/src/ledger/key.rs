@@ -119,8 +119,14 @@ pub struct Spend {
 struct Window {
     start_ms: i64,
     amount: NanoUsd,
+    #[serde(skip_serializing_if = "is_default")]
     before_ms: i64,
+    #[serde(skip_serializing_if = "is_default")]
     before: NanoUsd,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl Spend {
