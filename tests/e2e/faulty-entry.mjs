@@ -30,15 +30,16 @@ export default class extends WorkerEntrypoint {
   }
 }
 
-/** Its D1 may be down; the Worker's own may not. */
+/** Its D1 may be down for the batches that carry the journal; the Worker's own D1 may not. */
 export class Account extends shipped.Account {
   constructor(ctx, env) {
     const { storage } = ctx;
+    const setAlarm = storage.setAlarm.bind(storage);
     Object.defineProperties(storage, {
       sql: { value: overridden(storage.sql, { exec }) },
-      setAlarm: { value: overridden(storage, { setAlarm }).setAlarm },
+      setAlarm: { value: (...when) => ((world.alarms += 1), setAlarm(...when)) },
     });
-    super(ctx, { ...env, DB: overridden(env.DB, { batch, prepare }) });
+    super(ctx, { ...env, DB: overridden(env.DB, { batch }) });
   }
 }
 
@@ -57,28 +58,14 @@ function exec(sql, text, ...params) {
   return cursor;
 }
 
-function setAlarm(storage, ...when) {
-  world.alarms += 1;
-  return storage.setAlarm(...when);
-}
-
 async function batch(db, statements) {
-  refuseWhileDown();
+  if (world.d1Down) {
+    world.d1Refused += 1;
+    throw new Error("D1_ERROR: Network connection lost.");
+  }
   const results = await db.batch(statements);
   for (const { meta } of results) world.d1Rows += meta.rows_written;
   return results;
-}
-
-/** A statement that runs alone fails when it runs; in a batch it is D1's own. */
-function prepare(db, sql) {
-  refuseWhileDown();
-  return db.prepare(sql);
-}
-
-function refuseWhileDown() {
-  if (!world.d1Down) return;
-  world.d1Refused += 1;
-  throw new Error("D1_ERROR: Network connection lost.");
 }
 
 /** A namespace whose objects cannot always be reached. */
