@@ -1,10 +1,11 @@
 // The Worker as it ships, on workerd, with the test catalogue and the scripted upstream behind it.
 // Accounts, keys and money are made through the Worker's own API.
-import { createHmac, randomBytes, randomUUID } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { signToken } from "../../dev/jwt.mjs";
 import { ROOT } from "../../dev/processes.mjs";
 import { run } from "../../dev/steps.mjs";
 import { wranglerEnv } from "../../dev/wrangler.mjs";
@@ -75,12 +76,10 @@ export async function startGateway({ catalogue = CATALOGUE, vars = {}, secrets, 
     return JSON.parse(text);
   };
   const sessionOf = (userId) =>
-    signToken(own.SUPABASE_JWT_SECRET, {
-      iss: `${SUPABASE_URL}/auth/v1`,
-      sub: userId,
-      aud: "authenticated",
-      role: "authenticated",
-    });
+    signToken(
+      { iss: `${SUPABASE_URL}/auth/v1`, sub: userId, aud: "authenticated", role: "authenticated" },
+      own.SUPABASE_JWT_SECRET,
+    );
 
   const gateway = {
     /** The origin, without /v1. */
@@ -122,12 +121,12 @@ export async function startGateway({ catalogue = CATALOGUE, vars = {}, secrets, 
 
     /** The operator's audit of an account, as it came. */
     audit: ({ accountId }, repair = false) =>
-      post("/operator/audit", signToken(own.OPERATOR_SECRET, { aud: "operator" }), { account_id: accountId, repair }),
+      post("/operator/audit", signToken({ aud: "operator" }, own.OPERATOR_SECRET), { account_id: accountId, repair }),
 
     /** Enters money as an operator does; a negative amount takes it out. */
     grant({ accountId }, usd) {
       const entry = { account_id: accountId, id: randomUUID(), kind: usd.startsWith("-") ? "adjustment" : "grant", amount_usd: usd };
-      return post("/operator/entries", signToken(own.OPERATOR_SECRET, { aud: "operator" }), entry);
+      return post("/operator/entries", signToken({ aud: "operator" }, own.OPERATOR_SECRET), entry);
     },
 
     /** `{ balance, held }` in nano-USD, as bigints, from the account itself. */
@@ -190,14 +189,6 @@ export function nanoUsd(decimal) {
   const [, sign, whole, fraction = ""] = decimal.match(/^(-?)(\d+)(?:\.(\d{1,9}))?$/);
   const nano = BigInt(whole) * 1_000_000_000n + BigInt(fraction.padEnd(9, "0"));
   return sign ? -nano : nano;
-}
-
-/** A JWT under HS256 that is good for ten minutes. */
-export function signToken(secret, claims) {
-  const now = Math.floor(Date.now() / 1000);
-  const part = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
-  const signed = `${part({ alg: "HS256", typ: "JWT" })}.${part({ iat: now, exp: now + 600, ...claims })}`;
-  return `${signed}.${createHmac("sha256", secret).update(signed).digest("base64url")}`;
 }
 
 /** The catalogue as SQL, by the operator's own command. */
