@@ -34,7 +34,8 @@ export function createTestHarness({ root, state, workers: [{ configPath, prebuil
           modulesRoot: prebuiltWorkerDir,
           modules: [...(entry ? [standingBefore(entry, prebuiltWorkerDir)] : []), ...modulesOf(prebuiltWorkerDir)],
           modulesRules: undefined,
-          bindings: { ...workerOptions.bindings, ...vars, ...secrets },
+          // Not wrangler's own: a developer's .dev.vars would be among them.
+          bindings: { ...vars, ...secrets },
         },
       ],
     }),

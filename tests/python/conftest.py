@@ -14,7 +14,8 @@ def server():
     """What tests/e2e/serve.mjs says of itself: url, key, poor_key, models."""
     # The Node that npm scripts run under stands first in PATH.
     process = subprocess.Popen(["node", str(SERVE)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    line = process.stdout.readline()
+    # wrangler, where it finds a .dev.vars, says so first.
+    line = next((line for line in process.stdout if line.startswith("{")), "")
     assert line, f"{SERVE} ended with {process.wait()}"
     yield json.loads(line)
     process.stdin.close()
