@@ -1,9 +1,16 @@
 //! Wire formats, purely: bytes in, bytes and counts out. No socket, no clock, no ids made here.
 
+pub mod anthropic_messages;
+pub mod canonical;
 pub mod envelope;
 pub mod measure;
 pub mod openai_chat;
 pub mod openai_embeddings;
+pub mod openai_responses;
+pub mod policy;
+pub mod relay;
 pub mod request;
+pub mod rewrite;
 pub mod sse;
 pub mod tokens;
+pub mod translate;

@@ -5,7 +5,46 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::canonical::Owner;
 use crate::envelope::{Envelope, EnvelopeError};
+use crate::measure::InputMeasure;
+
+/// What the gateway decides on in a request of any dialect.
+#[derive(Debug, Clone)]
+pub struct Facts<'a> {
+    /// The model as the client names it.
+    pub model: Cow<'a, str>,
+    /// Whether the answer is to be streamed.
+    pub stream: bool,
+    /// Whether the client asked for the usage of a stream; dialects that always tell it say yes.
+    pub include_usage: bool,
+    /// How many answers to produce.
+    pub n: u64,
+    /// The largest output that the client allows, in tokens.
+    pub max_output: Option<u64>,
+    /// The least to which that may be lowered, in tokens, where the request itself needs some of it.
+    pub least_output: Option<u64>,
+    /// What it sends.
+    pub input: InputMeasure,
+    /// Whether a part is marked for the one-hour cache.
+    pub one_hour_marks: bool,
+    /// Whether it asks for reasoning that may not be shown, from models that would show it.
+    pub may_hide_reasoning: bool,
+}
+
+/// How a request must be changed for an upstream that speaks its dialect.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Outgoing<'a> {
+    /// The upstream's own id of the model, where it differs from the client's.
+    pub model: Option<&'a str>,
+    /// The output limit to set instead of the client's, and the field for it when the client used none.
+    pub lowered_output: Option<(u64, &'a str)>,
+    /// The upstream rejects `stream_options` and reports the usage of a stream unasked.
+    pub without_stream_options: bool,
+    /// Whose state may go there, without our tag; what is of another owner is left out. `None`: the
+    /// dialect carries no state.
+    pub owner: Option<&'a Owner>,
+}
 
 /// Why a request is not one: always the caller's fault, and safe to show.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

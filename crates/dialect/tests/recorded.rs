@@ -12,10 +12,11 @@ use billing::money::NanoUsd;
 use billing::usage::Usage;
 use data_encoding::BASE64;
 use dialect::openai_chat;
-use dialect::openai_chat::answer::{NotAnAnswer, Rewrite};
-use dialect::openai_chat::stream::{End, Forward, Relay};
+use dialect::openai_chat::relay::PassThrough;
 use dialect::openai_embeddings;
 use dialect::openai_embeddings::wire::Encoding;
+use dialect::relay::{End, Forward, Relay};
+use dialect::rewrite::{NotAnAnswer, Rewrite};
 use serde_json::Value;
 
 /// Random splits of each file, beside byte by byte and one piece.
@@ -104,7 +105,7 @@ fn assert_same_usage(name: &str, counted: Usage, reported: &Value) {
 
 /// What a client gets of `pieces`, how the stream ended, and the usage.
 fn relayed<'a>(pieces: impl Iterator<Item = &'a [u8]>, include_usage: bool) -> (String, End, Option<Usage>) {
-    let mut relay = Relay::new(include_usage, Rewrite::default());
+    let mut relay = PassThrough::new(include_usage, Rewrite::default());
     let mut out = Vec::new();
     let mut end = None;
     for piece in pieces {

@@ -3,7 +3,6 @@
 
 pub mod answer;
 pub mod error;
-pub mod policy;
-pub mod stream;
+pub mod relay;
 pub mod usage;
 pub mod wire;

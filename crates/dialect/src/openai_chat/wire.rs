@@ -1,12 +1,10 @@
 //! A chat request as the gateway must understand it: what it asks for, and how large it can become.
 //! Everything else in it is the upstream's business and passes through.
 
-use std::borrow::Cow;
-
-use super::policy;
 use crate::envelope::Envelope;
 use crate::measure::InputMeasure;
-use crate::request::{RequestError, as_array, as_string};
+use crate::policy;
+use crate::request::{Facts, Outgoing, RequestError, as_array, as_string};
 
 /// Fields that bound the output, the current name first.
 pub const LIMIT_FIELDS: [&str; 2] = ["max_completion_tokens", "max_tokens"];
@@ -24,37 +22,12 @@ const TOOLS_OVERHEAD: u64 = 800;
 /// The most choices of one request; OpenAI's own limit.
 const MAX_CHOICES: u64 = 128;
 
-/// What the gateway reads of a chat request.
+/// A chat request.
 #[derive(Debug)]
 pub struct ChatRequest<'a> {
-    /// The model as the client names it.
-    pub model: Cow<'a, str>,
-    /// Whether the answer is to be streamed.
-    pub stream: bool,
-    /// Whether the client asked for the usage of a stream.
-    pub include_usage: bool,
-    /// How many answers to produce.
-    pub n: u64,
-    /// The largest output that the client allows, in tokens.
-    pub max_output: Option<u64>,
-    /// What it sends.
-    pub input: InputMeasure,
-    /// Whether a part is marked for the one-hour cache.
-    pub one_hour_marks: bool,
-    /// Whether it asks for reasoning that may not be shown, from models that would show it.
-    pub may_hide_reasoning: bool,
+    /// What the gateway reads of it.
+    pub facts: Facts<'a>,
     envelope: Envelope<'a>,
-}
-
-/// How the request must be changed for the upstream that is chosen.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Outgoing<'a> {
-    /// The upstream's own id of the model, where it differs from the client's.
-    pub model: Option<&'a str>,
-    /// The output limit to set instead of the client's, and the field for it when the client used none.
-    pub lowered_output: Option<(u64, &'a str)>,
-    /// The upstream rejects `stream_options` and reports the usage of a stream unasked.
-    pub without_stream_options: bool,
 }
 
 impl<'a> ChatRequest<'a> {
@@ -93,19 +66,31 @@ impl<'a> ChatRequest<'a> {
         // An escape of a character that nobody escapes hides the mark, and is taken for it.
         let one_hour_marks = ["\"1h\"", "\\u0031", "\\u0068"].into_iter().any(|mark| body.contains(mark));
         let may_hide_reasoning = HIDING_FIELDS.into_iter().any(|field| envelope.present(field).is_some());
-        Ok(Self { may_hide_reasoning, model, stream, include_usage, n, max_output, input, one_hour_marks, envelope })
+        let least_output = None;
+        let facts = Facts {
+            model,
+            stream,
+            include_usage,
+            n,
+            max_output,
+            least_output,
+            input,
+            one_hour_marks,
+            may_hide_reasoning,
+        };
+        Ok(Self { facts, envelope })
     }
 
     /// The body for the upstream: the client's own bytes but for what must differ.
     #[must_use]
-    pub fn encode(&self, outgoing: &Outgoing<'_>) -> String {
+    pub fn pass_through(&self, outgoing: &Outgoing<'_>) -> String {
         let mut edits = self.envelope.edit();
         if let Some(model) = outgoing.model {
             edits.set("model", &crate::envelope::quoted(model));
         }
         if outgoing.without_stream_options {
             edits.remove("stream_options");
-        } else if self.stream && !self.include_usage {
+        } else if self.facts.stream && !self.facts.include_usage {
             let options = self.envelope.present("stream_options").and_then(|text| Envelope::parse(text).ok());
             let with_usage = options.map(|options| {
                 let mut edits = options.edit();
@@ -199,7 +184,7 @@ mod tests {
     }
 
     fn encode(body: &str, outgoing: Outgoing<'_>) -> String {
-        ChatRequest::parse(body).unwrap().encode(&outgoing)
+        ChatRequest::parse(body).unwrap().pass_through(&outgoing)
     }
 
     #[test]
@@ -227,8 +212,8 @@ mod tests {
         ] {
             let sent_body = encode(&with(given), Outgoing::default());
             assert!(sent_body.contains(sent), "{sent_body}");
-            assert!(!ChatRequest::parse(&with(given)).unwrap().include_usage);
-            assert!(ChatRequest::parse(&sent_body).unwrap().include_usage);
+            assert!(!ChatRequest::parse(&with(given)).unwrap().facts.include_usage);
+            assert!(ChatRequest::parse(&sent_body).unwrap().facts.include_usage);
         }
     }
 
@@ -289,10 +274,10 @@ mod tests {
         let body = format!(
             r#"{{"model":"m","messages":[{{"role":"user","content":[{{"type":"text","text":"look"}},{{"type":"image_url","image_url":{{"url":"{image}"}}}}]}}]}}"#
         );
-        let input = ChatRequest::parse(&body).unwrap().input;
+        let input = ChatRequest::parse(&body).unwrap().facts.input;
         assert_eq!((input.images, input.unmeasured), (1, 0));
         assert!(input.bound(Some(1_105), 128_000) < 1_300);
         let body = r#"{"model":"m","messages":[{"role":"user","content":[{"type":"file","file":{"file_data":"data:application/pdf;base64,AAAA"}}]}]}"#;
-        assert_eq!(ChatRequest::parse(body).unwrap().input.unmeasured, 1);
+        assert_eq!(ChatRequest::parse(body).unwrap().facts.input.unmeasured, 1);
     }
 }

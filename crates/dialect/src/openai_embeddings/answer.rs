@@ -7,14 +7,14 @@ use data_encoding::BASE64;
 
 use super::wire::Encoding;
 use crate::envelope::{Envelope, quoted};
-use crate::openai_chat::answer::{Answer, NotAnAnswer, Rewrite};
 use crate::openai_chat::usage;
+use crate::rewrite::{NotAnAnswer, Passed, Rewrite};
 
 /// Reads a whole embeddings answer.
 ///
 /// # Errors
 /// [`NotAnAnswer`].
-pub fn read(body: &str, encoding: Encoding, rewrite: &Rewrite) -> Result<Answer, NotAnAnswer> {
+pub fn read(body: &str, encoding: Encoding, rewrite: &Rewrite) -> Result<Passed, NotAnAnswer> {
     let envelope = Envelope::parse(body).map_err(|_| NotAnAnswer)?;
     if envelope.present("error").is_some() {
         return Err(NotAnAnswer);
@@ -27,7 +27,7 @@ pub fn read(body: &str, encoding: Encoding, rewrite: &Rewrite) -> Result<Answer,
         let items: Vec<&str> = data.iter().zip(&converted).map(|(item, new)| new.as_deref().unwrap_or(item)).collect();
         edits.set("data", &format!("[{}]", items.join(",")));
     }
-    Ok(Answer {
+    Ok(Passed {
         usage: envelope.present("usage").and_then(usage::parse),
         body: if edits.is_empty() { body.to_owned() } else { edits.finish() },
         visible_output: 0,

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::envelope::{Envelope, quoted};
 use crate::measure::InputMeasure;
-use crate::openai_chat::policy;
+use crate::policy;
 use crate::request::{RequestError, as_array, as_string};
 
 /// How vectors are written.

@@ -13,10 +13,11 @@ use billing::usage::Usage;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::answer::Rewrite;
 use super::error::ErrorBody;
 use super::usage;
 use crate::envelope::{Envelope, quoted};
+use crate::relay::{End, Forward, Meter, Relay, Step};
+use crate::rewrite::Rewrite;
 use crate::sse::{Frame, FrameTooLong, Parser};
 use crate::tokens;
 
@@ -24,55 +25,13 @@ use crate::tokens;
 const USAGE_ONLY_KEYS: [&str; 9] =
     ["id", "object", "created", "model", "system_fingerprint", "service_tier", "obfuscation", "choices", "usage"];
 
-/// How a stream ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
-    /// With `[DONE]`, or after a `finish_reason`.
-    Complete,
-    /// We ended it: what was reserved for it is used up, and no more could be.
-    Limit,
-    /// Without either.
-    Truncated,
-    /// With an error event, or something that is no stream of events.
-    Failed,
-}
-
-/// What is to be done with bytes of the upstream.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Step {
-    /// Bytes for the client now.
-    pub forward: Forward,
-    /// The stream is over: settle, then send [`Relay::tail`].
-    pub end: Option<End>,
-}
-
-/// Bytes for the client.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Forward {
-    /// The very bytes that were pushed.
-    Same,
-    /// These instead; may be empty.
-    Bytes(Vec<u8>),
-}
-
-/// What the stream has said of its cost so far.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Meter {
-    /// The last usage that the provider reported. Never a sum: several report it again and again.
-    pub usage: Option<Usage>,
-    /// Groq's second place for it, used when there is no other.
-    vendor_usage: Option<Usage>,
-    /// An estimate of the visible output, in tokens.
-    pub visible_output: u64,
-    /// Whether a choice has finished.
-    finished: bool,
-}
-
-/// One stream on its way from an upstream to a client.
+/// A chat stream that is passed on.
 #[derive(Debug)]
-pub struct Relay {
+pub struct PassThrough {
     parser: Parser,
     meter: Meter,
+    /// Groq's second place for the usage, used when there is no other.
+    vendor_usage: Option<Usage>,
     rewrite: Rewrite,
     /// The client asked for the usage of the stream.
     include_usage: bool,
@@ -86,13 +45,14 @@ pub struct Relay {
     choices: BTreeMap<u64, bool>,
 }
 
-impl Relay {
+impl PassThrough {
     /// A stream that begins.
     #[must_use]
     pub fn new(include_usage: bool, rewrite: Rewrite) -> Self {
         Self {
             parser: Parser::default(),
             meter: Meter::default(),
+            vendor_usage: None,
             rewrite,
             include_usage,
             held_usage: None,
@@ -102,21 +62,14 @@ impl Relay {
             choices: BTreeMap::new(),
         }
     }
+}
 
-    /// What has been counted.
-    #[must_use]
-    pub fn meter(&self) -> Meter {
-        Meter { usage: self.meter.usage.or(self.meter.vendor_usage), ..self.meter }
+impl Relay for PassThrough {
+    fn meter(&self) -> Meter {
+        Meter { usage: self.meter.usage.or(self.vendor_usage), ..self.meter }
     }
 
-    /// Whether a choice has finished: what is missing is at most the usage.
-    #[must_use]
-    pub fn is_finished(&self) -> bool {
-        self.meter.finished
-    }
-
-    /// Bytes came. After an end nothing more is read.
-    pub fn push(&mut self, bytes: &[u8]) -> Step {
+    fn push(&mut self, bytes: &[u8]) -> Step {
         let whole_frames = self.parser.is_between_frames();
         let frames = match self.parser.push(bytes) {
             Ok(frames) => frames,
@@ -135,8 +88,7 @@ impl Relay {
         Step { forward: if same { Forward::Same } else { Forward::Bytes(forward) }, end: None }
     }
 
-    /// The upstream's body ended.
-    pub fn finish(&mut self) -> Step {
+    fn finish(&mut self) -> Step {
         let mut forward = Vec::new();
         if let Some(frame) = std::mem::take(&mut self.parser).finish() {
             self.frame(&frame.terminated(), &mut forward);
@@ -145,15 +97,12 @@ impl Relay {
         self.ended(forward, end)
     }
 
-    /// Ends the stream for good, where what was reserved for it is used up.
-    pub fn stop_at_limit(&mut self) {
+    fn stop_at_limit(&mut self) {
         self.end = Some(End::Limit);
     }
 
-    /// The last bytes, once the request is settled: what was held, with the cost in the usage-only
-    /// chunk, and the end. A stream that was stopped gets the chunks that its upstream did not come to.
-    #[must_use]
-    pub fn tail(&mut self, usage: &Usage, cost: NanoUsd) -> Vec<u8> {
+    /// The cost stands in the usage-only chunk.
+    fn tail(&mut self, usage: &Usage, cost: NanoUsd) -> Vec<u8> {
         let mut tail = Vec::new();
         if self.end == Some(End::Limit) {
             self.held_usage = None;
@@ -183,7 +132,9 @@ impl Relay {
         }
         tail
     }
+}
 
+impl PassThrough {
     /// A chunk of our own in this stream.
     fn chunk(&self, choices: &str, more: &str) -> Frame {
         let identity: String = self.identity.iter().map(|(key, json)| format!("\"{key}\":{json},")).collect();
@@ -227,7 +178,7 @@ impl Relay {
             // No event of this dialect; it may be anything, a provider's words too.
             return;
         }
-        self.meter.read(&chunk, &choices);
+        self.count(&chunk, &choices);
         self.note(&chunk, &choices);
         let edited = self.edited(frame, &data);
         let frame = edited.as_ref().unwrap_or(frame);
@@ -388,17 +339,18 @@ impl<'a> Chunk<'a> {
     }
 }
 
-impl Meter {
-    fn read(&mut self, chunk: &Chunk<'_>, choices: &[Choice<'_>]) {
+impl PassThrough {
+    fn count(&mut self, chunk: &Chunk<'_>, choices: &[Choice<'_>]) {
         if let Some(reported) = chunk.usage.and_then(|json| usage::parse(json.get())) {
-            self.usage = Some(reported);
+            self.meter.usage = Some(reported);
+            self.meter.knows_input = true;
         }
         let vendor = chunk.x_groq.and_then(|json| serde_json::from_str::<Vendor<'_>>(json.get()).ok());
         if let Some(reported) = vendor.and_then(|v| v.usage).and_then(|json| usage::parse(json.get())) {
             self.vendor_usage = Some(reported);
         }
         for choice in choices {
-            self.finished |= choice.is_finished();
+            self.meter.finished |= choice.is_finished();
             let Some(delta) = choice.delta.and_then(|json| serde_json::from_str::<Delta<'_>>(json.get()).ok()) else {
                 continue;
             };
@@ -410,7 +362,8 @@ impl Meter {
                 delta.function_call,
             ];
             for text in texts.into_iter().flatten() {
-                self.visible_output = self.visible_output.saturating_add(visible_tokens(text.get()));
+                let tokens = visible_tokens(text.get());
+                self.meter.visible_output = self.meter.visible_output.saturating_add(tokens);
             }
         }
     }

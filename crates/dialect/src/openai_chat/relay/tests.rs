@@ -8,7 +8,7 @@ fn relay(input: &str, include_usage: bool, rewrite: &Rewrite) -> (String, End, M
 }
 
 fn relay_chunks(chunks: &[&[u8]], include_usage: bool, rewrite: &Rewrite) -> (String, End, Meter) {
-    let mut relay = Relay::new(include_usage, rewrite.clone());
+    let mut relay = PassThrough::new(include_usage, rewrite.clone());
     let mut out = Vec::new();
     let mut end = None;
     for chunk in chunks {
@@ -120,7 +120,7 @@ fn half_an_emoji_passes() {
 #[test]
 fn the_model_is_set_back_and_known_additions_are_removed() {
     let input = "data: {\"provider\":\"Azure\",\"model\":\"up/m\",\"choices\":[]}\r\n\r\ndata: [DONE]\r\n\r\n";
-    let rewrite = Rewrite { model: Some("m".into()), strip: vec!["provider".into()] };
+    let rewrite = Rewrite { model: Some("m".into()), strip: vec!["provider".into()], owner: None };
     let (out, ..) = relay(input, false, &rewrite);
     assert_eq!(out.lines().next(), Some("data: {\"model\":\"m\",\"choices\":[]}"));
 }
@@ -129,7 +129,7 @@ fn the_model_is_set_back_and_known_additions_are_removed() {
 fn a_usage_chunk_with_a_known_addition_is_a_usage_chunk() {
     let usage = chunk("", ",\"provider\":\"p\",\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":1}");
     let input = [text("a"), stop(), usage, DONE.into()].concat();
-    let rewrite = Rewrite { model: None, strip: vec!["provider".into()] };
+    let rewrite = Rewrite { model: None, strip: vec!["provider".into()], owner: None };
     assert_eq!(relay(&input, false, &rewrite).0, [text("a"), stop(), DONE.into()].concat());
     assert_eq!(relay(&input, true, &rewrite).0, [text("a"), stop(), usage_only(1), DONE.into()].concat());
     // Where it is no known addition, somebody may want it.
@@ -138,7 +138,7 @@ fn a_usage_chunk_with_a_known_addition_is_a_usage_chunk() {
 
 #[test]
 fn cost_is_written_where_usage_was_asked_for() {
-    let mut relay = Relay::new(true, Rewrite::default());
+    let mut relay = PassThrough::new(true, Rewrite::default());
     let _ = relay.push([stop(), usage_only(2), DONE.into()].concat().as_bytes());
     let tail = String::from_utf8(relay.tail(&Usage::default(), NanoUsd::new(3_900).unwrap())).unwrap();
     assert!(tail.starts_with(&usage_only(2).replace(":2}", ":2,\"cost\":0.0000039}")), "{tail}");
@@ -146,7 +146,7 @@ fn cost_is_written_where_usage_was_asked_for() {
 
 #[test]
 fn a_stream_without_money_ends_as_if_its_limit_was_reached() {
-    let mut relay = Relay::new(true, Rewrite::default());
+    let mut relay = PassThrough::new(true, Rewrite::default());
     let first = "data: {\"id\":\"c\",\"created\":7,\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"}},{\"index\":1,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
     let _ = relay.push(first.as_bytes());
     relay.stop_at_limit();
@@ -165,7 +165,7 @@ fn a_stream_without_money_ends_as_if_its_limit_was_reached() {
 
 #[test]
 fn untouched_chunks_are_handed_on_as_they_are() {
-    let mut relay = Relay::new(false, Rewrite::default());
+    let mut relay = PassThrough::new(false, Rewrite::default());
     assert_eq!(relay.push(text("a").as_bytes()), Step { forward: Forward::Same, end: None });
     assert_eq!(relay.push(b"data: {"), Step { forward: Forward::Bytes(Vec::new()), end: None });
 }

@@ -1,4 +1,4 @@
-//! Fields that a chat request may not carry, or not as they are.
+//! Fields that a request may not carry, or not as they are.
 //!
 //! A field that changes the provider's price is refused until it is priced, or a customer could order
 //! what nobody pays for. State that is kept at a provider lies in the operator's one account there, so
@@ -236,7 +236,8 @@ fn no_state(param: &str) -> RequestError {
 
 #[cfg(test)]
 mod tests {
-    use super::super::wire::{ChatRequest, Outgoing};
+    use crate::openai_chat::wire::ChatRequest;
+    use crate::request::Outgoing;
 
     fn request(members: &str, content: &str) -> String {
         format!(r#"{{{members}"model":"m","messages":[{{"role":"user","content":{content}}}]}}"#)
@@ -286,13 +287,13 @@ mod tests {
             r#""service_tier":"default","background":false,"audio":null,"modalities":["text"],"store":false,"#,
             "\"hi\"",
         );
-        assert_eq!(ChatRequest::parse(&body).unwrap().encode(&Outgoing::default()), body);
+        assert_eq!(ChatRequest::parse(&body).unwrap().pass_through(&Outgoing::default()), body);
     }
 
     #[test]
     fn auto_becomes_default_and_nothing_is_stored() {
         let body = request(r#""service_tier":"auto","store":true,"#, "\"hi\"");
-        let sent = ChatRequest::parse(&body).unwrap().encode(&Outgoing::default());
+        let sent = ChatRequest::parse(&body).unwrap().pass_through(&Outgoing::default());
         assert_eq!(sent, body.replace("auto", "default").replace("true", "false"));
     }
 }

@@ -1,0 +1,2 @@
+//! Anthropic messages, as clients and upstreams speak them.
+//! <https://docs.claude.com/en/api/messages>
