@@ -6,7 +6,7 @@ use worker::{Headers, Response};
 /// How long a browser may remember a preflight, in seconds: a day.
 const MAX_AGE_S: &str = "86400";
 /// Headers of ours that a script may read.
-const EXPOSED: &str = "x-request-id, request-id, retry-after, x-should-retry, x-oneinterface-cost, x-oneinterface-balance, x-oneinterface-max-tokens";
+const EXPOSED: &str = "x-request-id, request-id, retry-after, x-should-retry, x-oneinterface-cost, x-oneinterface-balance, x-oneinterface-max-tokens, x-oneinterface-dropped";
 
 /// Whether the path is one that other origins may call.
 #[must_use]

@@ -2,6 +2,7 @@
 //!
 //! The one rule: no provider's text, no key and no body is ever part of an error.
 
+use dialect::anthropic_messages;
 use dialect::openai_chat::error::ErrorBody;
 use worker::{Headers, Response};
 
@@ -54,6 +55,25 @@ impl Code {
     /// Whether the same request can succeed a moment later. SDKs obey `x-should-retry`.
     fn retry_can_help(self) -> bool {
         matches!(self, Self::RateLimitExceeded | Self::UpstreamUnavailable | Self::InternalError)
+    }
+}
+
+/// How errors are written: each caller reads its own dialect's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Envelope {
+    /// `{"error":{"message","type","code"}}`
+    OpenAi,
+    /// `{"type":"error","error":{"type","message"},"request_id"}`
+    Anthropic,
+}
+
+impl Envelope {
+    /// The one that callers of `path` read.
+    #[must_use]
+    pub fn of(path: &str) -> Self {
+        let mut segments = path.split('/').filter(|segment| !segment.is_empty());
+        let messages = segments.next() == Some("v1") && segments.next() == Some("messages");
+        if messages { Self::Anthropic } else { Self::OpenAi }
     }
 }
 
@@ -128,11 +148,11 @@ impl ApiError {
         Self::new(Code::InternalError, "Something went wrong on our side. Please try again.")
     }
 
-    /// The answer in the envelope of the OpenAI dialects.
+    /// The answer in the caller's envelope.
     ///
     /// # Errors
     /// The platform's, when it takes no header.
-    pub fn into_response(self) -> worker::Result<Response> {
+    pub fn into_response(self, envelope: Envelope, request_id: &str) -> worker::Result<Response> {
         let headers = Headers::new();
         headers.set("content-type", "application/json")?;
         if self.shortage.as_ref().is_some_and(|shortage| shortage.passes) {
@@ -152,7 +172,11 @@ impl ApiError {
             held: self.shortage.as_ref().map(|shortage| shortage.held.as_str()),
             ..ErrorBody::new(self.code.text(), &self.message)
         };
-        Ok(Response::ok(body.envelope())?.with_status(self.status).with_headers(headers))
+        let body = match envelope {
+            Envelope::OpenAi => body.envelope(),
+            Envelope::Anthropic => anthropic_messages::error::envelope(&body, self.status, request_id),
+        };
+        Ok(Response::ok(body)?.with_status(self.status).with_headers(headers))
     }
 }
 

@@ -14,6 +14,8 @@ const ROUTING_BYTES: usize = 10;
 const ROUTING_CHARS: usize = 16;
 const SECRET_CHARS: usize = 52;
 const TAG_BYTES: usize = 8;
+/// A tag of [`tag`]: eight characters.
+const OPAQUE_TAG_BYTES: usize = 5;
 
 /// A secret of the gateway's own that a version of keys is tagged with.
 #[derive(Clone, PartialEq, Eq)]
@@ -63,6 +65,15 @@ pub fn parse(text: &str, peppers: &[Pepper]) -> Option<ApiKey> {
     mac(&pepper.secret, body)?.verify_truncated_left(&tag).ok()?;
     ids::decode(routing_id).filter(|id| id.len() == ROUTING_BYTES)?;
     Some(ApiKey { routing_id: routing_id.to_owned(), digest: digest(secret) })
+}
+
+/// A short tag of `text`, the same on every isolate, which tells nobody what it was made of. By the
+/// oldest pepper: a change of peppers changes it only when that one goes.
+#[must_use]
+pub fn tag(peppers: &[Pepper], text: &str) -> String {
+    let mac = peppers.last().and_then(|pepper| mac(&pepper.secret, text));
+    let bytes = mac.map(|mac| mac.finalize().into_bytes()).unwrap_or_default();
+    ids::encode(bytes.get(..OPAQUE_TAG_BYTES).unwrap_or_default())
 }
 
 /// Whether a text claims to be a key of ours.

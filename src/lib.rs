@@ -30,7 +30,7 @@ use worker::{Env, Request, Response, console_error};
 use worker_macros::event;
 
 use crate::context::Context;
-use crate::error::ApiError;
+use crate::error::{ApiError, Envelope};
 use crate::inference::pipeline::Served;
 use crate::router::Route;
 
@@ -50,7 +50,7 @@ async fn fetch(request: Request, env: Env, platform: worker::Context) -> worker:
     });
     match response.await {
         Ok(response) => response,
-        Err(oneshot::Canceled) => ApiError::internal().into_response(),
+        Err(oneshot::Canceled) => ApiError::internal().into_response(Envelope::OpenAi, ""),
     }
 }
 
@@ -88,7 +88,7 @@ async fn handle(mut request: Request, env: Env) -> Handled {
         Ok(Served { response, rest }) => (Ok(response), rest),
         Err(error) => {
             body::discard(&mut request).await;
-            (error.into_response(), None)
+            (error.into_response(Envelope::of(&path), &request_id), None)
         }
     };
     Handled { response: response.and_then(|response| finish(response, &request_id, &method, &path)), rest }
@@ -100,6 +100,12 @@ async fn serve(request: &mut Request, method: &str, path: &str, context: &Contex
     }
     match router::route(method, path)? {
         Route::ChatCompletions => routes::chat_completions::post(request, context).await,
+        Route::Completions => routes::completions::post(request, context).await,
+        Route::Responses => routes::responses::post(request, context).await,
+        Route::StoredResponse => Err(routes::responses::not_stored()),
+        Route::Messages => routes::messages::post(request, context).await,
+        Route::CountTokens => Ok(routes::count_tokens::post(request, context).await?.into()),
+        Route::Hello => Ok(Response::ok("ok")?.into()),
         Route::Embeddings => routes::embeddings::post(request, context).await,
         Route::Models => Ok(routes::models::list(request.headers(), context).await?.into()),
         Route::Model(id) => Ok(routes::models::get(&id, request.headers(), context).await?.into()),
@@ -138,7 +144,7 @@ async fn serve(request: &mut Request, method: &str, path: &str, context: &Contex
 fn finish(response: Response, request_id: &str, method: &str, path: &str) -> worker::Result<Response> {
     let headers = response.headers().clone();
     headers.set("x-request-id", request_id)?;
-    if path.starts_with("/v1/messages") {
+    if Envelope::of(path) == Envelope::Anthropic {
         headers.set("request-id", request_id)?;
     }
     if cors::covers(path) {

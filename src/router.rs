@@ -9,6 +9,18 @@ use crate::error::{ApiError, Code};
 pub enum Route {
     /// `POST /v1/chat/completions`
     ChatCompletions,
+    /// `POST /v1/completions`
+    Completions,
+    /// `POST /v1/responses`
+    Responses,
+    /// `GET`, `DELETE /v1/responses/{id}` and what lies behind it: nothing is stored.
+    StoredResponse,
+    /// `POST /v1/messages`
+    Messages,
+    /// `POST /v1/messages/count_tokens`
+    CountTokens,
+    /// `HEAD /api/hello`: Claude Code asks it whether anybody is there.
+    Hello,
     /// `POST /v1/embeddings`
     Embeddings,
     /// `GET /v1/models`
@@ -36,13 +48,18 @@ impl Route {
     fn methods(&self) -> &'static str {
         match self {
             Self::ChatCompletions
+            | Self::Completions
+            | Self::Responses
+            | Self::Messages
+            | Self::CountTokens
             | Self::Embeddings
             | Self::ConsoleAccount
             | Self::OperatorEntries
             | Self::OperatorAudit => "POST",
             Self::ConsoleKeys => "GET, HEAD, POST",
             Self::ConsoleKey(_) => "PATCH, DELETE",
-            Self::Models | Self::Model(_) | Self::OperatorAccounts | Self::Health => "GET, HEAD",
+            Self::StoredResponse => "GET, HEAD, POST, DELETE",
+            Self::Models | Self::Model(_) | Self::OperatorAccounts | Self::Hello | Self::Health => "GET, HEAD",
         }
     }
 }
@@ -68,6 +85,12 @@ fn find(path: &str) -> Option<Route> {
     let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
     Some(match segments.as_slice() {
         ["v1", "chat", "completions"] => Route::ChatCompletions,
+        ["v1", "completions"] => Route::Completions,
+        ["v1", "responses"] => Route::Responses,
+        ["v1", "responses", _] | ["v1", "responses", _, "cancel" | "input_items"] => Route::StoredResponse,
+        ["v1", "messages"] => Route::Messages,
+        ["v1", "messages", "count_tokens"] => Route::CountTokens,
+        ["api", "hello"] => Route::Hello,
         ["v1", "embeddings"] => Route::Embeddings,
         ["v1", "models"] => Route::Models,
         ["v1", "models", id @ ..] => {
@@ -95,6 +118,11 @@ mod tests {
             ("/v1/chat/completions", Route::ChatCompletions),
             ("//v1//chat/completions/", Route::ChatCompletions),
             ("/v1/embeddings", Route::Embeddings),
+            ("/v1/completions", Route::Completions),
+            ("/v1/responses", Route::Responses),
+            ("/v1/responses/resp_1/cancel", Route::StoredResponse),
+            ("/v1/messages", Route::Messages),
+            ("/v1/messages/count_tokens", Route::CountTokens),
         ] {
             assert_eq!(route("POST", path), Ok(expected), "{path}");
         }

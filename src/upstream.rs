@@ -2,11 +2,13 @@
 //! refusal means.
 
 use catalog::{Auth, Catalog, Dialect, Model, Route, Upstream};
+use dialect::rejection::{self, Rejection};
 use futures::future::{Either, select};
 use js_sys::Uint8Array;
 use worker::{AbortController, Fetch, Headers, Method, Request, RequestInit, RequestRedirect, Response, Url};
 
 use crate::context::Context;
+use crate::inference::stream::Source;
 
 /// How long the headers of a stream may take, in milliseconds.
 const HEADERS_MS: u64 = 60_000;
@@ -14,6 +16,10 @@ const HEADERS_MS: u64 = 60_000;
 const IDLE_MS: u64 = 120_000;
 /// How long a whole answer, or a stream from its first to its last byte, may take, in milliseconds.
 const TOTAL_MS: u64 = 600_000;
+
+/// How much of a refusal's body is read, and for how long, in bytes and milliseconds.
+const MAX_REFUSAL_BYTES: usize = 64 << 10;
+const REFUSAL_MS: u64 = 2_000;
 
 /// An upstream that can serve a model now.
 pub struct Candidate<'a> {
@@ -24,6 +30,21 @@ pub struct Candidate<'a> {
     secret: Option<String>,
 }
 
+/// What is sent to an upstream.
+#[derive(Debug, Clone, Copy)]
+pub struct Call<'a> {
+    /// Decides how the key is sent.
+    pub dialect: Dialect,
+    /// Behind the base URL.
+    pub path: &'a str,
+    /// JSON.
+    pub body: &'a str,
+    /// Whether the answer is to be streamed.
+    pub stream: bool,
+    /// Sent with bodies of Anthropic's dialect.
+    pub anthropic: &'a AnthropicHeaders,
+}
+
 /// An answer that has begun.
 pub struct Exchange {
     /// Its headers are here, its body is not read.
@@ -32,8 +53,45 @@ pub struct Exchange {
     pub abort: AbortController,
 }
 
+/// The headers that belong to a body of Anthropic's dialect.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AnthropicHeaders {
+    /// `anthropic-version`
+    pub version: Option<String>,
+    /// `anthropic-beta`, an open list that travels with fields of the body.
+    pub beta: Option<String>,
+}
+
+/// The version of Anthropic's dialect that bodies of our own are written in.
+const ANTHROPIC_VERSION: &str = "2023-06-01";
+
+/// The longest header of a client that is passed on, in bytes.
+const MAX_HEADER_BYTES: usize = 4_096;
+
+impl AnthropicHeaders {
+    /// Those that a client sent.
+    ///
+    /// # Errors
+    /// The platform's.
+    pub fn read(headers: &Headers) -> worker::Result<Self> {
+        let get = |name| Ok::<_, worker::Error>(headers.get(name)?.filter(|text| text.len() <= MAX_HEADER_BYTES));
+        Ok(Self { version: get("anthropic-version")?, beta: get("anthropic-beta")? })
+    }
+
+    /// Those for an upstream: the client's where its body passes, else those of the bodies that we write.
+    #[must_use]
+    pub fn for_upstream(&self, passes: bool) -> Self {
+        let ours = || Some(ANTHROPIC_VERSION.to_owned());
+        if passes {
+            Self { version: self.version.clone().or_else(ours), beta: self.beta.clone() }
+        } else {
+            Self { version: ours(), beta: None }
+        }
+    }
+}
+
 /// Why an upstream gave no answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
     /// No connection, or it broke.
     #[error("the connection failed")]
@@ -49,6 +107,14 @@ pub enum Failure {
         /// Its `retry-after`, in seconds.
         retry_after_s: Option<u64>,
     },
+    /// It says that it cannot do what is asked, in a way that the caller's tools act on.
+    #[error("status {status}, {}", rejection.token())]
+    Rejected {
+        /// The upstream's.
+        status: u16,
+        /// What it cannot do.
+        rejection: Rejection,
+    },
     /// Success, and a body that is no answer.
     #[error("the body is no answer")]
     NotAnAnswer,
@@ -57,10 +123,11 @@ pub enum Failure {
 impl Failure {
     /// Whether another upstream may be asked. A whole answer that was too slow was perhaps made.
     #[must_use]
-    pub fn may_fail_over(self, stream: bool) -> bool {
+    pub fn may_fail_over(&self, stream: bool) -> bool {
         match self {
             Self::Unreachable | Self::NotAnAnswer => true,
             Self::TimedOut => stream,
+            Self::Rejected { .. } => false,
             // 401 to 404 speak of the operator's key, account and route there, not of the request.
             Self::Status { status, .. } => matches!(status, 401..=404 | 408 | 425 | 429 | 500..),
         }
@@ -68,8 +135,8 @@ impl Failure {
 
     /// Whether the upstream found fault with the request itself.
     #[must_use]
-    pub fn is_rejection(self) -> bool {
-        matches!(self, Self::Status { status: 400..500, .. }) && !self.may_fail_over(true)
+    pub fn is_rejection(&self) -> bool {
+        matches!(self, Self::Rejected { .. } | Self::Status { status: 400..500, .. }) && !self.may_fail_over(true)
     }
 }
 
@@ -98,9 +165,10 @@ impl Candidate<'_> {
     /// Sends `body` and waits for the headers of a success.
     ///
     /// # Errors
-    /// [`Failure`]; the body of a refusal is not read, so none of its text can go anywhere.
-    pub async fn send(&self, dialect: Dialect, body: &str, stream: bool) -> Result<Exchange, Failure> {
-        let request = self.request(dialect, body, stream).map_err(|error| {
+    /// [`Failure`]; of a refusal's body is kept only what kind of refusal it is, so none of its text can
+    /// go anywhere.
+    pub async fn send(&self, call: &Call<'_>) -> Result<Exchange, Failure> {
+        let request = self.request(call).map_err(|error| {
             worker::console_error!("upstream {}: no request could be made: {error}", self.upstream.id);
             Failure::Unreachable
         })?;
@@ -108,7 +176,7 @@ impl Candidate<'_> {
         let signal = abort.signal();
         let fetch = Fetch::Request(request);
         let deadline_ms =
-            if stream { self.upstream.timeouts_ms.headers.unwrap_or(HEADERS_MS) } else { self.total_ms() };
+            if call.stream { self.upstream.timeouts_ms.headers.unwrap_or(HEADERS_MS) } else { self.total_ms() };
         let sent = within(deadline_ms, fetch.send_with_signal(&signal)).await;
         let response = match sent {
             Some(Ok(response)) => response,
@@ -122,7 +190,11 @@ impl Candidate<'_> {
             200..300 => Ok(Exchange { response, abort }),
             status => {
                 let retry_after = response.headers().get("retry-after").ok().flatten();
+                let rejection = rejection_of(status, &response).await;
                 abort.abort();
+                if let Some(rejection) = rejection {
+                    return Err(Failure::Rejected { status, rejection });
+                }
                 Err(Failure::Status { status, retry_after_s: retry_after.and_then(|text| text.trim().parse().ok()) })
             }
         }
@@ -140,13 +212,18 @@ impl Candidate<'_> {
         self.upstream.timeouts_ms.total.unwrap_or(TOTAL_MS)
     }
 
-    fn request(&self, dialect: Dialect, body: &str, stream: bool) -> worker::Result<Request> {
-        let mut url = Url::parse(&format!("{}{}", self.upstream.base_url.as_str(), dialect.path()))?;
+    fn request(&self, call: &Call<'_>) -> worker::Result<Request> {
+        let Call { dialect, path, body, stream, anthropic } = *call;
+        let mut url = Url::parse(&format!("{}{path}", self.upstream.base_url.as_str()))?;
         let headers = Headers::new();
         headers.set("content-type", "application/json")?;
         headers.set("accept", if stream { "text/event-stream" } else { "application/json" })?;
         headers.set("accept-encoding", "identity")?;
         headers.set("user-agent", "oneinterface")?;
+        if dialect == Dialect::AnthropicMessages {
+            let given = [("anthropic-version", &anthropic.version), ("anthropic-beta", &anthropic.beta)];
+            given.into_iter().try_for_each(|(name, text)| text.iter().try_for_each(|text| headers.set(name, text)))?;
+        }
         if !self.upstream.query.is_empty() {
             url.query_pairs_mut().extend_pairs(&self.upstream.query);
         }
@@ -168,6 +245,16 @@ impl Candidate<'_> {
             .with_redirect(RequestRedirect::Manual);
         Request::new_with_init(url.as_str(), &init)
     }
+}
+
+/// What a refusal is about, where its body says so in time.
+async fn rejection_of(status: u16, response: &Response) -> Option<Rejection> {
+    if !matches!(status, 400 | 413 | 422) {
+        return None;
+    }
+    let source = Source::new(response.body())?;
+    let text = within(REFUSAL_MS, source.text(MAX_REFUSAL_BYTES)).await??;
+    rejection::classify(status, &text)
 }
 
 /// The future's result, unless it takes longer than `ms`.

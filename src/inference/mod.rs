@@ -1,6 +1,9 @@
 //! The one way to an upstream: price → admit → upstream → relay → settle.
 
+mod failure;
 pub mod pipeline;
 pub mod pump;
 pub mod stream;
+pub mod terms;
 pub mod ticket;
+mod way;

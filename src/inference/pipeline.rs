@@ -1,32 +1,28 @@
-//! The phases of a request, in order. Both inference routes come through here, so there is one path to
+//! The phases of a request, in order. Every inference route comes through here, so there is one path to
 //! an upstream, and it takes a hold.
 
 use std::cell::RefCell;
 
-use billing::hold::{HoldRequest, LEAST_OUTPUT_TOKENS, OutputBound};
 use billing::ledger::{Admit, Answer, Command, Outcome, Terms};
-use billing::money::{NanoUsd, PicoUsd};
-use billing::price::{Price, Rates};
-use catalog::{Dialect, LimitField, Model};
-use dialect::measure::InputMeasure;
-use dialect::openai_chat;
-use dialect::openai_chat::answer::{NotAnAnswer, Rewrite};
-use dialect::openai_chat::stream::Relay;
-use dialect::openai_chat::wire::Outgoing;
+use billing::money::NanoUsd;
+use catalog::Model;
+use dialect::canonical::Losses;
+use dialect::client::ClientRequest;
+use dialect::rewrite::{NotAnAnswer, Passed};
 use futures::future::LocalBoxFuture;
 use worker::{Headers, Response};
 
-use super::pump::{Progress, Pump, STREAM_HOLD_TOKENS};
+use super::failure::{give_up, log, unavailable};
+use super::pump::{Progress, Pump};
 use super::stream::{Sink, Source};
 use super::ticket::{self, Seen, Ticket};
-use crate::auth;
-use crate::clock;
+use super::way::Way;
+use super::terms;
 use crate::context::Context;
-use crate::d1;
-use crate::error::{ApiError, Code};
+use crate::error::ApiError;
 use crate::keys::ApiKey;
-use crate::refusals;
-use crate::upstream::{self, Candidate, Exchange, Failure, within};
+use crate::upstream::{self, AnthropicHeaders, Candidate, Exchange, Failure, within};
+use crate::{auth, clock, d1, refusals};
 
 /// The most upstreams that one request is sent to.
 const MAX_ATTEMPTS: usize = 3;
@@ -37,9 +33,6 @@ const DEFAULT_TOKENS_PER_S: u64 = 100;
 
 /// The largest whole answer, in bytes: thousands of long embeddings fit, and the isolate has 128 MB.
 const MAX_ANSWER_BYTES: usize = 48 << 20;
-
-/// The longest wait that an upstream's `retry-after` can ask a client for, in seconds.
-const MAX_RETRY_AFTER_S: u64 = 3_600;
 
 /// An answer, and what goes on after it was handed over.
 pub struct Served {
@@ -55,41 +48,23 @@ impl From<Response> for Served {
     }
 }
 
-/// A parsed request, as the phases need it.
+/// A parsed request, with what the phases need beside it.
 pub struct Inference<'a> {
-    /// The client's and the upstream's dialect.
-    pub dialect: Dialect,
     /// The route, for the usage row.
     pub endpoint: &'static str,
-    /// The model as the client names it.
-    pub model: &'a str,
-    /// Whether the answer is streamed, and whether the client wants its usage.
-    pub stream: Option<StreamOptions>,
-    /// What is sent.
-    pub input: InputMeasure,
-    /// Whether a part may be written to the one-hour cache.
-    pub one_hour_marks: bool,
-    /// Whether the client may have asked for reasoning that is not shown.
-    pub may_hide_reasoning: bool,
-    /// How many answers, and the client's limit of each; `None`: the model produces no output.
-    pub output: Option<(u64, Option<u64>)>,
-    /// The body for an upstream.
-    pub encode: &'a dyn Fn(&Outgoing<'_>) -> String,
-    /// Reads a whole answer.
-    pub read: &'a dyn Fn(&str, &Rewrite) -> Result<openai_chat::answer::Answer, NotAnAnswer>,
-}
-
-/// How the client wants its stream.
-#[derive(Clone, Copy)]
-pub struct StreamOptions {
-    /// With the usage at the end.
-    pub include_usage: bool,
+    /// What is asked for.
+    pub request: ClientRequest<'a>,
+    /// Goes on to upstreams that speak Anthropic's dialect.
+    pub anthropic: AnthropicHeaders,
 }
 
 /// What an admitted request goes on with.
 struct Admitted<'a> {
     ticket: Ticket,
-    candidates: Vec<Candidate<'a>>,
+    /// The upstreams that are left, the one to try first first.
+    candidates: &'a [Candidate<'a>],
+    /// The way to the first of them, where it was made already.
+    first: Option<Way<'a>>,
     model: &'a Model,
     /// The output limit to set, where the whole could not be afforded.
     lowered_output: Option<u64>,
@@ -102,21 +77,25 @@ struct Admitted<'a> {
 /// # Errors
 /// [`ApiError`]; a hold that was taken is resolved by then.
 pub async fn serve(inference: &Inference<'_>, key: &ApiKey, context: &Context) -> Result<Served, ApiError> {
+    let request = &inference.request;
     // The body is read: a slow upload is neither the admit's age nor the model's time.
     let now_ms = clock::now_ms();
     let catalog = d1::catalogue::load(&context.env, now_ms).await?;
     // 1. Price: what may be asked for, and at what price.
-    let model =
-        catalog.models.get(inference.model).filter(|model| model.enabled).ok_or_else(ApiError::model_not_available)?;
-    let (price, unpriced) = price(model, now_ms, context)?;
-    fits_endpoint(inference, &price, unpriced)?;
-    let candidates = upstream::candidates(&catalog, model, inference.dialect, context);
+    let facts = request.facts();
+    let known = catalog.models.get(facts.model.as_ref()).filter(|model| model.enabled);
+    let model = known.ok_or_else(ApiError::model_not_available)?;
+    let (price, unpriced) = terms::price(model, now_ms, context)?;
+    terms::fits_endpoint(request, &price, unpriced)?;
+    let candidates = upstream::candidates(&catalog, model, request.dialect(), context);
     if candidates.is_empty() {
         worker::console_error!("{}: no configured upstream serves {}", context.request_id, model.id);
         return Err(unavailable());
     }
+    // What no upstream can hold is refused before anything is reserved.
+    let (first, skipped) = first_way(request, &candidates, model, context)?;
     // 2. Admit: reserve the most that it can cost.
-    let hold = hold(inference, model, &price)?;
+    let hold = terms::hold(request, model, &price)?;
     if let Some(refusal) = refusals::recall(&key.digest, &hold, now_ms) {
         return Err(auth::refused(&refusal));
     }
@@ -136,99 +115,74 @@ pub async fn serve(inference: &Inference<'_>, key: &ApiKey, context: &Context) -
             return Err(auth::refused(&refusal));
         }
     };
-    let (choices, _) = inference.output.unwrap_or((1, None));
-    let most_output = most_output(inference, model);
-    let terms = ticket::Terms {
+    let most_output = terms::most_output(request, model);
+    let hides = terms::hides(request, model);
+    let billed = ticket::Terms {
         price,
-        likely_input: inference.input.likely(model.image_tokens),
-        choices,
+        likely_input: facts.input.likely(model.image_tokens),
+        choices: facts.n,
         most_output,
-        hidden_tokens_per_s: hides(inference, model).then_some(model.tokens_per_s.unwrap_or(DEFAULT_TOKENS_PER_S)),
-        one_hour_marks: inference.one_hour_marks,
+        hidden_tokens_per_s: hides.then_some(model.tokens_per_s.unwrap_or(DEFAULT_TOKENS_PER_S)),
+        one_hour_marks: facts.one_hour_marks,
         started_ms: now_ms,
     };
+    // What grows while it runs need not be lowered.
+    let lowered_output = granted.filter(|granted| *granted < most_output && !terms::grows(request, model));
     let admitted = Admitted {
-        ticket: Ticket::new(client, context.env.clone(), context.request_id.clone(), terms, granted),
-        candidates,
+        ticket: Ticket::new(client, context.env.clone(), context.request_id.clone(), billed, granted),
+        candidates: candidates.get(skipped..).unwrap_or_default(),
+        first: lowered_output.is_none().then_some(first),
         model,
-        // What grows while it runs need not be lowered.
-        lowered_output: granted.filter(|granted| *granted < most_output && !grows(inference, model)),
+        lowered_output,
         available,
     };
     // 3. Upstream, relay, settle.
-    match inference.stream {
-        Some(options) => streamed(inference, admitted, options, context).await,
-        None => whole(inference, admitted, context).await,
-    }
+    if facts.stream { streamed(inference, admitted, context).await } else { whole(inference, admitted, context).await }
 }
 
-/// The price in effect, and whether the model is one without.
-fn price(model: &Model, now_ms: i64, context: &Context) -> Result<(Price, bool), ApiError> {
-    match model.price_at(now_ms) {
-        Some(price) if !price.is_free() => Ok((*price, false)),
-        _ if !context.config.allow_unpriced_models => Err(ApiError::model_not_available()),
-        Some(price) => Ok((*price, true)),
-        // Its first price is still to come: it is not for sale yet, and not free either.
-        None if !model.prices.is_empty() => Err(ApiError::model_not_available()),
-        None => {
-            let output = model.max_output_tokens.map(|_| PicoUsd::ZERO);
-            Ok((Price { effective_at_ms: 0, rates: Rates { output, ..Rates::default() }, long_input: None }, true))
+/// The way to the first upstream that can hold the request, and how many before it cannot.
+fn first_way<'a>(
+    request: &ClientRequest<'_>,
+    candidates: &'a [Candidate<'a>],
+    model: &'a Model,
+    context: &Context,
+) -> Result<(Way<'a>, usize), ApiError> {
+    let mut first_error = None;
+    for (skipped, candidate) in candidates.iter().enumerate() {
+        match Way::find(request, candidate, model, None, context) {
+            Ok(way) => return Ok((way, skipped)),
+            Err(error) => drop(first_error.get_or_insert(error)),
         }
     }
+    Err(first_error.map_or_else(unavailable, ApiError::from))
 }
 
-/// A model without an output price serves embeddings only, and the others do not.
-fn fits_endpoint(inference: &Inference<'_>, price: &Price, unpriced: bool) -> Result<(), ApiError> {
-    let generates = price.rates.output.is_some();
-    // Without prices nobody knows what a model does.
-    if unpriced || generates == inference.output.is_some() {
-        return Ok(());
+impl<'a> Admitted<'a> {
+    /// The way to one of the upstreams that are left; `None`: it cannot hold the request.
+    fn way(&mut self, candidate: &'a Candidate<'a>, request: &ClientRequest<'_>, context: &Context) -> Option<Way<'a>> {
+        // What was made before the admit is the first one's.
+        if let Some(first) = self.first.take() {
+            return Some(first);
+        }
+        Way::find(request, candidate, self.model, self.lowered_output, context).ok()
     }
-    let sentence = if generates {
-        "This model does not make embeddings. Use it with /v1/chat/completions."
-    } else {
-        "This model makes embeddings only. Use it with /v1/embeddings."
-    };
-    Err(ApiError { param: Some("model".into()), ..ApiError::new(Code::InvalidRequest, sentence) })
 }
 
-fn hold(inference: &Inference<'_>, model: &Model, price: &Price) -> Result<HoldRequest, ApiError> {
-    let input = inference.input.bound(model.image_tokens, model.context_window);
-    let output = inference.output.map(|(choices, _)| {
-        let most = most_output(inference, model);
-        let wanted = if grows(inference, model) { most.min(STREAM_HOLD_TOKENS) } else { most };
-        OutputBound { wanted, least: LEAST_OUTPUT_TOKENS.min(wanted), choices }
-    });
-    HoldRequest::new(price, input, inference.one_hour_marks, output)
-        .map_err(|_| auth::refused(&billing::ledger::Refusal::TooLarge))
-}
-
-/// The most output tokens of each choice: the client's limit, else the model's.
-fn most_output(inference: &Inference<'_>, model: &Model) -> u64 {
-    let most = model.max_output_tokens.unwrap_or(model.context_window);
-    inference.output.and_then(|(_, limit)| limit).unwrap_or(most).min(most)
-}
-
-/// Whether the hold may begin small and grow: only what is seen as it is produced can be stopped in time.
-fn grows(inference: &Inference<'_>, model: &Model) -> bool {
-    inference.stream.is_some() && !hides(inference, model)
-}
-
-/// Whether the model may reason out of sight, by itself or because the client asks it to.
-fn hides(inference: &Inference<'_>, model: &Model) -> bool {
-    model.hidden_reasoning || inference.may_hide_reasoning
-}
-
-async fn whole(inference: &Inference<'_>, admitted: Admitted<'_>, context: &Context) -> Result<Served, ApiError> {
+async fn whole(inference: &Inference<'_>, mut admitted: Admitted<'_>, context: &Context) -> Result<Served, ApiError> {
     let mut failure = None;
     for candidate in admitted.candidates.iter().take(MAX_ATTEMPTS) {
-        let attempt = answer(inference, &admitted, candidate);
+        let Some(way) = admitted.way(candidate, &inference.request, context) else { continue };
+        let attempt = answer(inference, &way, context);
         match admitted.ticket.alive_during(&candidate.upstream.id, attempt).await {
-            Ok(answer) => {
-                admitted.ticket.note(Seen { usage: answer.usage, visible_output: answer.visible_output });
+            Ok((answer, losses)) => {
+                admitted.ticket.note(Seen {
+                    usage: answer.usage,
+                    visible_output: answer.visible_output,
+                    tells_cache_writes: way.tells_cache_writes(),
+                });
                 let bill = admitted.ticket.bill();
                 let balance = admitted.ticket.settle(bill, Outcome::Completed, &candidate.upstream.id).await;
-                let headers = headers("application/json", &admitted)?;
+                let headers = headers("application/json", &admitted, &way, Some(&losses))?;
                 headers.set("x-oneinterface-cost", &bill.cost.to_string())?;
                 if let (Some(balance), Some(_)) = (balance, admitted.available) {
                     headers.set("x-oneinterface-balance", &balance.to_string())?;
@@ -236,9 +190,10 @@ async fn whole(inference: &Inference<'_>, admitted: Admitted<'_>, context: &Cont
                 return Ok(Response::ok(answer.body)?.with_headers(headers).into());
             }
             Err(failed) => {
-                log_failure(context, candidate, failed);
+                log(context, candidate, &failed);
+                let last = !failed.may_fail_over(false);
                 failure = Some((failed, candidate.upstream.id.clone()));
-                if !failed.may_fail_over(false) {
+                if last {
                     break;
                 }
             }
@@ -248,15 +203,10 @@ async fn whole(inference: &Inference<'_>, admitted: Admitted<'_>, context: &Cont
 }
 
 /// One attempt at a whole answer.
-async fn answer(
-    inference: &Inference<'_>,
-    admitted: &Admitted<'_>,
-    candidate: &Candidate<'_>,
-) -> Result<openai_chat::answer::Answer, Failure> {
-    let body = encode(inference, admitted, candidate);
-    let Exchange { response, abort } = candidate.send(inference.dialect, &body, false).await?;
+async fn answer(inference: &Inference<'_>, way: &Way<'_>, context: &Context) -> Result<(Passed, Losses), Failure> {
+    let Exchange { response, abort } = way.send(&inference.anthropic, &inference.request).await?;
     let source = Source::new(response.body()).ok_or(Failure::NotAnAnswer)?;
-    let text = match within(candidate.total_ms(), source.text(MAX_ANSWER_BYTES)).await {
+    let text = match within(way.candidate.total_ms(), source.text(MAX_ANSWER_BYTES)).await {
         Some(Some(text)) => text,
         Some(None) => {
             abort.abort();
@@ -267,24 +217,26 @@ async fn answer(
             return Err(Failure::TimedOut);
         }
     };
-    (inference.read)(&text, &rewrite(admitted.model, candidate)).map_err(|NotAnAnswer| Failure::NotAnAnswer)
+    let request = &inference.request;
+    let read = request.read(way.dialect, &text, &way.rewrite(), &way.identity(request, context));
+    read.map_err(|NotAnAnswer| Failure::NotAnAnswer)
 }
 
 async fn streamed(
     inference: &Inference<'_>,
-    admitted: Admitted<'_>,
-    options: StreamOptions,
+    mut admitted: Admitted<'_>,
     context: &Context,
 ) -> Result<Served, ApiError> {
+    let request = &inference.request;
     let mut failure = None;
     for candidate in admitted.candidates.iter().take(MAX_ATTEMPTS) {
-        let body = encode(inference, &admitted, candidate);
-        let attempt = candidate.send(inference.dialect, &body, true);
+        let Some(way) = admitted.way(candidate, request, context) else { continue };
+        let attempt = way.send(&inference.anthropic, request);
         let begun = admitted.ticket.alive_during(&candidate.upstream.id, attempt).await;
         match begun.and_then(event_stream) {
             Ok((source, Exchange { abort, .. })) => {
-                let relay = Relay::new(options.include_usage, rewrite(admitted.model, candidate));
-                let headers = headers("text/event-stream; charset=utf-8", &admitted)?;
+                let relay = request.relay(way.dialect, way.rewrite(), way.identity(request, context));
+                let headers = headers("text/event-stream; charset=utf-8", &admitted, &way, None)?;
                 headers.set("cache-control", "no-cache")?;
                 if let Some(available) = admitted.available {
                     headers.set("x-oneinterface-balance", &available.to_string())?;
@@ -294,6 +246,8 @@ async fn streamed(
                     upstream: candidate.upstream.id.clone(),
                     idle_ms: candidate.idle_ms(),
                     total_ms: candidate.total_ms(),
+                    tells_cache_writes: way.tells_cache_writes(),
+                    shows_all: !terms::hides(request, admitted.model),
                     ticket: admitted.ticket,
                     source,
                     abort,
@@ -305,9 +259,10 @@ async fn streamed(
                 return Ok(Served { response, rest: Some(Box::pin(pump.run())) });
             }
             Err(failed) => {
-                log_failure(context, candidate, failed);
+                log(context, candidate, &failed);
+                let last = !failed.may_fail_over(true);
                 failure = Some((failed, candidate.upstream.id.clone()));
-                if !failed.may_fail_over(true) {
+                if last {
                     break;
                 }
             }
@@ -329,60 +284,22 @@ fn event_stream(exchange: Exchange) -> Result<(Source, Exchange), Failure> {
     }
 }
 
-fn encode(inference: &Inference<'_>, admitted: &Admitted<'_>, candidate: &Candidate<'_>) -> String {
-    let limit_field = match admitted.model.limit_field {
-        Some(LimitField::MaxCompletionTokens) => "max_completion_tokens",
-        Some(LimitField::MaxTokens | LimitField::MaxOutputTokens) | None => "max_tokens",
-    };
-    (inference.encode)(&Outgoing {
-        model: Some(candidate.route.model.as_str()).filter(|theirs| *theirs != admitted.model.id),
-        lowered_output: admitted.lowered_output.map(|limit| (limit, limit_field)),
-        without_stream_options: !candidate.upstream.stream_options,
-    })
-}
-
-fn rewrite(model: &Model, candidate: &Candidate<'_>) -> Rewrite {
-    Rewrite {
-        model: (candidate.route.model != model.id).then(|| model.id.clone()),
-        strip: candidate.upstream.strip.clone(),
-    }
-}
-
-fn headers(content_type: &str, admitted: &Admitted<'_>) -> Result<Headers, ApiError> {
+/// The headers of an answer; `answer_losses` are known for whole answers alone.
+fn headers(
+    content_type: &str,
+    admitted: &Admitted<'_>,
+    way: &Way<'_>,
+    answer_losses: Option<&Losses>,
+) -> Result<Headers, ApiError> {
     let headers = Headers::new();
     headers.set("content-type", content_type)?;
     if let Some(limit) = admitted.lowered_output {
         headers.set("x-oneinterface-max-tokens", &limit.to_string())?;
     }
-    Ok(headers)
-}
-
-fn log_failure(context: &Context, candidate: &Candidate<'_>, failure: Failure) {
-    worker::console_warn!("{}: upstream {}: {failure}", context.request_id, candidate.upstream.id);
-}
-
-/// Frees the hold and says why there is no answer.
-async fn give_up(ticket: &Ticket, failure: Option<(Failure, String)>) -> ApiError {
-    let Some((failure, upstream)) = failure else { return unavailable() };
-    let outcome = if failure.is_rejection() { Outcome::Rejected } else { Outcome::UpstreamFailed };
-    ticket.release(outcome, Some(upstream)).await;
-    match failure {
-        Failure::Status { status: 413, .. } => {
-            ApiError::new(Code::InvalidRequest, "The request is too large for the provider of this model.")
-                .with_status(413)
-        }
-        failure if failure.is_rejection() => ApiError::new(
-            Code::InvalidRequest,
-            "The provider of this model rejected the request. Check its parameters against the model's capabilities.",
-        ),
-        Failure::Status { status: 429, retry_after_s } => ApiError {
-            retry_after_s: Some(retry_after_s.unwrap_or(1).min(MAX_RETRY_AFTER_S)),
-            ..ApiError::new(Code::RateLimitExceeded, "The provider of this model is busy. Retry after a short delay.")
-        },
-        Failure::Status { .. } | Failure::Unreachable | Failure::TimedOut | Failure::NotAnAnswer => unavailable(),
+    let mut losses = way.encoded.losses.clone();
+    answer_losses.into_iter().for_each(|more| losses.merge(more));
+    if !losses.is_empty() {
+        headers.set("x-oneinterface-dropped", &losses.to_string())?;
     }
-}
-
-fn unavailable() -> ApiError {
-    ApiError::new(Code::UpstreamUnavailable, "All providers of this model are temporarily unavailable.")
+    Ok(headers)
 }

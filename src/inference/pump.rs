@@ -6,7 +6,7 @@
 use std::cell::{Cell, RefCell};
 
 use billing::ledger::Outcome;
-use dialect::openai_chat::stream::{End, Forward, Relay};
+use dialect::relay::{End, Forward, Relay};
 use futures::future::{Either, join, select};
 use js_sys::Uint8Array;
 use worker::AbortController;
@@ -54,7 +54,11 @@ pub struct Pump {
     /// To the client.
     pub sink: Sink,
     /// What is done with the bytes.
-    pub relay: RefCell<Relay>,
+    pub relay: RefCell<Box<dyn Relay>>,
+    /// Whether the upstream tells cache writes for an hour from those for five minutes.
+    pub tells_cache_writes: bool,
+    /// Whether the model shows all that it is billed for.
+    pub shows_all: bool,
     /// The longest silence of the upstream, in milliseconds.
     pub idle_ms: u64,
     /// The longest stream, in milliseconds.
@@ -145,10 +149,19 @@ impl Pump {
                 Ok(None) | Err(_) => (self.relay.borrow_mut().finish(), None),
             };
             let meter = self.relay.borrow().meter();
-            self.ticket.note(Seen { usage: meter.usage, visible_output: meter.visible_output });
+            self.ticket.note(Seen {
+                usage: meter.usage,
+                visible_output: meter.visible_output,
+                tells_cache_writes: self.tells_cache_writes,
+            });
             self.hand_on(step.forward, chunk.as_ref()).await;
             if step.end.is_some() {
                 return step.end;
+            }
+            // Of an answer that nobody reads the bill is known: the input is told, the output was seen.
+            let gone = self.progress.client_left_ms.get().is_some();
+            if gone && self.shows_all && meter.knows_input && !meter.finished {
+                return None;
             }
             if !self.is_covered().await {
                 self.relay.borrow_mut().stop_at_limit();

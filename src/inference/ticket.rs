@@ -26,6 +26,9 @@ const SETTLE_PATIENCE_MS: u64 = 20_000;
 /// How far our count of a short answer may be off, in tokens.
 const COUNT_MARGIN_TOKENS: u64 = 128;
 
+/// What a provider may count at most when a stream begins, in tokens.
+const FIRST_COUNT_TOKENS: u64 = 8;
+
 /// A reservation in an account.
 pub struct Ticket {
     client: AccountClient,
@@ -51,8 +54,8 @@ pub struct Terms {
     pub most_output: u64,
     /// How fast the model reasons out of sight, in tokens a second; `None`: it does not.
     pub hidden_tokens_per_s: Option<u64>,
-    /// Whether a part was marked for the one-hour cache. Chat completions count all cache writes as one,
-    /// so where one of them may be of the dear kind, all are taken for it.
+    /// Whether a part was marked for the one-hour cache. Most dialects count all cache writes as one, so
+    /// where one of them may be of the dear kind, all are taken for it.
     pub one_hour_marks: bool,
     /// When the request came, in milliseconds since the epoch.
     pub started_ms: i64,
@@ -65,6 +68,8 @@ pub struct Seen {
     pub usage: Option<Usage>,
     /// An estimate of what was produced, in tokens.
     pub visible_output: u64,
+    /// Whether the provider's count tells cache writes for an hour from those for five minutes.
+    pub tells_cache_writes: bool,
 }
 
 /// The bill of a request.
@@ -94,9 +99,9 @@ impl Ticket {
     /// What the request costs by what is known now.
     #[must_use]
     pub fn bill(&self) -> Bill {
-        let Seen { usage, visible_output } = self.seen.get();
+        let Seen { usage, visible_output, tells_cache_writes } = self.seen.get();
         match usage {
-            Some(usage) if self.terms.one_hour_marks => {
+            Some(usage) if self.terms.one_hour_marks && !tells_cache_writes => {
                 let written = usage.cache_write_5m.saturating_add(usage.cache_write_1h);
                 let usage = Usage { cache_write_5m: 0, cache_write_1h: written, ..usage };
                 self.priced(usage, SettledBy::Upstream)
@@ -173,10 +178,12 @@ impl Ticket {
         }
     }
 
-    /// Whether nothing was reported and nothing was seen.
+    /// Whether nothing was produced. A count of a few tokens before anything was seen is how Anthropic
+    /// begins a stream.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.seen.get() == Seen::default()
+        let Seen { usage, visible_output, .. } = self.seen.get();
+        visible_output == 0 && usage.is_none_or(|usage| usage.output <= FIRST_COUNT_TOKENS)
     }
 
     /// Runs `work` while the account hears of it from time to time.

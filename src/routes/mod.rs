@@ -1,5 +1,32 @@
-//! One file a route: parse, call inference, answer.
+//! The routes of the public API: parse, call inference, answer.
 
 pub mod chat_completions;
+pub mod completions;
+pub mod count_tokens;
 pub mod embeddings;
+pub mod messages;
 pub mod models;
+pub mod responses;
+
+use dialect::client::ClientRequest;
+use dialect::request::RequestError;
+use worker::Request;
+
+use crate::context::Context;
+use crate::error::ApiError;
+use crate::inference::pipeline::{Inference, Served, serve};
+use crate::upstream::AnthropicHeaders;
+use crate::{auth, body};
+
+/// Serves an inference request: its key, its body as `parse` reads it, and the one way to an upstream.
+async fn infer(
+    request: &mut Request,
+    context: &Context,
+    endpoint: &'static str,
+    parse: impl for<'a> Fn(&'a str) -> Result<ClientRequest<'a>, RequestError>,
+) -> Result<Served, ApiError> {
+    let key = auth::api_key(request.headers(), context)?;
+    let text = body::read(request).await?;
+    let anthropic = AnthropicHeaders::read(request.headers())?;
+    serve(&Inference { endpoint, request: parse(&text)?, anthropic }, &key, context).await
+}

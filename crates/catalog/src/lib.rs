@@ -11,4 +11,5 @@ mod model;
 pub mod rows;
 
 pub use base_url::{BaseUrl, BaseUrlError};
-pub use model::{Auth, Catalog, Dialect, LimitField, Model, Route, Timeouts, Upstream};
+pub use dialect::Dialect;
+pub use model::{Auth, Catalog, LimitField, Model, Route, Timeouts, Upstream};

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use billing::price::{Price, Rates};
+use dialect::Dialect;
 use serde::{Deserialize, Serialize};
 
 use crate::base_url::BaseUrl;
@@ -46,20 +47,6 @@ pub struct Upstream {
     /// Dotted names of fields that it is known to add to answers and that are removed
     /// (`provider`, `usage.cost`).
     pub strip: Vec<String>,
-}
-
-/// A wire format.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Dialect {
-    /// OpenAI chat completions.
-    OpenaiChat,
-    /// OpenAI responses.
-    OpenaiResponses,
-    /// OpenAI embeddings.
-    OpenaiEmbeddings,
-    /// Anthropic messages.
-    AnthropicMessages,
 }
 
 /// How an upstream's key is sent.
@@ -160,17 +147,19 @@ pub struct Route {
 }
 
 impl Catalog {
-    /// The enabled upstreams that can serve `model` in `dialect`, the one to try first first: by the
-    /// route's priority, else the upstream's; ties in the order of the file.
+    /// The enabled upstreams that can serve `model` for a client that speaks `dialect`, the one to try
+    /// first first: by the route's priority, else the upstream's; of equal ones those that speak the
+    /// client's dialect, then in the order of the file.
     #[must_use]
     pub fn candidates<'a>(&'a self, model: &'a Model, dialect: Dialect) -> Vec<(&'a Upstream, &'a Route)> {
         let mut found: Vec<_> = model
             .routes
             .iter()
             .filter_map(|route| Some((self.upstreams.get(&route.upstream)?, route)))
-            .filter(|(upstream, _)| upstream.enabled && upstream.dialects.contains(&dialect))
+            .filter(|(upstream, _)| upstream.enabled)
+            .filter(|(upstream, _)| upstream.dialects.iter().any(|theirs| theirs.embeds() == dialect.embeds()))
             .collect();
-        found.sort_by_key(|(upstream, route)| route.priority_on(upstream));
+        found.sort_by_key(|(upstream, route)| (route.priority_on(upstream), !upstream.dialects.contains(&dialect)));
         found
     }
 }
@@ -189,36 +178,6 @@ impl Upstream {
     #[must_use]
     pub fn can_serve(&self, model: &Model) -> bool {
         self.dialects.iter().any(|dialect| dialect.embeds() == model.embeds_only())
-    }
-}
-
-impl Dialect {
-    /// Its name in the catalogue.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::OpenaiChat => "openai_chat",
-            Self::OpenaiResponses => "openai_responses",
-            Self::OpenaiEmbeddings => "openai_embeddings",
-            Self::AnthropicMessages => "anthropic_messages",
-        }
-    }
-
-    /// What is appended to an upstream's base URL.
-    #[must_use]
-    pub fn path(self) -> &'static str {
-        match self {
-            Self::OpenaiChat => "/chat/completions",
-            Self::OpenaiResponses => "/responses",
-            Self::OpenaiEmbeddings => "/embeddings",
-            Self::AnthropicMessages => "/messages",
-        }
-    }
-
-    /// Whether it carries embeddings rather than text.
-    #[must_use]
-    pub fn embeds(self) -> bool {
-        self == Self::OpenaiEmbeddings
     }
 }
 

@@ -2,8 +2,10 @@
 
 pub mod anthropic_messages;
 pub mod canonical;
+pub mod client;
 pub mod envelope;
 pub mod measure;
+mod name;
 pub mod openai_chat;
 pub mod openai_embeddings;
 pub mod openai_responses;
@@ -14,3 +16,5 @@ pub mod rewrite;
 pub mod sse;
 pub mod tokens;
 pub mod translate;
+
+pub use name::Dialect;

@@ -3,7 +3,9 @@
 use billing::money::PicoUsd;
 
 use super::*;
-use crate::model::{Auth, Dialect, LimitField};
+use dialect::Dialect;
+
+use crate::model::{Auth, LimitField};
 
 const GOOD: &str = r#"[[upstream]]
 id = "up"

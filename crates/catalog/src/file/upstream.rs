@@ -2,7 +2,9 @@
 //!
 //! Required are `id`, `dialects` and `base_url`. `secret` is the *name* of a Worker secret.
 
-use crate::model::{Dialect, Timeouts, Upstream};
+use dialect::Dialect;
+
+use crate::model::{Timeouts, Upstream};
 use crate::rows::named;
 
 use super::reader::{Shape, Table};

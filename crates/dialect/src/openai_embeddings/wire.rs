@@ -1,11 +1,9 @@
 //! An embeddings request as the gateway must understand it.
 
-use std::borrow::Cow;
-
 use crate::envelope::{Envelope, quoted};
 use crate::measure::InputMeasure;
 use crate::policy;
-use crate::request::{RequestError, as_array, as_string};
+use crate::request::{Facts, RequestError, as_array, as_string};
 
 /// How vectors are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,15 +14,13 @@ pub enum Encoding {
     Base64,
 }
 
-/// What the gateway reads of an embeddings request.
+/// An embeddings request.
 #[derive(Debug)]
 pub struct EmbeddingsRequest<'a> {
-    /// The model as the client names it.
-    pub model: Cow<'a, str>,
+    /// What the gateway reads of it.
+    pub facts: Facts<'a>,
     /// How the client wants its vectors.
     pub encoding: Encoding,
-    /// What it sends.
-    pub input: InputMeasure,
     envelope: Envelope<'a>,
 }
 
@@ -46,13 +42,24 @@ impl<'a> EmbeddingsRequest<'a> {
         let json = envelope.present("input").ok_or_else(|| RequestError::missing("input"))?;
         let mut input = InputMeasure::default();
         measure(&mut input, json)?;
-        Ok(Self { model, encoding, input, envelope })
+        let facts = Facts {
+            model,
+            stream: false,
+            include_usage: false,
+            n: 1,
+            max_output: None,
+            least_output: None,
+            input,
+            one_hour_marks: false,
+            may_hide_reasoning: false,
+        };
+        Ok(Self { facts, encoding, envelope })
     }
 
     /// The body for the upstream: the client's own bytes but for the model, where the upstream knows it
     /// by another id.
     #[must_use]
-    pub fn encode(&self, model: Option<&str>) -> String {
+    pub fn pass_through(&self, model: Option<&str>) -> String {
         let mut edits = self.envelope.edit();
         if let Some(model) = model {
             edits.set("model", &quoted(model));
@@ -124,7 +131,7 @@ mod tests {
     fn only_the_model_is_edited() {
         let body = r#"{ "input":["a\u00e9"], "model":"e","user":"u","dimensions":256 }"#;
         let request = EmbeddingsRequest::parse(body).unwrap();
-        assert_eq!(request.encode(None), body);
-        assert_eq!(request.encode(Some("up/e")), body.replace("\"e\"", "\"up/e\""));
+        assert_eq!(request.pass_through(None), body);
+        assert_eq!(request.pass_through(Some("up/e")), body.replace("\"e\"", "\"up/e\""));
     }
 }

@@ -1,0 +1,90 @@
+//! What a request may cost: the price in effect, and how much is to be reserved for it.
+
+use billing::hold::{HoldRequest, LEAST_OUTPUT_TOKENS, OutputBound};
+use billing::ledger::Refusal;
+use billing::money::PicoUsd;
+use billing::price::{Price, Rates};
+use catalog::Model;
+use dialect::client::ClientRequest;
+
+use super::pump::STREAM_HOLD_TOKENS;
+use crate::auth;
+use crate::context::Context;
+use crate::error::{ApiError, Code};
+
+/// The price in effect, and whether the model is one without.
+///
+/// # Errors
+/// `model_not_available` for models without a price, unless they are allowed.
+pub fn price(model: &Model, now_ms: i64, context: &Context) -> Result<(Price, bool), ApiError> {
+    match model.price_at(now_ms) {
+        Some(price) if !price.is_free() => Ok((*price, false)),
+        _ if !context.config.allow_unpriced_models => Err(ApiError::model_not_available()),
+        Some(price) => Ok((*price, true)),
+        // Its first price is still to come: it is not for sale yet, and not free either.
+        None if !model.prices.is_empty() => Err(ApiError::model_not_available()),
+        None => {
+            let output = model.max_output_tokens.map(|_| PicoUsd::ZERO);
+            Ok((Price { effective_at_ms: 0, rates: Rates { output, ..Rates::default() }, long_input: None }, true))
+        }
+    }
+}
+
+/// A model without an output price serves embeddings only, and the others do not.
+///
+/// # Errors
+/// `invalid_request`.
+pub fn fits_endpoint(request: &ClientRequest<'_>, price: &Price, unpriced: bool) -> Result<(), ApiError> {
+    let generates = price.rates.output.is_some();
+    // Without prices nobody knows what a model does.
+    if unpriced || generates == request.generates() {
+        return Ok(());
+    }
+    let sentence = if generates {
+        "This model does not make embeddings. Use it with /v1/chat/completions."
+    } else {
+        "This model makes embeddings only. Use it with /v1/embeddings."
+    };
+    Err(ApiError { param: Some("model".into()), ..ApiError::new(Code::InvalidRequest, sentence) })
+}
+
+/// What is to be reserved.
+///
+/// # Errors
+/// `invalid_request` for a request that could cost more than any account can hold.
+pub fn hold(request: &ClientRequest<'_>, model: &Model, price: &Price) -> Result<HoldRequest, ApiError> {
+    let facts = request.facts();
+    let input = facts.input.bound(model.image_tokens, model.context_window);
+    let output = request.generates().then(|| {
+        let most = most_output(request, model);
+        let wanted = if grows(request, model) { most.min(STREAM_HOLD_TOKENS) } else { most };
+        let least = LEAST_OUTPUT_TOKENS.max(facts.least_output.unwrap_or(0)).min(wanted);
+        OutputBound { wanted, least, choices: facts.n }
+    });
+    HoldRequest::new(price, input, facts.one_hour_marks, output).map_err(|_| auth::refused(&Refusal::TooLarge))
+}
+
+/// The most output tokens of each choice: the client's limit, else the model's.
+#[must_use]
+pub fn most_output(request: &ClientRequest<'_>, model: &Model) -> u64 {
+    let most = model_output(model);
+    request.facts().max_output.unwrap_or(most).min(most)
+}
+
+/// The most output tokens that the model makes.
+#[must_use]
+pub fn model_output(model: &Model) -> u64 {
+    model.max_output_tokens.unwrap_or(model.context_window)
+}
+
+/// Whether the hold may begin small and grow: only what is seen as it is produced can be stopped in time.
+#[must_use]
+pub fn grows(request: &ClientRequest<'_>, model: &Model) -> bool {
+    request.facts().stream && !hides(request, model)
+}
+
+/// Whether the model may reason out of sight, by itself or because the client asks it to.
+#[must_use]
+pub fn hides(request: &ClientRequest<'_>, model: &Model) -> bool {
+    model.hidden_reasoning || request.facts().may_hide_reasoning
+}

@@ -1,0 +1,121 @@
+//! The ways in which a request can go: which upstream, in which dialect, with which body.
+
+use catalog::{Dialect, Model};
+use dialect::canonical::{Encoded, Identity, Owner, Target};
+use dialect::client::ClientRequest;
+use dialect::request::{Outgoing, RequestError};
+use dialect::rewrite::Rewrite;
+
+use super::terms::model_output;
+use crate::context::Context;
+use crate::keys;
+use crate::upstream::{AnthropicHeaders, Call, Candidate, Exchange, Failure};
+
+/// The word in a model's capabilities that says that it reasons.
+const REASONS: &str = "reasoning";
+/// The word in a model's capabilities that says that it takes Anthropic's adaptive thinking and efforts.
+const ADAPTIVE: &str = "adaptive_thinking";
+
+/// One request on its way to one upstream.
+pub struct Way<'a> {
+    /// Where to.
+    pub candidate: &'a Candidate<'a>,
+    /// In which of its dialects.
+    pub dialect: Dialect,
+    /// The body, and what it could not hold.
+    pub encoded: Encoded,
+    model: &'a Model,
+    owner: Owner,
+}
+
+impl<'a> Way<'a> {
+    /// The first of the upstream's dialects that can hold the request.
+    ///
+    /// # Errors
+    /// [`RequestError`] of the best one, when none can.
+    pub fn find(
+        request: &ClientRequest<'_>,
+        candidate: &'a Candidate<'a>,
+        model: &'a Model,
+        lowered_output: Option<u64>,
+        context: &Context,
+    ) -> Result<Self, RequestError> {
+        let has = |word: &str| model.capabilities.iter().any(|capability| capability == word);
+        let upstream = candidate.upstream;
+        let owner = Owner::new(&keys::tag(&context.config.peppers, &format!("owner:{}", upstream.id)));
+        // Most servers know the old name; the catalogue tells of those that do not.
+        let limit_field = model.limit_field.map_or("max_tokens", catalog::LimitField::name);
+        let chat_limit_field = if limit_field == "max_completion_tokens" { limit_field } else { "max_tokens" };
+        let outgoing = Outgoing {
+            model: Some(candidate.route.model.as_str()).filter(|theirs| *theirs != model.id),
+            lowered_output: lowered_output.map(|limit| (limit, chat_limit_field)),
+            without_stream_options: !upstream.stream_options,
+            owner: Some(&owner),
+        };
+        let target = Target {
+            model: &candidate.route.model,
+            owner: &owner,
+            reasons: has(REASONS),
+            adaptive_thinking: has(ADAPTIVE),
+            lowered_output,
+            max_output: model_output(model),
+            limit_field: chat_limit_field,
+            stream_options: upstream.stream_options,
+        };
+        let mut first_error = None;
+        for dialect in request.ways(&upstream.dialects, upstream.responses_complete, target.reasons) {
+            match request.encode(dialect, &outgoing, &target) {
+                Ok(encoded) => return Ok(Self { candidate, dialect, encoded, model, owner }),
+                Err(error) => drop(first_error.get_or_insert(error)),
+            }
+        }
+        Err(first_error.unwrap_or_else(|| dialect::canonical::refused("model")))
+    }
+
+    /// Sends the request and waits for the headers of a success.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn send(&self, anthropic: &AnthropicHeaders, request: &ClientRequest<'_>) -> Result<Exchange, Failure> {
+        let call = Call {
+            dialect: self.dialect,
+            path: self.dialect.path(),
+            body: &self.encoded.body,
+            stream: request.facts().stream,
+            anthropic: &anthropic.for_upstream(request.passes(self.dialect)),
+        };
+        self.candidate.send(&call).await
+    }
+
+    /// Whether its usage tells cache writes for an hour from those for five minutes.
+    #[must_use]
+    pub fn tells_cache_writes(&self) -> bool {
+        self.dialect == Dialect::AnthropicMessages
+    }
+
+    /// What is changed in an answer that is passed on.
+    #[must_use]
+    pub fn rewrite(&self) -> Rewrite {
+        let carries_state = matches!(self.dialect, Dialect::AnthropicMessages | Dialect::OpenaiResponses);
+        Rewrite {
+            model: (self.candidate.route.model != self.model.id).then(|| self.model.id.clone()),
+            strip: self.candidate.upstream.strip.clone(),
+            owner: carries_state.then(|| self.owner.clone()),
+        }
+    }
+
+    /// What the answer is called.
+    #[must_use]
+    pub fn identity(&self, request: &ClientRequest<'_>, context: &Context) -> Identity {
+        Identity {
+            id: context.request_id.trim_start_matches("req_").to_owned(),
+            created_s: context.started_ms.div_euclid(1_000),
+            model: self.model.id.clone(),
+            owner: self.owner.clone(),
+            likely_input: request.facts().input.likely(self.model.image_tokens),
+            include_usage: request.facts().include_usage,
+            tool_names: request.tool_names(),
+            echo: request.echo(),
+        }
+    }
+}

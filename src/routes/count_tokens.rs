@@ -1,0 +1,64 @@
+//! `POST /v1/messages/count_tokens`: how many tokens a request would send. It is free and answered for
+//! every model: by a provider that can count, else by our own estimate.
+
+use billing::ledger::Permission;
+use catalog::{Dialect, Model};
+use dialect::anthropic_messages::wire::{self, CountRequest};
+use serde::Deserialize;
+use worker::{Request, Response};
+
+use crate::context::Context;
+use crate::error::ApiError;
+use crate::inference::stream::Source;
+use crate::upstream::{self, AnthropicHeaders, Call, Candidate, within};
+use crate::{auth, body, clock, d1};
+
+/// How long a provider may take to count, in milliseconds: clients show the figure while somebody waits.
+const COUNT_MS: u64 = 5_000;
+/// The longest answer of a provider that counts, in bytes.
+const MAX_COUNT_BYTES: usize = 4 << 10;
+
+/// Answers `{"input_tokens": n}`.
+///
+/// # Errors
+/// [`ApiError`].
+pub async fn post(request: &mut Request, context: &Context) -> Result<Response, ApiError> {
+    let key = auth::api_key(request.headers(), context)?;
+    let text = body::read(request).await?;
+    let count = CountRequest::parse(&text)?;
+    // A key that may not ask must not make a provider work.
+    auth::authorize(&key, Permission::Inference, context).await?;
+    let catalog = d1::catalogue::load(&context.env, clock::now_ms()).await?;
+    let known = catalog.models.get(count.model.as_ref()).filter(|model| model.enabled);
+    let model = known.ok_or_else(ApiError::model_not_available)?;
+    let candidates = upstream::candidates(&catalog, model, Dialect::AnthropicMessages, context);
+    let anthropic = AnthropicHeaders::read(request.headers())?.for_upstream(true);
+    let counted = match candidates.first().filter(|first| first.upstream.dialects.contains(&Dialect::AnthropicMessages)) {
+        Some(candidate) => within(COUNT_MS, ask(candidate, &count, model, &anthropic)).await.flatten(),
+        None => None,
+    };
+    let tokens = counted.unwrap_or_else(|| count.input.likely(model.image_tokens));
+    let response = Response::ok(wire::count_answer(tokens))?;
+    response.headers().set("content-type", "application/json")?;
+    Ok(response)
+}
+
+/// The provider's count; `None`: it gave none.
+async fn ask(
+    candidate: &Candidate<'_>,
+    count: &CountRequest<'_>,
+    model: &Model,
+    anthropic: &AnthropicHeaders,
+) -> Option<u64> {
+    #[derive(Deserialize)]
+    struct Counted {
+        input_tokens: u64,
+    }
+    let theirs = Some(candidate.route.model.as_str()).filter(|theirs| *theirs != model.id);
+    let body = count.pass_through(theirs);
+    let call =
+        Call { dialect: Dialect::AnthropicMessages, path: "/messages/count_tokens", body: &body, stream: false, anthropic };
+    let exchange = candidate.send(&call).await.ok()?;
+    let text = Source::new(exchange.response.body())?.text(MAX_COUNT_BYTES).await?;
+    serde_json::from_str::<Counted>(&text).ok().map(|counted| counted.input_tokens)
+}
