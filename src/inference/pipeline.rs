@@ -140,6 +140,7 @@ pub async fn serve(inference: &Inference<'_>, key: &ApiKey, context: &Context) -
     let most_output = most_output(inference, model);
     let terms = ticket::Terms {
         price,
+        hold,
         likely_input: inference.input.likely(model.image_tokens),
         choices,
         most_output,

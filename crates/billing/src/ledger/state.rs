@@ -134,7 +134,8 @@ pub struct UsageRecord {
     /// Who counted; `None` when nothing was billed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settled_by: Option<SettledBy>,
-    /// What the balance could not cover.
+    /// What the balance could not cover. In a late settle, by how much that changes what the expiry could not
+    /// collect: below zero when the request turns out to cost less.
     pub uncollected: NanoUsd,
     /// The version of the price: its `effective_at_ms`.
     pub price_version: i64,
