@@ -128,8 +128,7 @@ impl Account {
         if self.memory.borrow().is_none() {
             let state = self.store.load(clock::now_ms()).map_err(failed)?;
             if state.account.is_some() {
-                let (delivered, _) = self.store.undelivered_entries(0).map_err(failed)?;
-                self.delivered_seq.set(delivered);
+                self.delivered_seq.set(self.store.delivered_seq().map_err(failed)?);
                 self.keys_wait.set(!self.store.undelivered_keys().map_err(failed)?.is_empty());
             }
             self.alarm_at_ms.set(alarm);
@@ -216,7 +215,7 @@ impl Account {
             return Ok(());
         }
         let (store, state) = (self.store.clone(), state.clone());
-        transaction(&self.state.storage(), move || store.snapshot_spend(&state))?;
+        transaction(&self.state.storage(), move || store.snapshot(&state))?;
         self.snapshot_seq.set(seq);
         Ok(())
     }
@@ -227,7 +226,7 @@ impl Account {
             return Ok(Outcome::Refused(Refusal::NoAccount));
         };
         let db = self.env.d1("DB")?;
-        let (delivered, _) = self.store.undelivered_entries(0).map_err(failed)?;
+        let delivered = self.store.delivered_seq().map_err(failed)?;
         let mut audit = Audit::default();
         let mut after = 0;
         loop {
@@ -236,15 +235,13 @@ impl Account {
             audit.journal(&page);
             let copied: Vec<Line> = page.into_iter().filter(|line| line.seq <= delivered).collect();
             if !copied.is_empty() {
-                audit.copy(&copied, &outbox::lines(&db, &account.account_id, after, last).await?);
+                audit.copy(&copied, &outbox::copy(&db, &account.account_id, after, last).await?);
             }
             after = last;
         }
         let mut report = audit.finish(delivered);
         if let (true, Some(first)) = (repair, report.first_missing) {
-            let before = first.saturating_sub(1);
-            self.store.entries_delivered(before).map_err(failed)?;
-            self.delivered_seq.set(before);
+            self.delivered_seq.set(self.store.deliver_again(first.saturating_sub(1)).map_err(failed)?);
             report.repaired = true;
         }
         Ok(Outcome::Report(Box::new(report)))
