@@ -2,10 +2,10 @@
 //! refusal means.
 
 use catalog::{Auth, Catalog, Dialect, Model, Route, Upstream};
-use futures::future::{Either, select};
 use js_sys::Uint8Array;
 use worker::{AbortController, Fetch, Headers, Method, Request, RequestInit, RequestRedirect, Response, Url};
 
+pub use crate::clock::within;
 use crate::context::Context;
 
 /// How long the headers of a stream may take, in milliseconds.
@@ -167,15 +167,6 @@ impl Candidate<'_> {
             // A redirect would carry the key, and the prompt, to where nobody decided to send it.
             .with_redirect(RequestRedirect::Manual);
         Request::new_with_init(url.as_str(), &init)
-    }
-}
-
-/// The future's result, unless it takes longer than `ms`.
-pub async fn within<T>(ms: u64, future: impl Future<Output = T>) -> Option<T> {
-    let timer = crate::clock::sleep_ms(ms);
-    match select(std::pin::pin!(future), std::pin::pin!(timer)).await {
-        Either::Left((value, _)) => Some(value),
-        Either::Right(_) => None,
     }
 }
 

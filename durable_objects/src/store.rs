@@ -336,6 +336,16 @@ impl<S: Sql> Store<S> {
         Ok((cursor, rows.into_iter().map(read_entry).collect::<Result<_, _>>()?))
     }
 
+    /// When the oldest row was made that D1 has not confirmed, in milliseconds since the epoch; `None`: D1 has
+    /// all of them.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn waiting_since_ms(&self) -> Result<Option<i64>, SqlError> {
+        let sql = "SELECT at_ms FROM journal WHERE seq > (SELECT delivered_seq FROM account) ORDER BY seq LIMIT 1";
+        self.0.query(sql, &[])?.pop().map(|mut row| row.int()).transpose()
+    }
+
     /// The next page of the journal behind row `after`, as far as an audit needs it.
     ///
     /// # Errors
