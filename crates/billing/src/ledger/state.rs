@@ -246,7 +246,7 @@ impl State {
     }
 
     /// Counts an admitted request against the rates of its key's lineage. Also how rates are restored
-    /// from the holds of the last minute.
+    /// from what is stored of the last minute.
     pub fn count_request(&mut self, key_id: &str, at_ms: i64) {
         let limited = self.lineage(key_id).filter(|key| key.limits.requests_per_minute.is_some());
         let limited: Vec<String> = limited.map(|key| key.key_id.clone()).collect();
