@@ -59,7 +59,7 @@ impl Config {
     pub fn read(get: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let get = |name: &str| get(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
         // Read by the account object; a wrong one is found here, where it can be said.
-        if get("OUTBOX_FLUSH_SECONDS").is_some_and(|text| account::account::flush_seconds(&text).is_none()) {
+        if get("OUTBOX_FLUSH_SECONDS").is_some_and(|text| account::flush::flush_seconds(&text).is_none()) {
             return Err(ConfigError {
                 name: "OUTBOX_FLUSH_SECONDS",
                 problem: "must be seconds: 60-600, or one number",

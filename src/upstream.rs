@@ -3,10 +3,10 @@
 
 use catalog::{Auth, Catalog, Dialect, Model, Route, Upstream};
 use dialect::rejection::{self, Rejection};
-use futures::future::{Either, select};
 use js_sys::Uint8Array;
 use worker::{AbortController, Fetch, Headers, Method, Request, RequestInit, RequestRedirect, Response, Url};
 
+pub use crate::clock::within;
 use crate::context::Context;
 use crate::inference::stream::Source;
 
@@ -255,15 +255,6 @@ async fn rejection_of(status: u16, response: &Response) -> Option<Rejection> {
     let source = Source::new(response.body())?;
     let text = within(REFUSAL_MS, source.text(MAX_REFUSAL_BYTES)).await??;
     rejection::classify(status, &text)
-}
-
-/// The future's result, unless it takes longer than `ms`.
-pub async fn within<T>(ms: u64, future: impl Future<Output = T>) -> Option<T> {
-    let timer = crate::clock::sleep_ms(ms);
-    match select(std::pin::pin!(future), std::pin::pin!(timer)).await {
-        Either::Left((value, _)) => Some(value),
-        Either::Right(_) => None,
-    }
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use wasm_bindgen::prelude::*;
 use worker::{DurableObject, Env, Request, Response, Result, SqlStorage, console_error, durable_object};
 
 use crate::audit::{Audit, Line};
+use crate::flush::{self, Flush};
 use crate::protocol::{Ask, Call, Outcome, Reply, VERSION};
 use crate::sql::SqlError;
 use crate::store::Store;
@@ -44,8 +45,8 @@ pub struct Account {
     memory: RefCell<Option<State>>,
     /// When the alarm is set for; `None`: not set.
     alarm_at_ms: Cell<Option<i64>>,
-    /// When waiting rows are to be delivered; `None`: nothing waits.
-    flush_at_ms: Cell<Option<i64>>,
+    /// The next delivery to D1.
+    flush: Cell<Flush>,
     /// Up to which row D1 has the journal, as far as memory knows.
     delivered_seq: Cell<u64>,
     /// Whether a key changed that D1 has not heard of.
@@ -70,7 +71,7 @@ impl DurableObject for Account {
             store,
             memory: RefCell::new(None),
             alarm_at_ms: Cell::new(None),
-            flush_at_ms: Cell::new(None),
+            flush: Cell::default(),
             delivered_seq: Cell::new(0),
             keys_wait: Cell::new(false),
             admits: Cell::new((0, 0)),
@@ -128,8 +129,7 @@ impl Account {
         if self.memory.borrow().is_none() {
             let state = self.store.load(clock::now_ms()).map_err(failed)?;
             if state.account.is_some() {
-                let (delivered, _) = self.store.undelivered_entries(0).map_err(failed)?;
-                self.delivered_seq.set(delivered);
+                self.delivered_seq.set(self.store.delivered_seq().map_err(failed)?);
                 self.keys_wait.set(!self.store.undelivered_keys().map_err(failed)?.is_empty());
             }
             self.alarm_at_ms.set(alarm);
@@ -182,14 +182,23 @@ impl Account {
             for event in &events {
                 state.apply(event);
                 if matches!(event, Event::KeySet(_)) {
-                    self.keys_wait.set(true);
+                    self.key_waits(state);
                 }
             }
         }
         Ok(Outcome::Answer(answer))
     }
 
-    /// What an alarm is for: expire, deliver, tidy.
+    /// A key changed that D1 has not heard of.
+    fn key_waits(&self, state: &State) {
+        self.keys_wait.set(true);
+        if let (None, Some(account)) = (self.flush.get().due_ms, &state.account) {
+            let due_ms = self.due_ms(&account.account_id, clock::now_ms());
+            self.flush.set(Flush { due_ms: Some(due_ms), ..self.flush.get() });
+        }
+    }
+
+    /// What an alarm is for: expire, tidy, and deliver when that is due.
     async fn tick(&self) -> Result<()> {
         self.wake().await?;
         let now_ms = clock::now_ms();
@@ -200,11 +209,41 @@ impl Account {
         }
         self.store.prune(now_ms).map_err(failed)?;
         self.snapshot().map_err(failed)?;
-        // Whatever happens to D1, what waits is tried again one tick later at the earliest.
-        self.flush_at_ms.set(Some(now_ms.saturating_add(TICK_MS)));
+        if self.flush_at_ms(now_ms).map_err(failed)?.is_none_or(|at_ms| now_ms < at_ms) {
+            return Ok(());
+        }
+        self.flush.set(Flush { retry_ms: Some(now_ms.saturating_add(flush::RETRY_MS)), ..self.flush.get() });
         self.deliver().await?;
-        self.flush_at_ms.set(None);
+        self.flush.set(Flush::default());
         Ok(())
+    }
+
+    /// When what waits for D1 is to be delivered; `None`: nothing waits.
+    fn flush_at_ms(&self, now_ms: i64) -> std::result::Result<Option<i64>, SqlError> {
+        let memory = self.memory.borrow();
+        let Some((state, account)) = memory.as_ref().and_then(|state| Some((state, state.account.as_ref()?))) else {
+            return Ok(None);
+        };
+        let flush = self.flush.get();
+        let rows = state.seq.saturating_sub(self.delivered_seq.get());
+        if rows == 0 && !self.keys_wait.get() {
+            self.flush.set(Flush { due_ms: None, ..flush });
+            return Ok(None);
+        }
+        let due_ms = match flush.due_ms {
+            Some(due_ms) => due_ms,
+            // A key's change is not dated: after a sleep it has waited long enough.
+            None => {
+                self.store.waiting_since_ms()?.map_or(now_ms, |since_ms| self.due_ms(&account.account_id, since_ms))
+            }
+        };
+        self.flush.set(Flush { due_ms: Some(due_ms), ..flush });
+        Ok(Some(flush.at_ms(due_ms, rows, now_ms)))
+    }
+
+    fn due_ms(&self, account_id: &str, since_ms: i64) -> i64 {
+        let seconds = self.env.var("OUTBOX_FLUSH_SECONDS").map(|var| var.to_string()).unwrap_or_default();
+        flush::due_ms(account_id, since_ms, &seconds)
     }
 
     /// Writes down what keys have spent, every so many rows.
@@ -216,7 +255,7 @@ impl Account {
             return Ok(());
         }
         let (store, state) = (self.store.clone(), state.clone());
-        transaction(&self.state.storage(), move || store.snapshot_spend(&state))?;
+        transaction(&self.state.storage(), move || store.snapshot(&state))?;
         self.snapshot_seq.set(seq);
         Ok(())
     }
@@ -227,7 +266,7 @@ impl Account {
             return Ok(Outcome::Refused(Refusal::NoAccount));
         };
         let db = self.env.d1("DB")?;
-        let (delivered, _) = self.store.undelivered_entries(0).map_err(failed)?;
+        let delivered = self.store.delivered_seq().map_err(failed)?;
         let mut audit = Audit::default();
         let mut after = 0;
         loop {
@@ -236,15 +275,13 @@ impl Account {
             audit.journal(&page);
             let copied: Vec<Line> = page.into_iter().filter(|line| line.seq <= delivered).collect();
             if !copied.is_empty() {
-                audit.copy(&copied, &outbox::lines(&db, &account.account_id, after, last).await?);
+                audit.copy(&copied, &outbox::copy(&db, &account.account_id, after, last).await?);
             }
             after = last;
         }
         let mut report = audit.finish(delivered);
         if let (true, Some(first)) = (repair, report.first_missing) {
-            let before = first.saturating_sub(1);
-            self.store.entries_delivered(before).map_err(failed)?;
-            self.delivered_seq.set(before);
+            self.delivered_seq.set(self.store.deliver_again(first.saturating_sub(1)).map_err(failed)?);
             report.repaired = true;
         }
         Ok(Outcome::Report(Box::new(report)))
@@ -271,24 +308,10 @@ impl Account {
     /// Sets the one alarm, seldom: when none is set, or when something is due earlier than it.
     async fn schedule(&self) -> Result<()> {
         let now_ms = clock::now_ms();
-        let (open_holds, waiting, keys_wait) = match self.memory.borrow().as_ref() {
-            Some(state) if state.account.is_some() => {
-                let waiting = state.seq.saturating_sub(self.delivered_seq.get());
-                (!state.holds.is_empty(), waiting, self.keys_wait.get())
-            }
-            _ => return Ok(()),
-        };
-        if waiting > 0 || keys_wait {
-            let due = self.flush_at_ms.get().unwrap_or_else(|| now_ms.saturating_add(self.flush_delay_ms()));
-            // A full batch waits no longer, unless D1 has just failed.
-            let full =
-                waiting >= outbox::BATCH && self.flush_at_ms.get().is_none_or(|at| at > now_ms.saturating_add(TICK_MS));
-            self.flush_at_ms.set(Some(if full { now_ms } else { due }));
-        } else {
-            self.flush_at_ms.set(None);
-        }
+        let open_holds = self.memory.borrow().as_ref().is_some_and(|state| !state.holds.is_empty());
         let tick = open_holds.then(|| now_ms.saturating_add(TICK_MS));
-        let Some(due) = [tick, self.flush_at_ms.get()].into_iter().flatten().min() else { return Ok(()) };
+        let flush = self.flush_at_ms(now_ms).map_err(failed)?;
+        let Some(due) = [tick, flush].into_iter().flatten().min() else { return Ok(()) };
         if self.alarm_at_ms.get().is_none_or(|at| due < at) {
             let before = self.alarm_at_ms.replace(Some(due));
             let from_now = u64::try_from(due.saturating_sub(now_ms)).unwrap_or(0);
@@ -301,53 +324,8 @@ impl Account {
         }
         Ok(())
     }
-
-    /// A random delay within `OUTBOX_FLUSH_SECONDS` (`60-600`, or one number): many quiet accounts must
-    /// not meet at D1's one writer.
-    fn flush_delay_ms(&self) -> i64 {
-        let text = self.env.var("OUTBOX_FLUSH_SECONDS").map(|var| var.to_string()).unwrap_or_default();
-        let (from, to) = flush_seconds(&text).unwrap_or(DEFAULT_FLUSH_S);
-        let mut random = [0; 4];
-        let random = if getrandom::fill(&mut random).is_ok() { u32::from_le_bytes(random) } else { 0 };
-        let span_ms = to.saturating_sub(from).saturating_mul(1_000).saturating_add(1);
-        let jitter = i64::from(random).checked_rem(span_ms).unwrap_or(0);
-        from.saturating_mul(1_000).saturating_add(jitter)
-    }
-}
-
-/// How long rows wait for D1 where nothing else is said, in seconds: from, to.
-const DEFAULT_FLUSH_S: (i64, i64) = (60, 600);
-
-/// Reads `60-600` or `60`, seconds within a day; `None` for anything else.
-#[must_use]
-pub fn flush_seconds(text: &str) -> Option<(i64, i64)> {
-    let (from, to) = text.split_once('-').unwrap_or((text, text));
-    match (from.trim().parse::<i64>(), to.trim().parse::<i64>()) {
-        (Ok(from), Ok(to)) if 0 <= from && from <= to && to <= 86_400 => Some((from, to)),
-        _ => None,
-    }
 }
 
 fn failed(error: SqlError) -> worker::Error {
     worker::Error::RustError(error.to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::flush_seconds;
-
-    #[test]
-    fn the_flush_delay_is_a_range_or_a_number() {
-        for (text, range) in [
-            ("2", Some((2, 2))),
-            ("60-600", Some((60, 600))),
-            ("5 - 9", Some((5, 9))),
-            ("", None),
-            ("9-5", None),
-            ("-1", None),
-            ("86401", None),
-        ] {
-            assert_eq!(flush_seconds(text), range, "{text}");
-        }
-    }
 }

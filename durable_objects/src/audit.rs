@@ -24,6 +24,15 @@ pub struct Line {
     pub balance_after: NanoUsd,
 }
 
+/// What D1 has of a page of the journal.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Copy {
+    /// Its rows, in order.
+    pub lines: Vec<Line>,
+    /// Those that it did not take and that were set aside, by `seq`, in order.
+    pub set_aside: Vec<u64>,
+}
+
 /// What was found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
@@ -41,6 +50,9 @@ pub struct Report {
     pub first_missing: Option<u64>,
     /// Rows that D1 has otherwise.
     pub differing: u64,
+    /// Rows that D1 did not take and that were set aside: to send them again changes nothing.
+    #[serde(default)]
+    pub set_aside: u64,
     /// What is wrong, in words; the first of each kind.
     pub problems: Vec<String>,
     /// Whether the outbox was set back to deliver what is missing.
@@ -75,8 +87,8 @@ impl Audit {
     }
 
     /// Compares rows that D1 should have with those that it has, both in order.
-    pub fn copy(&mut self, own: &[Line], copied: &[Line]) {
-        let mut copied = copied.iter().peekable();
+    pub fn copy(&mut self, own: &[Line], copy: &Copy) {
+        let mut copied = copy.lines.iter().peekable();
         for line in own {
             while copied.next_if(|copy| copy.seq < line.seq).is_some() {}
             match copied.next_if(|copy| copy.seq == line.seq) {
@@ -84,6 +96,9 @@ impl Audit {
                 Some(copy) => {
                     self.report.differing = self.report.differing.saturating_add(1);
                     self.name(format!("row {}: D1 has {copy:?}", line.seq));
+                }
+                None if copy.set_aside.binary_search(&line.seq).is_ok() => {
+                    self.report.set_aside = self.report.set_aside.saturating_add(1);
                 }
                 None => {
                     self.report.missing = self.report.missing.saturating_add(1);
@@ -104,6 +119,9 @@ impl Audit {
         }
         if self.report.missing > 0 {
             self.report.problems.push(format!("D1 lacks {} rows", self.report.missing));
+        }
+        if self.report.set_aside > 0 {
+            self.report.problems.push(format!("D1 did not take {} rows, which were set aside", self.report.set_aside));
         }
         if self.breaks > 0 {
             self.report.problems.push(format!("{} breaks in the journal", self.breaks));
@@ -132,11 +150,12 @@ mod tests {
         Line { seq, id: format!("e{seq}"), amount: nano(amount), balance_after: nano(balance_after) }
     }
 
-    fn audit(own: &[Line], copied: &[Line]) -> Report {
+    fn audit(own: &[Line], lines: &[Line], set_aside: &[u64]) -> Report {
+        let copy = Copy { lines: lines.to_vec(), set_aside: set_aside.to_vec() };
         let mut audit = Audit::default();
         for page in own.chunks(2) {
             audit.journal(page);
-            audit.copy(page, copied);
+            audit.copy(page, &copy);
         }
         audit.finish(3)
     }
@@ -144,7 +163,7 @@ mod tests {
     #[test]
     fn a_sound_journal_with_its_copy() {
         let own = [line(1, 10, 10), line(2, -3, 7), line(3, 0, 7)];
-        let report = audit(&own, &own);
+        let report = audit(&own, &own, &[]);
         assert_eq!(report.problems, [""; 0]);
         assert_eq!((report.rows, report.balance.nano(), report.sum.nano()), (3, 7, 7));
     }
@@ -152,7 +171,7 @@ mod tests {
     #[test]
     fn every_break_is_named() {
         let own = [line(1, 10, 10), line(3, -3, 7), line(4, -1, 5)];
-        let report = audit(&own, &own);
+        let report = audit(&own, &own, &[]);
         assert_eq!(
             report.problems,
             [
@@ -167,8 +186,19 @@ mod tests {
     #[test]
     fn what_d1_lacks_or_has_otherwise_is_counted() {
         let own = [line(1, 10, 10), line(2, -3, 7), line(3, 0, 7)];
-        let report = audit(&own, &[line(1, 10, 10), line(3, -1, 7)]);
+        let report = audit(&own, &[line(1, 10, 10), line(3, -1, 7)], &[]);
         assert_eq!((report.missing, report.first_missing, report.differing), (1, Some(2), 1));
         assert_eq!(report.problems.len(), 2);
+    }
+
+    #[test]
+    fn a_row_that_was_set_aside_is_named_and_is_not_missing() {
+        let own = [line(1, 10, 10), line(2, -3, 7), line(3, 0, 7)];
+        // Row 1 was mended: it stands in both.
+        let report = audit(&own, &[line(1, 10, 10), line(3, 0, 7)], &[1, 2]);
+        assert_eq!((report.set_aside, report.missing, report.first_missing), (1, 0, None));
+        assert_eq!(report.problems, ["D1 did not take 1 rows, which were set aside"]);
+        let report = audit(&own, &[line(1, 10, 10)], &[2]);
+        assert_eq!((report.set_aside, report.missing, report.first_missing), (1, 1, Some(3)));
     }
 }

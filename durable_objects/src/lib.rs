@@ -6,6 +6,7 @@ pub mod account;
 pub mod audit;
 pub mod client;
 pub mod clock;
+pub mod flush;
 pub mod outbox;
 pub mod protocol;
 pub mod sql;

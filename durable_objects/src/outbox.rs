@@ -3,14 +3,15 @@
 //! The one rule: the cursor advances only when D1 has counted the rows without a gap. An insert that
 //! D1 applied and whose answer was lost is sent again and changes nothing: rows are keyed by
 //! (account, seq). A batch that D1 refuses is halved down to the row that it does not take, which is set
-//! aside in `outbox_rejects`; when D1 takes nothing at all, everything waits.
+//! aside in `outbox_rejects`; when D1 takes nothing at all, everything waits. An audit may set the cursor back
+//! while rows travel; they then do not move it.
 
 use billing::ledger::{Entry, Key};
 use serde::{Deserialize, Serialize};
 use worker::wasm_bindgen::JsValue;
 use worker::{D1Database, console_error};
 
-use crate::audit::Line;
+use crate::audit::Copy;
 use crate::sql::Sql;
 use crate::store::Store;
 
@@ -43,6 +44,10 @@ pub const COUNT_ENTRIES: &str = "SELECT count(*) AS rows FROM (
 pub const SELECT_LINES: &str = "SELECT seq, id, amount_nano_usd AS amount, balance_after_nano_usd AS balance_after
 FROM journal WHERE account_id = ?1 AND seq > ?2 AND seq <= ?3 ORDER BY seq";
 
+/// Rows behind `?2`, up to `?3`, that were set aside.
+pub const SELECT_SET_ASIDE: &str = "SELECT seq FROM outbox_rejects WHERE account_id = ?1 AND seq > ?2 AND seq <= ?3
+ORDER BY seq";
+
 /// Sets a row aside, once.
 pub const REJECT_ENTRY: &str = "INSERT INTO outbox_rejects (account_id, seq, entry, problem, at_ms)
 VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (account_id, seq) DO NOTHING";
@@ -66,8 +71,8 @@ pub trait JournalCopy {
     async fn reject(&self, account_id: &str, seq: u64, entry: &str, problem: &str, now_ms: i64) -> Result<(), String>;
 }
 
-/// Puts all journal rows that D1 has not confirmed into it, batch by batch; `confirmed` hears up to
-/// which row D1 has them.
+/// Puts all journal rows that D1 has not confirmed into it, batch by batch; `confirmed` hears where the
+/// cursor stands.
 ///
 /// # Errors
 /// What D1 or the store said. What was confirmed before stays so.
@@ -82,8 +87,7 @@ pub async fn deliver_journal<S: Sql>(
         let (after, entries) = store.undelivered_entries(BATCH).map_err(|e| e.to_string())?;
         let Some(last) = entries.last() else { return Ok(()) };
         deliver_entries(db, account_id, after, &entries, now_ms()).await?;
-        store.entries_delivered(last.seq).map_err(|e| e.to_string())?;
-        confirmed(last.seq);
+        confirmed(store.entries_delivered(after, last.seq).map_err(|e| e.to_string())?);
     }
 }
 
@@ -165,12 +169,21 @@ impl JournalCopy for D1Database {
     }
 }
 
-/// D1's copy of the rows behind `after`, up to `last`, for an audit.
+/// What D1 has of the rows behind `after`, up to `last`, for an audit.
 ///
 /// # Errors
 /// What D1 said.
-pub async fn lines(db: &D1Database, account_id: &str, after: u64, last: u64) -> worker::Result<Vec<Line>> {
-    db.prepare(SELECT_LINES).bind(&[account_id.into(), number(after), number(last)])?.all().await?.results()
+pub async fn copy(db: &D1Database, account_id: &str, after: u64, last: u64) -> worker::Result<Copy> {
+    #[derive(Deserialize)]
+    struct SetAside {
+        seq: u64,
+    }
+    let values = [account_id.into(), number(after), number(last)];
+    let ask = [SELECT_LINES, SELECT_SET_ASIDE].map(|sql| db.prepare(sql).bind(&values));
+    let results = db.batch(ask.into_iter().collect::<worker::Result<_>>()?).await?;
+    let [lines, set_aside] = results.as_slice() else { return Err("D1 answers otherwise than it was asked".into()) };
+    let set_aside = set_aside.results::<SetAside>()?.into_iter().map(|row| row.seq).collect();
+    Ok(Copy { lines: lines.results()?, set_aside })
 }
 
 /// Puts the present state of a key into D1.

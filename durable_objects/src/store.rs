@@ -2,10 +2,12 @@
 //!
 //! The one rule: an ordinary request writes three rows. A hold's row is inserted, updated in place when
 //! it resolves, and is its own tombstone; the journal row is appended. No table that a request writes
-//! has a second index.
+//! has a second index. So that a wake does not read a day of tombstones all the same, `account.open_from`
+//! says from which request id on holds may be open: ids sort by time. That they do is no condition: a hold
+//! with a lesser id sets it back.
 
 use billing::ledger::{
-    Account, Checkpoint, Command, Entry, Event, Hold, HoldState, Key, MINUTE_MS, Prior, Spend, State,
+    Account, Checkpoint, Command, Entry, EntryKind, Event, Hold, HoldState, Key, MINUTE_MS, Prior, Spend, State,
 };
 use billing::money::NanoUsd;
 use serde::Serialize;
@@ -21,7 +23,8 @@ const SCHEMA: [&str; 6] = [
         created_at_ms INTEGER NOT NULL,
         uncollected_nano INTEGER NOT NULL DEFAULT 0,
         delivered_seq INTEGER NOT NULL DEFAULT 0,
-        spend_seq INTEGER NOT NULL DEFAULT 0
+        spend_seq INTEGER NOT NULL DEFAULT 0,
+        open_from TEXT NOT NULL DEFAULT ''
     ) STRICT",
     "CREATE TABLE keys (
         key_id TEXT PRIMARY KEY,
@@ -62,9 +65,20 @@ const SCHEMA: [&str; 6] = [
     "CREATE TABLE key_spend (key_id TEXT PRIMARY KEY, spend TEXT NOT NULL) STRICT, WITHOUT ROWID",
 ];
 
+/// What an object's tables lack that was provisioned before there was `open_from`.
+const ADD_OPEN_FROM: &str = "ALTER TABLE account ADD COLUMN open_from TEXT NOT NULL DEFAULT ''";
+
 const HOLD_COLUMNS: &str =
     "admit, key_id, amount_nano, granted_output, opened_at_ms, deadline_ms, checkpoint, state, seq";
 const ENTRY_COLUMNS: &str = "seq, id, kind, at_ms, amount_nano, balance_after_nano, usage";
+
+/// How many rows of the journal are read at once on the way back to where the last minute began.
+const RATE_PAGE: u64 = 100;
+
+/// How far the account's clock may have stepped back in two minutes, so that an earlier row of the journal
+/// has a later time: rates are restored from rows of the last minute and of so much before it, in
+/// milliseconds.
+const CLOCK_BACK_MS: i64 = 60_000;
 
 const OPEN: i64 = 0;
 const RESOLVED: i64 = 1;
@@ -86,16 +100,17 @@ impl<S: Sql> Store<S> {
     /// [`SqlError`] when the database fails or holds what this build cannot read.
     pub fn load(&self, now_ms: i64) -> Result<State, SqlError> {
         let mut state = State::default();
-        let exists = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'account'";
-        if self.0.query(exists, &[])?.is_empty() {
-            return Ok(state);
+        let table = "SELECT sql FROM sqlite_master WHERE type = 'table' AND name = 'account'";
+        let Some(mut row) = self.0.query(table, &[])?.pop() else { return Ok(state) };
+        if !row.text()?.contains("open_from") {
+            self.0.query(ADD_OPEN_FROM, &[])?;
         }
-        let account = "SELECT account_id, created_at_ms, uncollected_nano, spend_seq FROM account";
-        let mut spend_seq = 0;
+        let account = "SELECT account_id, created_at_ms, uncollected_nano, spend_seq, open_from FROM account";
+        let (mut spend_seq, mut open_from) = (0, String::new());
         for mut row in self.0.query(account, &[])? {
             state.account = Some(Account { account_id: row.text()?, created_at_ms: row.int()? });
             state.uncollected = nano(row.int()?)?;
-            spend_seq = row.int()?;
+            (spend_seq, open_from) = (row.int()?, row.text()?);
         }
         let last = format!("SELECT {ENTRY_COLUMNS} FROM journal ORDER BY seq DESC LIMIT 1");
         for row in self.0.query(&last, &[])? {
@@ -107,20 +122,47 @@ impl<S: Sql> Store<S> {
             let key = read_key(row)?;
             state.keys.insert(key.key_id.clone(), key);
         }
-        self.load_holds(&mut state, now_ms)?;
+        self.load_holds(&mut state, &open_from)?;
+        self.load_rates(&mut state, now_ms)?;
         self.load_spend(&mut state, spend_seq)?;
         Ok(state)
     }
 
-    /// Open holds, and the request rates that all holds of the last minute make.
-    fn load_holds(&self, state: &mut State, now_ms: i64) -> Result<(), SqlError> {
-        for row in self.0.query(&format!("SELECT {HOLD_COLUMNS} FROM holds WHERE state = {OPEN}"), &[])? {
+    fn load_holds(&self, state: &mut State, open_from: &str) -> Result<(), SqlError> {
+        for row in self.0.query(&open_holds(), &[open_from.into()])? {
             let hold = read_hold(row)?;
             state.holds.insert(hold.admit.request_id.clone(), hold);
         }
-        let recent = "SELECT key_id, opened_at_ms FROM holds WHERE opened_at_ms > ?1 ORDER BY opened_at_ms, request_id";
-        for mut row in self.0.query(recent, &[now_ms.saturating_sub(MINUTE_MS).into()])? {
-            let (key_id, opened_at_ms) = (row.text()?, row.int()?);
+        Ok(())
+    }
+
+    /// The request rates of the last minute, made by open holds and by those that ended since they were
+    /// opened: the journal has these, the newest last.
+    fn load_rates(&self, state: &mut State, now_ms: i64) -> Result<(), SqlError> {
+        if state.keys.values().all(|key| key.limits.requests_per_minute.is_none()) {
+            return Ok(());
+        }
+        let opened = |hold: &Hold| (hold.opened_at_ms, hold.admit.request_id.clone(), hold.key_id.clone());
+        let mut admitted: Vec<_> = state.holds.values().map(opened).collect();
+        let begin_ms = now_ms.saturating_sub(MINUTE_MS);
+        let mut before = state.seq.saturating_add(1);
+        loop {
+            let rows = self.0.query(&entries_backwards(), &[before.into(), RATE_PAGE.into()])?;
+            let mut at_ms = i64::MIN;
+            for row in rows {
+                let entry = read_entry(row)?;
+                (before, at_ms) = (entry.seq, entry.at_ms);
+                if let (EntryKind::Usage, Some(usage)) = (entry.kind, entry.usage) {
+                    admitted.push((usage.admitted_at_ms, entry.id, usage.key_id));
+                }
+            }
+            if at_ms <= begin_ms.saturating_sub(CLOCK_BACK_MS) {
+                break;
+            }
+        }
+        admitted.retain(|(opened_at_ms, ..)| *opened_at_ms > begin_ms);
+        admitted.sort_unstable();
+        for (opened_at_ms, _, key_id) in admitted {
             state.count_request(&key_id, opened_at_ms);
         }
         Ok(())
@@ -139,18 +181,21 @@ impl<S: Sql> Store<S> {
         Ok(())
     }
 
-    /// Writes what each key has spent, so that a wake need not read the whole journal. The caller wraps
-    /// it in one transaction.
+    /// Writes what each key has spent, and from where on holds are open, so that a wake need not read the
+    /// whole journal and all tombstones. The caller wraps it in one transaction.
     ///
     /// # Errors
     /// [`SqlError`].
-    pub fn snapshot_spend(&self, state: &State) -> Result<(), SqlError> {
+    pub fn snapshot(&self, state: &State) -> Result<(), SqlError> {
         let upsert = "INSERT INTO key_spend (key_id, spend) VALUES (?1, ?2)
             ON CONFLICT (key_id) DO UPDATE SET spend = excluded.spend WHERE spend <> excluded.spend";
         for (key_id, spend) in &state.spend {
             self.0.query(upsert, &[key_id.as_str().into(), to_json(spend)?.into()])?;
         }
-        self.0.query("UPDATE account SET spend_seq = ?1", &[state.seq.into()]).map(drop)
+        let first_open = state.holds.keys().next().map(String::as_str);
+        let update = "UPDATE account SET spend_seq = ?1,
+            open_from = coalesce(?2, (SELECT max(request_id) FROM holds), open_from)";
+        self.0.query(update, &[state.seq.into(), first_open.into()]).map(drop)
     }
 
     /// What is known of the command's id beside the state. One look-up at most finds something.
@@ -214,19 +259,23 @@ impl<S: Sql> Store<S> {
                     key.revoked_at_ms.into(),
                 ],
             ),
-            Event::HoldOpened(hold) => run(
-                "INSERT INTO holds (request_id, admit, key_id, amount_nano, granted_output, opened_at_ms, deadline_ms, state)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0)",
-                &[
-                    hold.admit.request_id.as_str().into(),
-                    to_json(&hold.admit)?.into(),
-                    hold.key_id.as_str().into(),
-                    hold.amount.nano().into(),
-                    hold.granted_output.into(),
-                    hold.opened_at_ms.into(),
-                    hold.deadline_ms.into(),
-                ],
-            ),
+            Event::HoldOpened(hold) => {
+                let request_id = hold.admit.request_id.as_str();
+                run("UPDATE account SET open_from = ?1 WHERE open_from > ?1", &[request_id.into()])?;
+                run(
+                    "INSERT INTO holds (request_id, admit, key_id, amount_nano, granted_output, opened_at_ms, deadline_ms, state)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0)",
+                    &[
+                        request_id.into(),
+                        to_json(&hold.admit)?.into(),
+                        hold.key_id.as_str().into(),
+                        hold.amount.nano().into(),
+                        hold.granted_output.into(),
+                        hold.opened_at_ms.into(),
+                        hold.deadline_ms.into(),
+                    ],
+                )
+            }
             Event::HoldCheckpointed { request_id, deadline_ms, checkpoint, amount, granted_output } => run(
                 "UPDATE holds SET deadline_ms = ?2, checkpoint = ?3, amount_nano = ?4, granted_output = ?5
                  WHERE request_id = ?1",
@@ -252,7 +301,10 @@ impl<S: Sql> Store<S> {
             }
             Event::EntryAppended(entry) => {
                 if entry.usage.is_none() {
-                    run("INSERT INTO entry_ids (id, seq) VALUES (?1, ?2)", &[entry.id.as_str().into(), entry.seq.into()])?;
+                    run(
+                        "INSERT INTO entry_ids (id, seq) VALUES (?1, ?2)",
+                        &[entry.id.as_str().into(), entry.seq.into()],
+                    )?;
                 }
                 let usage = entry.usage.as_ref().map(to_json).transpose()?;
                 run(
@@ -278,11 +330,20 @@ impl<S: Sql> Store<S> {
     /// # Errors
     /// As [`Self::load`].
     pub fn undelivered_entries(&self, limit: u64) -> Result<(u64, Vec<Entry>), SqlError> {
-        let cursor = self.0.query("SELECT delivered_seq FROM account", &[])?.pop();
-        let cursor = cursor.map(|mut row| row.int()).transpose()?.unwrap_or(0);
+        let cursor = self.delivered_seq()?;
         let sql = format!("SELECT {ENTRY_COLUMNS} FROM journal WHERE seq > ?1 ORDER BY seq LIMIT ?2");
         let rows = self.0.query(&sql, &[cursor.into(), limit.into()])?;
-        Ok((unsigned(cursor)?, rows.into_iter().map(read_entry).collect::<Result<_, _>>()?))
+        Ok((cursor, rows.into_iter().map(read_entry).collect::<Result<_, _>>()?))
+    }
+
+    /// When the oldest row was made that D1 has not confirmed, in milliseconds since the epoch; `None`: D1 has
+    /// all of them.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn waiting_since_ms(&self) -> Result<Option<i64>, SqlError> {
+        let sql = "SELECT at_ms FROM journal WHERE seq > (SELECT delivered_seq FROM account) ORDER BY seq LIMIT 1";
+        self.0.query(sql, &[])?.pop().map(|mut row| row.int()).transpose()
     }
 
     /// The next page of the journal behind row `after`, as far as an audit needs it.
@@ -299,12 +360,37 @@ impl<S: Sql> Store<S> {
         rows.into_iter().map(read).collect()
     }
 
-    /// D1 has every journal row up to `seq`, or, when an audit sets it back, may lack what is behind it.
+    /// D1 has the journal rows behind `after`, up to `seq`. The cursor moves there, and only from `after`:
+    /// when an audit has set it back since, it stays, and the delivery begins again from it. Returns where
+    /// it stands.
     ///
     /// # Errors
     /// [`SqlError`].
-    pub fn entries_delivered(&self, seq: u64) -> Result<(), SqlError> {
-        self.0.query("UPDATE account SET delivered_seq = ?1", &[seq.into()]).map(drop)
+    pub fn entries_delivered(&self, after: u64, seq: u64) -> Result<u64, SqlError> {
+        self.move_cursor("UPDATE account SET delivered_seq = ?1 WHERE delivered_seq = ?2", &[seq.into(), after.into()])
+    }
+
+    /// D1 may lack journal rows behind `seq`: the cursor is set back there, unless it stands before it.
+    /// Returns where it stands.
+    ///
+    /// # Errors
+    /// [`SqlError`].
+    pub fn deliver_again(&self, seq: u64) -> Result<u64, SqlError> {
+        self.move_cursor("UPDATE account SET delivered_seq = ?1 WHERE delivered_seq > ?1", &[seq.into()])
+    }
+
+    fn move_cursor(&self, update: &str, values: &[Value]) -> Result<u64, SqlError> {
+        self.0.query(update, values)?;
+        self.delivered_seq()
+    }
+
+    /// The cursor: up to which row D1 has confirmed the journal.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn delivered_seq(&self) -> Result<u64, SqlError> {
+        let row = self.0.query("SELECT delivered_seq FROM account", &[])?.pop();
+        unsigned(row.map(|mut row| row.int()).transpose()?.unwrap_or(0))
     }
 
     /// Ids of keys whose present state D1 has not confirmed.
@@ -340,6 +426,14 @@ impl<S: Sql> Store<S> {
         let before = now_ms.saturating_sub(TOMBSTONE_MS);
         self.0.query("DELETE FROM holds WHERE state <> 0 AND opened_at_ms < ?1", &[before.into()]).map(drop)
     }
+}
+
+fn open_holds() -> String {
+    format!("SELECT {HOLD_COLUMNS} FROM holds WHERE request_id >= ?1 AND state = {OPEN}")
+}
+
+fn entries_backwards() -> String {
+    format!("SELECT {ENTRY_COLUMNS} FROM journal WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2")
 }
 
 fn read_hold(mut row: Row) -> Result<Hold, SqlError> {

@@ -119,6 +119,7 @@ pub async fn serve(inference: &Inference<'_>, key: &ApiKey, context: &Context) -
     let hides = terms::hides(request, model);
     let billed = ticket::Terms {
         price,
+        hold,
         likely_input: facts.input.likely(model.image_tokens),
         choices: facts.n,
         most_output,

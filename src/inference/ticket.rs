@@ -4,6 +4,8 @@
 use std::cell::Cell;
 
 use account::client::AccountClient;
+use billing::hold::HoldRequest;
+pub use billing::ledger::Bill;
 use billing::ledger::{Answer, Command, Outcome, Settle, SettledBy};
 use billing::money::NanoUsd;
 use billing::price::Price;
@@ -46,6 +48,8 @@ pub struct Ticket {
 pub struct Terms {
     /// The price that the hold has pinned.
     pub price: Price,
+    /// What the hold was asked for.
+    pub hold: HoldRequest,
     /// What the input is likely to be, in tokens, for answers whose provider does not count.
     pub likely_input: u64,
     /// How many answers are produced.
@@ -70,17 +74,6 @@ pub struct Seen {
     pub visible_output: u64,
     /// Whether the provider's count tells cache writes for an hour from those for five minutes.
     pub tells_cache_writes: bool,
-}
-
-/// The bill of a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Bill {
-    /// What was used.
-    pub usage: Usage,
-    /// Who counted it.
-    pub settled_by: SettledBy,
-    /// What it costs at the pinned price.
-    pub cost: NanoUsd,
 }
 
 impl Ticket {
@@ -141,7 +134,13 @@ impl Ticket {
     }
 
     fn priced(&self, usage: Usage, settled_by: SettledBy) -> Bill {
-        Bill { usage, settled_by, cost: self.terms.price.cost(&usage).unwrap_or_default() }
+        Bill::new(&self.terms.price, &usage, settled_by, self.held())
+    }
+
+    /// What the account has reserved, as far as it has told.
+    fn held(&self) -> NanoUsd {
+        let each = self.covered.get().map_or(0, |covered| covered.checked_div(self.terms.choices).unwrap_or(covered));
+        self.terms.hold.amount(each).unwrap_or(self.terms.hold.fixed)
     }
 
     /// How much of the hold's output is used up, in tokens of all choices: (used, covered). Where the

@@ -93,7 +93,8 @@ function checkRequests(rows, load, found, wrong) {
   const charged = new Map();
   for (const { id, usage, amount_nano: amount, adjustment } of rows.values()) {
     const last = adjustment?.usage ?? usage;
-    const paid = -BigInt(amount) - BigInt(adjustment?.amount_nano ?? 0) + BigInt(last.uncollected ?? 0);
+    const uncollected = BigInt(usage.uncollected) + BigInt(adjustment?.usage.uncollected ?? 0);
+    const paid = -BigInt(amount) - BigInt(adjustment?.amount_nano ?? 0) + uncollected;
     const counted = last.settled_by ? cost(last.usage.input, last.usage.output) : 0n;
     if (paid !== counted) wrong(`${id} paid ${paid} for a usage of ${counted}`);
     if (last.settled_by !== "upstream") continue;

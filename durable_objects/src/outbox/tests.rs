@@ -1,6 +1,9 @@
 //! The outbox's SQL on a native SQLite with D1's own migrations.
 
-use billing::ledger::{BillingStatus, EntryKind, Outcome, SettledBy, UsageRecord};
+use std::cell::{Cell, RefCell};
+use std::task::{Context, Poll, Waker};
+
+use billing::ledger::{Account, BillingStatus, EntryKind, Event, Outcome, SettledBy, UsageRecord};
 use billing::money::NanoUsd;
 use billing::usage::Usage;
 use rusqlite::types::ValueRef;
@@ -234,4 +237,62 @@ fn an_outage_sets_nothing_aside() {
     for outage in ["D1_ERROR: Network connection lost.", "D1 has 3 of 5 rows", "D1 DB is overloaded"] {
         assert!(!is_refusal(outage), "{outage}");
     }
+}
+
+/// D1, reached at once; before it takes a batch, somebody else acts.
+struct Near<'a> {
+    db: &'a Connection,
+    meanwhile: Box<dyn Fn() + 'a>,
+}
+
+impl JournalCopy for Near<'_> {
+    async fn insert(&self, _: &str, entries: &str, after: u64, last: u64) -> Result<u64, String> {
+        (self.meanwhile)();
+        insert(self.db, entries).map_err(|e| e.to_string())?;
+        Ok(counted(self.db, after, last).unsigned_abs())
+    }
+
+    async fn reject(&self, _: &str, _: u64, _: &str, _: &str, _: i64) -> Result<(), String> {
+        Err("nothing is refused here".into())
+    }
+}
+
+#[test]
+fn a_repair_that_meets_a_delivery_is_not_overtaken_by_it() {
+    let store = Store(Connection::open_in_memory().unwrap());
+    store.apply(&Event::Provisioned(Account { account_id: "acct_1".into(), created_at_ms: 1 })).unwrap();
+    for entry in [used(), granted(), lost()] {
+        store.apply(&Event::EntryAppended(entry)).unwrap();
+    }
+    let db = database();
+    // Rows 1 and 2 were delivered; then D1 lost the first.
+    assert_eq!(store.entries_delivered(0, 2), Ok(2));
+    deliver(&db, &[granted()]);
+    // While row 3 travels, an operator has what is missing delivered again, once.
+    let repaired = Cell::new(false);
+    let meanwhile = || {
+        if !repaired.replace(true) {
+            assert_eq!(store.deliver_again(0), Ok(0));
+        }
+    };
+    let near = Near { db: &db, meanwhile: Box::new(meanwhile) };
+    let confirmed = RefCell::new(Vec::new());
+    let delivery = deliver_journal(&near, &store, "acct_1", || 1, |seq| confirmed.borrow_mut().push(seq));
+    let polled = std::pin::pin!(delivery).poll(&mut Context::from_waker(Waker::noop()));
+    assert_eq!(polled, Poll::Ready(Ok(())));
+    assert_eq!((counted(&db, 0, 3), store.delivered_seq().unwrap()), (3, 3));
+    assert_eq!(confirmed.take(), [0, 3]);
+}
+
+#[test]
+fn an_audit_reads_what_was_set_aside() {
+    let db = database();
+    let values = params!["acct_1", lossless(2), "{}", "NOT NULL constraint failed", lossless(5)];
+    db.execute(REJECT_ENTRY, values).unwrap();
+    let seqs = |after: u64, last: u64| {
+        let mut statement = db.prepare(SELECT_SET_ASIDE).unwrap();
+        let rows = statement.query_map(params!["acct_1", lossless(after), lossless(last)], |row| row.get::<_, i64>(0));
+        rows.unwrap().map(Result::unwrap).collect::<Vec<_>>()
+    };
+    assert_eq!((seqs(0, 3), seqs(2, 3), seqs(0, 1)), (vec![2], vec![], vec![]));
 }

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use super::*;
 
 mod bench;
+mod wake;
 
 use bench::{Bench, admit, checkpoint, create_key, enter, limits, release, settle};
 
@@ -109,12 +110,24 @@ fn the_outbox_reads_each_journal_row_until_it_is_delivered() {
     let journal = bench.memory.journal.clone();
     assert_eq!(journal.len(), 3);
     assert_eq!(bench.store.undelivered_entries(100).unwrap(), (0, journal.clone()));
+    assert_eq!(bench.store.waiting_since_ms(), Ok(Some(journal[0].at_ms)));
     assert_eq!(bench.store.undelivered_entries(2).unwrap(), (0, journal[..2].to_vec()), "the oldest first");
-    bench.store.entries_delivered(2).unwrap();
+    assert_eq!(bench.store.entries_delivered(0, 2), Ok(2));
     assert_eq!(bench.store.undelivered_entries(100).unwrap(), (2, journal[2..].to_vec()));
-    bench.store.entries_delivered(3).unwrap();
+    assert_eq!(bench.store.entries_delivered(2, 3), Ok(3));
     assert_eq!(bench.store.undelivered_entries(100).unwrap(), (3, vec![]));
+    assert_eq!(bench.store.waiting_since_ms(), Ok(None));
     assert_eq!(bench.load(), bench.memory.recent(bench.now_ms), "delivery is no part of the state");
+}
+
+#[test]
+fn the_cursor_goes_on_from_where_it_stood_and_back_as_far_as_anyone_says() {
+    let bench = Bench::funded();
+    assert_eq!(bench.store.entries_delivered(0, 9), Ok(9));
+    assert_eq!(bench.store.deliver_again(4), Ok(4));
+    assert_eq!(bench.store.entries_delivered(9, 12), Ok(4), "these rows set out before");
+    assert_eq!(bench.store.deliver_again(6), Ok(4), "an earlier gap is still open");
+    assert_eq!(bench.store.entries_delivered(4, 12), Ok(12));
 }
 
 #[test]
@@ -150,6 +163,7 @@ fn pruning_keeps_open_holds_and_young_tombstones() {
     assert_eq!(bench.count("SELECT count(*) FROM holds"), 3, "a day old, not older");
     bench.store.prune(opened + TOMBSTONE_MS + 1).unwrap();
     assert_eq!(bench.count("SELECT count(*) FROM holds"), 2);
+    bench.now_ms = opened + TOMBSTONE_MS + 1;
     // Memory has it still; the object answers that there is no such hold, and charges nothing.
     bench.memory.resolved.remove("old");
     assert_eq!(bench.run(&settle("old", 1)), Err(Refusal::UnknownHold));

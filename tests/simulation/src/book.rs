@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use account::sql::{Row, SqlError};
-use billing::ledger::{Budget, Checkpoint, Event, Hold, Key, Period, UsageRecord};
+use billing::ledger::{Budget, Checkpoint, Event, Hold, Key, Period, SettledBy, UsageRecord};
 use billing::money::MAX_NANO_USD;
 use billing::price::Price;
 use billing::usage::Usage;
@@ -43,9 +43,17 @@ pub struct Request {
     pub amount: i64,
     price: Price,
     checkpoint: Option<Checkpoint>,
-    /// What its usage row took, and whether that was an expiry; `None` while it runs.
-    pub resolved: Option<(i64, bool)>,
+    /// What became of it; `None` while it runs.
+    pub resolved: Option<Resolved>,
     adjusted: bool,
+}
+
+/// A usage row: what it took and what it could not collect, in nano-USD, and whether it was an expiry.
+#[derive(Debug, Clone, Copy)]
+pub struct Resolved {
+    taken: i64,
+    short: i64,
+    expired: bool,
 }
 
 /// Everything that is known.
@@ -232,7 +240,7 @@ impl Book {
         };
         must(amount >= 0 || after >= 0, || format!("{id}: usage took the balance from {before} to {after}"))?;
         self.resolve(&id, &kind, amount, before, &usage)?;
-        self.uncollected = self.uncollected.saturating_add(usage.uncollected.nano());
+        self.uncollected = self.uncollected.saturating_add(usage.uncollected.nano()).max(0);
         Ok(())
     }
 
@@ -246,31 +254,37 @@ impl Book {
     ) -> Result<(), Violation> {
         let request = self.requests.get_mut(id).ok_or_else(|| Violation(format!("{id} was never admitted")))?;
         must(usage.admitted_at_ms == request.opened_at_ms, || format!("{id} counts at {}", usage.admitted_at_ms))?;
-        let cost = match (usage.settled_by, &request.checkpoint, request.resolved) {
-            (None, ..) => 0,
-            (Some(_), ..) => cost(&request.price, &usage.usage).unwrap_or(request.amount),
+        let cost = match (usage.settled_by, cost(&request.price, &usage.usage)) {
+            (None, _) => 0,
+            (Some(_), Some(cost)) => cost,
+            (Some(by), None) => {
+                must(by == SettledBy::Estimate, || format!("{id} costs its hold, but counted by {by:?}"))?;
+                request.amount
+            }
         };
-        let charged = match (kind, request.resolved) {
+        let (taken, short) = match (kind, request.resolved) {
             ("usage", None) => {
                 let expired = usage.outcome == billing::ledger::Outcome::Lost;
                 if expired {
                     let last = request.checkpoint.as_ref().map(|checkpoint| checkpoint.usage).unwrap_or_default();
                     must(usage.usage == last, || format!("{id} expired, but not with its checkpoint"))?;
                 }
-                request.resolved = Some((amount.saturating_neg(), expired));
+                let (taken, short) = (amount.saturating_neg(), usage.uncollected.nano());
+                request.resolved = Some(Resolved { taken, short, expired });
                 self.open.remove(id);
-                0
+                (0, 0)
             }
-            ("adjustment", Some((charged, true))) if !request.adjusted => {
+            ("adjustment", Some(Resolved { taken, short, expired: true })) if !request.adjusted => {
                 request.adjusted = true;
-                charged
+                (taken, short)
             }
             _ => return Err(Violation(format!("{id} is resolved again ({kind})"))),
         };
-        let due = cost.saturating_sub(charged);
-        let collected = due.min(before.max(0));
+        // What was uncollected before is neither asked for again nor given back.
+        let due = cost.saturating_sub(taken).saturating_sub(short);
+        let collected = if due < 0 { due.saturating_add(short).min(0) } else { due.min(before.max(0)) };
         must(amount == collected.saturating_neg(), || {
-            format!("{id} costs {cost}, of which {charged} is paid: {amount}")
+            format!("{id} costs {cost}, of which {taken} is paid and {short} is not to be had: {amount}")
         })?;
         let owed = due.saturating_sub(collected);
         must(usage.uncollected.nano() == owed, || format!("{id}: {} is uncollected, not {owed}", usage.uncollected))?;

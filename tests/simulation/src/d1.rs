@@ -3,8 +3,10 @@
 use std::cell::{Cell, RefCell};
 use std::task::Poll;
 
-use account::audit::Line;
-use account::outbox::{COUNT_ENTRIES, INSERT_ENTRIES, JournalCopy, REJECT_ENTRY, SELECT_LINES, UPSERT_KEY};
+use account::audit::{Copy, Line};
+use account::outbox::{
+    COUNT_ENTRIES, INSERT_ENTRIES, JournalCopy, REJECT_ENTRY, SELECT_LINES, SELECT_SET_ASIDE, UPSERT_KEY,
+};
 use account::sql::{Row, SqlError};
 use billing::ledger::Key;
 use billing::money::NanoUsd;
@@ -73,18 +75,24 @@ impl D1 {
         self.ask(|| self.database.run(UPSERT_KEY, &values).map(drop)).await
     }
 
-    /// D1's copy of the journal's rows behind `after`, up to `last`.
+    /// What D1 has of the journal's rows behind `after`, up to `last`.
     ///
     /// # Errors
     /// [`SqlError`].
-    pub fn lines(&self, account_id: &str, after: u64, last: u64) -> Result<Vec<Line>, SqlError> {
-        let rows = self.database.run(SELECT_LINES, &[account_id.into(), after.into(), last.into()])?;
+    pub fn copy(&self, account_id: &str, after: u64, last: u64) -> Result<Copy, SqlError> {
+        let values = [account_id.into(), after.into(), last.into()];
+        let lines = self.database.run(SELECT_LINES, &values)?;
+        let set_aside = self.database.run(SELECT_SET_ASIDE, &values)?;
         let money = |int| NanoUsd::new(int).map_err(|e| SqlError(e.to_string()));
         let read = |mut row: Row| {
             let (seq, id) = (row.int()?.unsigned_abs(), row.text()?);
             Ok(Line { seq, id, amount: money(row.int()?)?, balance_after: money(row.int()?)? })
         };
-        rows.into_iter().map(read).collect()
+        let set_aside = set_aside.into_iter().map(|mut row| row.int().map(i64::unsigned_abs));
+        Ok(Copy {
+            lines: lines.into_iter().map(read).collect::<Result<_, _>>()?,
+            set_aside: set_aside.collect::<Result<_, _>>()?,
+        })
     }
 
     /// Rows that D1 has or has set aside, behind `after`, up to `last`.

@@ -117,7 +117,7 @@ impl Object {
     /// [`SqlError`].
     pub fn snapshot(&mut self) -> Result<(), SqlError> {
         let Some(state) = self.memory.as_ref().filter(|state| state.account.is_some()) else { return Ok(()) };
-        caught(|| self.store.0.transaction(|| self.store.snapshot_spend(state)))?;
+        caught(|| self.store.0.transaction(|| self.store.snapshot(state)))?;
         self.snapshot_seq = state.seq;
         Ok(())
     }
@@ -175,12 +175,12 @@ impl Object {
             let Some(last) = page.last().map(|line| line.seq) else { break };
             audit.journal(&page);
             let copied: Vec<Line> = page.into_iter().filter(|line| line.seq <= delivered).collect();
-            audit.copy(&copied, &self.d1.lines(ACCOUNT_ID, after, last)?);
+            audit.copy(&copied, &self.d1.copy(ACCOUNT_ID, after, last)?);
             after = last;
         }
         let mut report = audit.finish(delivered);
         if let (true, Some(first)) = (repair, report.first_missing) {
-            self.store.entries_delivered(first.saturating_sub(1))?;
+            self.store.deliver_again(first.saturating_sub(1))?;
             report.repaired = true;
         }
         Ok(report)

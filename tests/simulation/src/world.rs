@@ -100,8 +100,7 @@ impl World {
         self.object.d1.is_down.set(false);
         self.object.d1.is_shaky.set(false);
         self.rest()?;
-        let lost = invariants::lose_rows(&self.object, 2 + self.rng.below(9))?;
-        (0..lost).for_each(|_| self.faults.count(Fault::D1RowsLost));
+        self.lose_rows()?;
         self.rest()?;
         self.faults.add(&self.object.d1.take_faults());
         Ok(())
@@ -138,6 +137,9 @@ impl World {
         self.ring()?;
         if self.object.is_delivering() && self.rng.chance(300) {
             self.deliver()?;
+        }
+        if self.object.is_delivering() && self.rng.chance(2) {
+            self.lose_rows()?;
         }
         // Oftener than the alarm does it: the journal behind a snapshot is read again on each wake.
         if self.rng.chance(30) {
@@ -221,6 +223,13 @@ impl World {
         if self.put_out_fuse() == Some(Break::Crash) {
             self.faults.count(Fault::CrashInDelivery);
         }
+        invariants::cursor(&self.object)
+    }
+
+    /// Rows that D1 had confirmed are gone, and the operator repairs that.
+    fn lose_rows(&mut self) -> Result<(), Violation> {
+        let lost = invariants::lose_rows(&self.object, 2 + self.rng.below(9))?;
+        (0..lost).for_each(|_| self.faults.count(Fault::D1RowsLost));
         invariants::cursor(&self.object)
     }
 

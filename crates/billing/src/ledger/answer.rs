@@ -70,9 +70,9 @@ pub enum Answer {
     },
     /// The hold is resolved.
     Settled {
-        /// What was taken from the balance.
+        /// What was taken from the balance; below zero when a late settle gives some back.
         cost: NanoUsd,
-        /// What the balance could not cover.
+        /// What the balance could not cover, as in the usage row.
         uncollected: NanoUsd,
         /// The balance after it.
         balance: NanoUsd,

@@ -168,7 +168,7 @@ impl Spend {
 }
 
 /// When requests of the last minute were admitted, the oldest first. A window that slides: no minute,
-/// wherever it begins, holds more than the limit. The holds' rows of that minute restore it exactly.
+/// wherever it begins, holds more than the limit. Open holds and the journal's last minute restore it exactly.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rate(VecDeque<i64>);
 

@@ -12,6 +12,7 @@
 
 mod admit;
 mod answer;
+mod bill;
 mod calendar;
 mod command;
 mod decide;
@@ -20,6 +21,7 @@ mod resolve;
 mod state;
 
 pub use answer::{Answer, Decision, KeyView, Refusal, Shortage};
+pub use bill::Bill;
 pub use command::{Admit, Command, CreateKey, Enter, EntryKind, Outcome, Settle, SettledBy, Terms, UpdateKey};
 pub use decide::decide;
 pub use key::{Budget, Key, KeyLimits, Period, Permission, Rate, Spend};

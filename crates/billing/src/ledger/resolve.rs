@@ -1,6 +1,7 @@
 //! The end of a hold: settled, released or expired, each into one journal row.
 
 use super::answer::{Answer, Decision, Refusal};
+use super::bill::Bill;
 use super::command::{Admit, EntryKind, Outcome, Settle, SettledBy};
 use super::state::{BillingStatus, Checkpoint, Entry, Event, Hold, HoldState, Prior, State, UsageRecord};
 use crate::money::NanoUsd;
@@ -8,22 +9,21 @@ use crate::usage::Usage;
 
 /// Charges what a request used, and frees the rest of its hold.
 pub(super) fn settle(state: &State, settle: &Settle, prior: &Prior, now_ms: i64) -> Decision {
-    let outcome = Resolution {
-        usage: settle.usage.bounded(),
+    let end = |hold: &Hold| Resolution {
+        bill: Some(bill(hold, &settle.usage, settle.settled_by)),
         upstream: Some(settle.upstream.clone()),
         outcome: settle.outcome,
-        settled_by: Some(settle.settled_by),
         status: BillingStatus::Settled,
         lost: None,
     };
     if let Some(hold) = state.holds.get(&settle.request_id) {
-        return Ok(resolve(state, hold, &outcome, HoldState::Resolved, now_ms));
+        return Ok(resolve(state, hold, &end(hold), HoldState::Resolved, now_ms));
     }
     let hold = prior.hold.as_ref().ok_or(Refusal::UnknownHold)?;
     let entry = prior.entry.as_ref().ok_or(Refusal::UnknownHold)?;
     match hold.state {
-        HoldState::Expired(_) => Ok(settle_late(state, hold, entry, &outcome, now_ms)),
-        HoldState::Open | HoldState::Resolved(_) | HoldState::Adjusted(_) => repeated(entry, &outcome),
+        HoldState::Expired(_) => Ok(settle_late(state, hold, entry, &end(hold), now_ms)),
+        HoldState::Open | HoldState::Resolved(_) | HoldState::Adjusted(_) => repeated(entry, &end(hold)),
     }
 }
 
@@ -36,14 +36,7 @@ pub(super) fn release(
     prior: &Prior,
     now_ms: i64,
 ) -> Decision {
-    let freed = Resolution {
-        usage: Usage::default(),
-        upstream,
-        outcome,
-        settled_by: None,
-        status: BillingStatus::Released,
-        lost: None,
-    };
+    let freed = Resolution { bill: None, upstream, outcome, status: BillingStatus::Released, lost: None };
     if let Some(hold) = state.holds.get(request_id) {
         return Ok(resolve(state, hold, &freed, HoldState::Resolved, now_ms));
     }
@@ -63,18 +56,16 @@ pub(super) fn sweep(state: &State, now_ms: i64) -> (Vec<Event>, Answer) {
     for hold in state.holds.values().filter(|hold| hold.deadline_ms <= now_ms) {
         let end = match &hold.checkpoint {
             Some(Checkpoint { usage, upstream }) => Resolution {
-                usage: *usage,
+                bill: Some(bill(hold, usage, SettledBy::Checkpoint)),
                 upstream: Some(upstream.clone()),
                 outcome: Outcome::Lost,
-                settled_by: Some(SettledBy::Checkpoint),
                 status: BillingStatus::Expired,
                 lost: None,
             },
             None => Resolution {
-                usage: Usage::default(),
+                bill: None,
                 upstream: None,
                 outcome: Outcome::Lost,
-                settled_by: None,
                 status: BillingStatus::Expired,
                 lost: Some(hold.amount),
             },
@@ -89,12 +80,30 @@ pub(super) fn sweep(state: &State, now_ms: i64) -> (Vec<Event>, Answer) {
 
 /// How a hold ends.
 struct Resolution {
-    usage: Usage,
+    /// `None`: nothing is charged.
+    bill: Option<Bill>,
     upstream: Option<String>,
     outcome: Outcome,
-    settled_by: Option<SettledBy>,
     status: BillingStatus,
     lost: Option<NanoUsd>,
+}
+
+impl Resolution {
+    fn usage(&self) -> Usage {
+        self.bill.map(|bill| bill.usage).unwrap_or_default()
+    }
+
+    fn settled_by(&self) -> Option<SettledBy> {
+        self.bill.map(|bill| bill.settled_by)
+    }
+
+    fn cost(&self) -> NanoUsd {
+        self.bill.map(|bill| bill.cost).unwrap_or_default()
+    }
+}
+
+fn bill(hold: &Hold, usage: &Usage, settled_by: SettledBy) -> Bill {
+    Bill::new(&hold.admit.terms.price, usage, settled_by, hold.amount)
 }
 
 /// Charges `end` as far as the balance goes, and ends the hold.
@@ -105,43 +114,48 @@ fn resolve(
     becomes: fn(u64) -> HoldState,
     now_ms: i64,
 ) -> (Vec<Event>, Answer) {
-    let cost = cost(hold, end);
+    let cost = end.cost();
     let collected = cost.min(state.balance.max(NanoUsd::ZERO));
-    let record = record(hold, end, cost, collected);
+    let short = cost.minus(collected).unwrap_or(NanoUsd::ZERO);
+    let record = record(hold, end, short, short);
     charge(state, hold, record, collected.negated(), EntryKind::Usage, becomes, now_ms)
 }
 
-/// A settle after the hold expired: what it differs from the charge of the expiry is an adjustment.
+/// A settle after the hold expired: one adjustment by what its cost differs from that of the expiry. What
+/// the expiry could not collect stays uncollected, and is not asked for again, unless the request turns out
+/// to cost less: then that is what goes first. So what both rows took, and what both could not collect, is
+/// together what the request costs.
 fn settle_late(state: &State, hold: &Hold, expired: &Entry, end: &Resolution, now_ms: i64) -> (Vec<Event>, Answer) {
-    let cost = cost(hold, end);
-    // Both lie within ±(2^53 − 1), so their difference fits as well.
-    let more = cost.plus(expired.amount).unwrap_or(NanoUsd::ZERO);
-    let collected = more.min(state.balance.max(NanoUsd::ZERO));
-    let record = record(hold, end, more, collected);
+    // Costs and their parts lie within 0 and 2^53 − 1, so their differences and this sum fit as well.
+    let minus = |from: NanoUsd, what: NanoUsd| from.minus(what).unwrap_or(NanoUsd::ZERO);
+    let owed = expired.usage.as_ref().map_or(NanoUsd::ZERO, |usage| usage.uncollected);
+    let paid = expired.amount.negated();
+    let more = minus(minus(end.cost(), paid), owed);
+    let (collected, short) = if more >= NanoUsd::ZERO {
+        let collected = more.min(state.balance.max(NanoUsd::ZERO));
+        (collected, minus(more, collected))
+    } else {
+        let forgiven = more.max(owed.negated());
+        (minus(more, forgiven), forgiven)
+    };
+    let record = record(hold, end, short, owed.plus(short).unwrap_or(owed));
     charge(state, hold, record, collected.negated(), EntryKind::Adjustment, HoldState::Adjusted, now_ms)
 }
 
-fn cost(hold: &Hold, end: &Resolution) -> NanoUsd {
-    if end.settled_by.is_none() {
-        return NanoUsd::ZERO;
-    }
-    // A usage that money cannot express is not a usage; the hold was the most it could be.
-    hold.admit.terms.price.cost(&end.usage).unwrap_or(hold.amount)
-}
-
-fn record(hold: &Hold, end: &Resolution, cost: NanoUsd, collected: NanoUsd) -> UsageRecord {
+/// The usage row: `uncollected` is what this row could not collect, `owed` what the request's rows could not
+/// together.
+fn record(hold: &Hold, end: &Resolution, uncollected: NanoUsd, owed: NanoUsd) -> UsageRecord {
     let Admit { terms, created_at_ms, .. } = &hold.admit;
-    let uncollected = cost.minus(collected).unwrap_or(NanoUsd::ZERO);
-    let short = uncollected > NanoUsd::ZERO;
+    let short = owed > NanoUsd::ZERO;
     UsageRecord {
         key_id: hold.key_id.clone(),
         endpoint: terms.endpoint.clone(),
         model: terms.model.clone(),
         upstream: end.upstream.clone(),
-        usage: end.usage,
+        usage: end.usage(),
         outcome: end.outcome,
         billing_status: if short { BillingStatus::Uncollected } else { end.status },
-        settled_by: end.settled_by,
+        settled_by: end.settled_by(),
         uncollected,
         price_version: terms.price.effective_at_ms,
         unpriced: terms.unpriced,
@@ -176,8 +190,10 @@ fn charge(
     let answer = settled_answer(&entry);
     let resolved = Event::HoldResolved { request_id, state: becomes(entry.seq) };
     let mut events = vec![resolved, Event::EntryAppended(entry)];
-    if uncollected > NanoUsd::ZERO {
-        events.push(Event::UncollectedSet(state.uncollected.plus(uncollected).unwrap_or(state.uncollected)));
+    // Money that came in since an expiry has cleared what that could not collect: nothing is owed below zero.
+    let owed = state.uncollected.plus(uncollected).unwrap_or(state.uncollected).max(NanoUsd::ZERO);
+    if owed != state.uncollected {
+        events.push(Event::UncollectedSet(owed));
     }
     (events, answer)
 }
@@ -185,9 +201,9 @@ fn charge(
 /// The first result again, when the repeat says the same; else a conflict.
 fn repeated(entry: &Entry, end: &Resolution) -> Decision {
     let same = entry.usage.as_ref().is_some_and(|first| {
-        first.usage == end.usage
+        first.usage == end.usage()
             && first.outcome == end.outcome
-            && first.settled_by == end.settled_by
+            && first.settled_by == end.settled_by()
             && first.upstream == end.upstream
     });
     if same { Ok((Vec::new(), settled_answer(entry))) } else { Err(Refusal::Conflict) }

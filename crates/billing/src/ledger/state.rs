@@ -134,7 +134,8 @@ pub struct UsageRecord {
     /// Who counted; `None` when nothing was billed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settled_by: Option<SettledBy>,
-    /// What the balance could not cover.
+    /// What the balance could not cover. In a late settle, by how much that changes what the expiry could not
+    /// collect: below zero when the request turns out to cost less.
     pub uncollected: NanoUsd,
     /// The version of the price: its `effective_at_ms`.
     pub price_version: i64,
@@ -245,7 +246,7 @@ impl State {
     }
 
     /// Counts an admitted request against the rates of its key's lineage. Also how rates are restored
-    /// from the holds of the last minute.
+    /// from what is stored of the last minute.
     pub fn count_request(&mut self, key_id: &str, at_ms: i64) {
         let limited = self.lineage(key_id).filter(|key| key.limits.requests_per_minute.is_some());
         let limited: Vec<String> = limited.map(|key| key.key_id.clone()).collect();

@@ -10,6 +10,10 @@ use crate::money::{NanoUsd, PicoUsd};
 use crate::price::{Price, Rates};
 use crate::usage::{MAX_COUNT, Usage};
 
+mod bills;
+
+use bills::taken_and_short;
+
 /// A whole account in memory, with the look-ups that the store makes.
 #[derive(Default)]
 struct Bench {
@@ -581,6 +585,13 @@ proptest! {
                 Move::Credit(nano) => bench.run(enter(&format!("c{turn}"), EntryKind::Credit, nano)),
             };
             let sum: i64 = bench.journal.iter().map(|entry| entry.amount.nano()).sum();
+            for id in bench.resolved.keys() {
+                let last = bench.journal.iter().rfind(|entry| entry.id == *id).unwrap().usage.clone().unwrap();
+                let (taken, short) = taken_and_short(&bench, id);
+                let cost = i64::try_from(last.usage.output).unwrap() * 1_000_000;
+                prop_assert_eq!(taken + short, cost, "{} took {}, lacks {}", id, taken, short);
+                prop_assert!(taken >= 0 && short >= 0);
+            }
             prop_assert_eq!(sum, bench.state.balance.nano());
             prop_assert!(bench.state.balance >= NanoUsd::ZERO);
             let mut usage_rows = BTreeMap::new();

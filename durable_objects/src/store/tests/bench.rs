@@ -12,22 +12,29 @@ use billing::money::PicoUsd;
 use billing::price::{Price, Rates};
 use billing::usage::Usage;
 use rusqlite::types::{Value as SqliteValue, ValueRef};
-use rusqlite::{Connection, params_from_iter};
+use rusqlite::{Connection, Statement, params_from_iter};
 
 use super::super::*;
 
 impl Sql for Connection {
     fn query(&self, sql: &str, params: &[Value]) -> Result<Vec<Row>, SqlError> {
-        let failed = |error: rusqlite::Error| SqlError(error.to_string());
-        let mut statement = self.prepare(sql).map_err(failed)?;
-        let columns = statement.column_count();
-        let mut found = statement.query(params_from_iter(params.iter().map(bound))).map_err(failed)?;
-        let mut rows = Vec::new();
-        while let Some(row) = found.next().map_err(failed)? {
-            rows.push(Row::new((0..columns).map(|at| read(row.get_ref(at).unwrap())).collect()));
-        }
-        Ok(rows)
+        rows(&mut self.prepare(sql).map_err(failed)?, params)
     }
+}
+
+/// All rows of a statement.
+pub fn rows(statement: &mut Statement<'_>, params: &[Value]) -> Result<Vec<Row>, SqlError> {
+    let columns = statement.column_count();
+    let mut found = statement.query(params_from_iter(params.iter().map(bound))).map_err(failed)?;
+    let mut rows = Vec::new();
+    while let Some(row) = found.next().map_err(failed)? {
+        rows.push(Row::new((0..columns).map(|at| read(row.get_ref(at).unwrap())).collect()));
+    }
+    Ok(rows)
+}
+
+fn failed(error: rusqlite::Error) -> SqlError {
+    SqlError(error.to_string())
 }
 
 /// As workerd binds: every JavaScript number arrives as a REAL.
@@ -138,11 +145,19 @@ impl Bench {
             self.write(events).unwrap();
             // As an alarm does now and then; behind it the journal is read again.
             if !events.is_empty() && self.memory.state.seq.is_multiple_of(3) {
-                self.store.snapshot_spend(&self.memory.state).unwrap();
+                self.store.snapshot(&self.memory.state).unwrap();
             }
         }
         assert_eq!(self.load(), self.memory.recent(self.now_ms), "{command:?}");
         remembered
+    }
+
+    /// As [`Self::run`], without its checks.
+    pub fn quickly(&mut self, command: &Command) {
+        let state = &self.memory.state;
+        let (events, _) = decide(state, command, &self.memory.prior(command), self.now_ms).unwrap();
+        self.write(&events).unwrap();
+        self.memory.run(command, self.now_ms).unwrap();
     }
 
     pub fn load(&self) -> State {
