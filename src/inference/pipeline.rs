@@ -200,6 +200,7 @@ fn hold(inference: &Inference<'_>, model: &Model, price: &Price) -> Result<HoldR
         OutputBound { wanted, least: LEAST_OUTPUT_TOKENS.min(wanted), choices }
     });
     HoldRequest::new(price, input, inference.one_hour_marks, output)
+        .and_then(|hold| hold.beyond_output(inference.input.predicted_tokens))
         .map_err(|_| auth::refused(&billing::ledger::Refusal::TooLarge))
 }
 
@@ -330,13 +331,12 @@ fn event_stream(exchange: Exchange) -> Result<(Source, Exchange), Failure> {
 }
 
 fn encode(inference: &Inference<'_>, admitted: &Admitted<'_>, candidate: &Candidate<'_>) -> String {
-    let limit_field = match admitted.model.limit_field {
-        Some(LimitField::MaxCompletionTokens) => "max_completion_tokens",
-        Some(LimitField::MaxTokens | LimitField::MaxOutputTokens) | None => "max_tokens",
-    };
+    // The third one is another dialect's.
+    let limit_field = admitted.model.limit_field.filter(|field| *field != LimitField::MaxOutputTokens);
     (inference.encode)(&Outgoing {
         model: Some(candidate.route.model.as_str()).filter(|theirs| *theirs != admitted.model.id),
-        lowered_output: admitted.lowered_output.map(|limit| (limit, limit_field)),
+        lowered_output: admitted.lowered_output,
+        limit_field: limit_field.map(LimitField::name),
         without_stream_options: !candidate.upstream.stream_options,
     })
 }

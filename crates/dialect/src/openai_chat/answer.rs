@@ -3,8 +3,6 @@
 use std::collections::BTreeSet;
 
 use billing::usage::Usage;
-use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use super::usage;
 use crate::envelope::{Edits, Envelope, quoted};
@@ -35,14 +33,6 @@ pub struct Answer {
 #[error("the upstream's body is not an answer")]
 pub struct NotAnAnswer;
 
-#[derive(Deserialize)]
-struct Choice<'a> {
-    #[serde(borrow)]
-    message: Option<&'a RawValue>,
-    #[serde(borrow)]
-    error: Option<&'a RawValue>,
-}
-
 /// Reads a whole chat completion.
 ///
 /// # Errors
@@ -55,11 +45,11 @@ pub fn read(body: &str, rewrite: &Rewrite) -> Result<Answer, NotAnAnswer> {
     let choices = envelope.array("choices").ok().flatten().ok_or(NotAnAnswer)?;
     let mut visible_output: u64 = 0;
     for choice in choices {
-        let Ok(choice) = serde_json::from_str::<Choice<'_>>(choice) else { continue };
-        if choice.error.is_some_and(|error| error.get() != "null") {
+        let Ok(choice) = Envelope::parse_any(choice) else { continue };
+        if choice.all("error").next().is_some() {
             return Err(NotAnAnswer);
         }
-        let visible = choice.message.map_or(0, |message| tokens::estimate(message.get()));
+        let visible = choice.all("message").next_back().map_or(0, tokens::estimate);
         visible_output = visible_output.saturating_add(visible);
     }
     let mut edits = envelope.edit();
@@ -128,6 +118,7 @@ mod tests {
     fn what_is_no_answer_is_an_error() {
         for body in [
             r#"{"choices":[{"error":{"message":"x"}}]}"#,
+            r#"{"choices":[{"error":{"message":"x"},"error":null}]}"#,
             "",
             "<html>",
             "[]",
