@@ -8,22 +8,28 @@ use worker::Headers;
 use crate::context::Context;
 use crate::error::{ApiError, Code, ShortageView};
 use crate::keys::{self, ApiKey};
-use crate::refusals;
+use crate::{floods, refusals};
 
 /// The key of a request, well-formed and truly tagged. Whether it still counts is the account's to say.
 ///
 /// # Errors
 /// `invalid_api_key`; no object is woken.
 pub fn api_key(headers: &Headers, context: &Context) -> Result<ApiKey, ApiError> {
+    tagged_key(headers, context)?
+        .filter(|key| !refusals::has_ended(&key.digest) && !floods::is_blocked(&key.digest, context.started_ms))
+        .ok_or_else(ApiError::invalid_api_key)
+}
+
+/// A key that is well-formed and truly tagged, even if it is known to have ended.
+///
+/// # Errors
+/// The platform's.
+pub fn tagged_key(headers: &Headers, context: &Context) -> Result<Option<ApiKey>, ApiError> {
     let bearer = bearer(headers)?;
     let x_api_key = headers.get("x-api-key")?;
     // Some clients send both, and mean one of them for us.
-    [bearer, x_api_key]
-        .into_iter()
-        .flatten()
-        .find_map(|text| keys::parse(text.trim(), &context.config.peppers))
-        .filter(|key| !refusals::has_ended(&key.digest))
-        .ok_or_else(ApiError::invalid_api_key)
+    let mut given = [bearer, x_api_key].into_iter().flatten();
+    Ok(given.find_map(|text| keys::parse(text.trim(), &context.config.peppers)))
 }
 
 /// The token of `Authorization: Bearer`.

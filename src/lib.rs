@@ -14,6 +14,7 @@ pub mod cors;
 pub mod d1;
 pub mod entropy;
 pub mod error;
+pub mod floods;
 pub mod ids;
 pub mod inference;
 pub mod keys;
@@ -77,16 +78,22 @@ async fn handle(mut request: Request, env: Env) -> Handled {
     // As it came: the typed method takes an unknown one for GET.
     let (method, path) = (request.inner().method(), request.path());
     let (request_id, context) = Context::new(env);
-    let result = match context {
-        Ok(context) => serve(&mut request, &method, &path, &context).await,
+    let (result, flood) = match context {
+        Ok(context) => {
+            let result = serve(&mut request, &method, &path, &context).await;
+            let is_refused = result.as_ref().is_err_and(|error| error.status == 401);
+            (result, if is_refused { floods::note(request.headers(), &context).await } else { None })
+        }
         Err(error) => {
             console_error!("{request_id}: {error}");
-            Err(ApiError::internal())
+            (Err(ApiError::internal()), None)
         }
     };
-    let (response, rest) = match result {
-        Ok(Served { response, rest }) => (Ok(response), rest),
-        Err(error) => {
+    let (response, rest) = match (result, flood) {
+        (Ok(Served { response, rest }), _) => (Ok(response), rest),
+        // Its body is not worth reading.
+        (Err(_), Some(flood)) => (flood.into_response(), None),
+        (Err(error), None) => {
             body::discard(&mut request).await;
             (error.into_response(Envelope::of(&path), &request_id), None)
         }

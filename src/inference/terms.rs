@@ -61,7 +61,9 @@ pub fn hold(request: &ClientRequest<'_>, model: &Model, price: &Price) -> Result
         let least = LEAST_OUTPUT_TOKENS.max(facts.least_output.unwrap_or(0)).min(wanted);
         OutputBound { wanted, least, choices: facts.n }
     });
-    HoldRequest::new(price, input, facts.one_hour_marks, output).map_err(|_| auth::refused(&Refusal::TooLarge))
+    HoldRequest::new(price, input, facts.one_hour_marks, output)
+        .and_then(|hold| hold.beyond_output(facts.input.predicted_tokens))
+        .map_err(|_| auth::refused(&Refusal::TooLarge))
 }
 
 /// The most output tokens of each choice: the client's limit, else the model's.

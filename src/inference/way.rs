@@ -1,8 +1,9 @@
 //! The ways in which a request can go: which upstream, in which dialect, with which body.
 
-use catalog::{Dialect, Model};
+use catalog::{Dialect, LimitField, Model};
 use dialect::canonical::{Encoded, Identity, Owner, Target};
 use dialect::client::ClientRequest;
+use dialect::openai_chat::wire::{DEFAULT_LIMIT_FIELD, LIMIT_FIELDS};
 use dialect::request::{Outgoing, RequestError};
 use dialect::rewrite::Rewrite;
 
@@ -43,12 +44,11 @@ impl<'a> Way<'a> {
         let has = |word: &str| model.capabilities.iter().any(|capability| capability == word);
         let upstream = candidate.upstream;
         let owner = Owner::new(&keys::tag(&context.config.peppers, &format!("owner:{}", upstream.id)));
-        // Most servers know the old name; the catalogue tells of those that do not.
-        let limit_field = model.limit_field.map_or("max_tokens", catalog::LimitField::name);
-        let chat_limit_field = if limit_field == "max_completion_tokens" { limit_field } else { "max_tokens" };
+        let limit_field = model.limit_field.map(LimitField::name).filter(|field| LIMIT_FIELDS.contains(field));
         let outgoing = Outgoing {
             model: Some(candidate.route.model.as_str()).filter(|theirs| *theirs != model.id),
-            lowered_output: lowered_output.map(|limit| (limit, chat_limit_field)),
+            lowered_output,
+            limit_field,
             without_stream_options: !upstream.stream_options,
             owner: Some(&owner),
         };
@@ -59,7 +59,7 @@ impl<'a> Way<'a> {
             adaptive_thinking: has(ADAPTIVE),
             lowered_output,
             max_output: model_output(model),
-            limit_field: chat_limit_field,
+            limit_field: limit_field.unwrap_or(DEFAULT_LIMIT_FIELD),
             stream_options: upstream.stream_options,
         };
         let mut first_error = None;

@@ -33,7 +33,8 @@ pub async fn post(request: &mut Request, context: &Context) -> Result<Response, 
     let model = known.ok_or_else(ApiError::model_not_available)?;
     let candidates = upstream::candidates(&catalog, model, Dialect::AnthropicMessages, context);
     let anthropic = AnthropicHeaders::read(request.headers())?.for_upstream(true);
-    let counted = match candidates.first().filter(|first| first.upstream.dialects.contains(&Dialect::AnthropicMessages)) {
+    let counted = match candidates.first().filter(|first| first.upstream.dialects.contains(&Dialect::AnthropicMessages))
+    {
         Some(candidate) => within(COUNT_MS, ask(candidate, &count, model, &anthropic)).await.flatten(),
         None => None,
     };
@@ -56,8 +57,13 @@ async fn ask(
     }
     let theirs = Some(candidate.route.model.as_str()).filter(|theirs| *theirs != model.id);
     let body = count.pass_through(theirs);
-    let call =
-        Call { dialect: Dialect::AnthropicMessages, path: "/messages/count_tokens", body: &body, stream: false, anthropic };
+    let call = Call {
+        dialect: Dialect::AnthropicMessages,
+        path: "/messages/count_tokens",
+        body: &body,
+        stream: false,
+        anthropic,
+    };
     let exchange = candidate.send(&call).await.ok()?;
     let text = Source::new(exchange.response.body())?.text(MAX_COUNT_BYTES).await?;
     serde_json::from_str::<Counted>(&text).ok().map(|counted| counted.input_tokens)

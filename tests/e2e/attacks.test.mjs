@@ -81,46 +81,6 @@ test("a picture of 5 MB is served on five dollars: it is not taken for text", as
   assert.equal(row.cost_nano_usd, COMPLETION_NANO_USD);
 });
 
-test("a revoked key that floods wakes no account and delays none", async () => {
-  const account = await gateway.account({ usd: "1" });
-  const { body: flooding } = await gateway.keys(account, "POST", "", { name: "flooding" });
-  assert.equal((await gateway.keys(account, "DELETE", `/${flooding.id}`)).status, 200);
-  assert.equal((await chat(flooding.key)).status, 401);
-  gateway.upstream.answer("chat", json(completion("chat")));
-  const before = await seen();
-
-  const [flood, atOnce, paying] = [1_000, 50, 20];
-  const statuses = new Map();
-  let left = flood;
-  const attacker = async () => {
-    while (left-- > 0) {
-      const response = await chat(flooding.key);
-      await response.arrayBuffer();
-      statuses.set(response.status, (statuses.get(response.status) ?? 0) + 1);
-    }
-  };
-  const customer = async () => {
-    const times = [];
-    for (let n = 0; n < paying; n += 1) {
-      const started = performance.now();
-      await served(account.key);
-      times.push(performance.now() - started);
-    }
-    return times;
-  };
-  const [times] = await Promise.all([customer(), ...Array.from({ length: atOnce }, attacker)]);
-
-  assert.deepEqual(Object.fromEntries(statuses), { 401: flood });
-  const { calls } = await seen();
-  // The account heard of the paying requests alone.
-  assert.equal(calls.admit - before.calls.admit, paying);
-  assert.equal(calls.settle - (before.calls.settle ?? 0), paying);
-  // Generous: a machine under load is slow, but a queue of a thousand calls is slower.
-  assert.ok(Math.max(...times) < 2_000, `the slowest took ${Math.max(...times)} ms`);
-  const journal = await gateway.journal(account);
-  assert.deepEqual(journal.map(({ amount_nano: amount }) => amount), [1e9, ...Array(paying).fill(-COMPLETION_NANO_USD)]);
-});
-
 test("a flood of admits is shed, and the settles beside it are not", async () => {
   const account = await gateway.account({ usd: "1" });
   let asked;

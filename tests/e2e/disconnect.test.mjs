@@ -11,6 +11,8 @@ import { bytes, eventStream, hangUp, json } from "./upstream.mjs";
 const chunk = (choices, more = {}) =>
   `data: ${JSON.stringify({ id: "chatcmpl-1", object: "chat.completion.chunk", created: 1, model: "chat", choices, ...more })}\n\n`;
 const text = (content) => chunk([{ index: 0, delta: { content }, finish_reason: null }]);
+const tool = (name, text = "") =>
+  chunk([{ index: 0, delta: { tool_calls: [{ index: 0, ...(name && { id: "call_1", type: "function" }), function: { name, arguments: text } }] }, finish_reason: null }]);
 const FINISH = chunk([{ index: 0, delta: {}, finish_reason: "stop" }]);
 const USAGE = { prompt_tokens: 1000, completion_tokens: 100, total_tokens: 1100 };
 const END = [FINISH, chunk([], { usage: USAGE }), "data: [DONE]\n\n"];
@@ -101,8 +103,9 @@ test("trap_07 a client that leaves a stream pays what the upstream counted", asy
   const cases = [
     { name: "before the upstream has answered", left: (sent, asked) => asked.then(() => sent.destroy()), before: null },
     { name: "before the first token", left: (sent) => once(sent, "response").then(() => sent.destroy()), before: [] },
-    { name: "after a comment", left: (sent) => leaveAfter(sent, "processing"), before: [": processing\n\n"] },
-    { name: "in the middle", left: (sent) => leaveAfter(sent, "two"), before: [text("one"), text("two")] },
+    { name: "after a comment", left: (sent) => leaveAfter(sent, "keep-alive"), before: [": processing\n\n"] },
+    { name: "after two tokens", left: (sent) => leaveAfter(sent, "two"), before: [text("one"), text("two")] },
+    { name: "inside tool arguments", left: (sent) => leaveAfter(sent, "Par"), before: [tool("weather"), tool(undefined, '{"city":"Par')] },
     { name: "between the finish and the usage", left: (sent) => leaveAfter(sent, '"stop"'), before: [text("one"), FINISH] },
   ];
   for (const { name, left, before } of cases) {
@@ -125,22 +128,51 @@ test("trap_07 a client that leaves a stream pays what the upstream counted", asy
   }
 });
 
-test("trap_07 a client that leaves before a whole answer pays for it", async () => {
-  const [account, balance] = await funded();
-  const [asked, gone] = [gate(), gate()];
+test("trap_07 a client that leaves between the finish and the usage has the bill of one that stays", async () => {
+  const bills = [];
+  for (const leaves of [false, true]) {
+    const [account, balance] = await funded();
+    const gone = gate();
+    gateway.upstream.answer("chat", script(text("one"), FINISH, gone.opened, ": working\n\n", ": working\n\n", ...END.slice(1)));
+    const sent = request(account.key, "chat", { stream: true });
+    if (leaves) await leaveAfter(sent, '"stop"');
+    gone.open();
+    if (!leaves) for await (const part of (await once(sent, "response"))[0]) void part;
+    const { input_tokens, output_tokens, settled_by, cost_nano_usd } = await settledOnce(account, balance, { status: leaves ? "client_gone" : "completed" });
+    bills.push({ input_tokens, output_tokens, settled_by, cost_nano_usd });
+  }
+  const [stayed, left] = bills;
+  assert.deepEqual(stayed, { input_tokens: 1000, output_tokens: 100, settled_by: "upstream", cost_nano_usd: COST_NANO_USD });
+  assert.deepEqual(left, stayed);
+});
+
+test("trap_07 a client that leaves a whole answer pays for it", async (t) => {
   const choices = [{ index: 0, message: { role: "assistant", content: "Hello." }, finish_reason: "stop" }];
-  gateway.upstream.answer("chat", async (response) => {
-    asked.open();
-    await gone.opened;
-    await json({ id: "chatcmpl-1", object: "chat.completion", model: "chat", choices, usage: USAGE })(response);
-  });
-  const sent = request(account.key, "chat", {});
-  await asked.opened;
-  sent.destroy();
-  await sleep(PACE_MS);
-  gone.open();
-  // The upstream's answer came whole; that nobody was there to read it shows too late to be said.
-  await settledOnce(account, balance, byUpstream("completed"));
+  const answer = JSON.stringify({ id: "chatcmpl-1", object: "chat.completion", model: "chat", choices, usage: USAGE });
+  for (const [name, shown] of [
+    ["before it began", 0],
+    ["in its middle", answer.length / 2],
+  ]) {
+    await t.test(name, async () => {
+      const [account, balance] = await funded();
+      const [begun, gone] = [gate(), gate()];
+      gateway.upstream.answer("chat", async (response) => {
+        response.writeHead(200, { "content-type": "application/json" });
+        if (shown > 0) await new Promise((resolve) => response.write(answer.slice(0, shown), resolve));
+        begun.open();
+        await gone.opened;
+        response.end(answer.slice(shown));
+      });
+      const sent = request(account.key, "chat", {});
+      await begun.opened;
+      await sleep(PACE_MS);
+      sent.destroy();
+      await sleep(PACE_MS);
+      gone.open();
+      // The upstream's answer came whole; that nobody was there to read it shows too late to be said.
+      await settledOnce(account, balance, byUpstream("completed"));
+    });
+  }
 });
 
 test("trap_07 a client that leaves an upstream that falls silent pays what it was shown", async () => {
@@ -154,6 +186,20 @@ test("trap_07 a client that leaves an upstream that falls silent pays what it wa
   // The input is estimated too: $1 and $4 a million tokens.
   assert.equal(row.cost_nano_usd, row.input_tokens * 1_000 + 4 * 4_000);
   assert.equal(await gateway.upstream.seen("impatient")[0].closed, "cut");
+});
+
+test("trap_07 a client that leaves inside tool arguments pays those that it was shown", async () => {
+  const [account, balance] = await funded();
+  const gone = gate();
+  const parts = [tool("weather"), tool(undefined, '{"city":"'), tool(undefined, "Paris"), tool(undefined, " and"), tool(undefined, " Rome")];
+  gateway.upstream.answer("impatient", script(parts[0], gone.opened, ...parts.slice(1), new Promise(() => {})));
+  const sent = request(account.key, "impatient", { stream: true });
+  await leaveAfter(sent, "weather");
+  gone.open();
+  const row = await settledOnce(account, balance, { status: "client_gone", billing_status: "settled", settled_by: "estimate" });
+  assert.equal(row.cost_nano_usd, row.input_tokens * 1_000 + row.output_tokens * 4_000);
+  // The structure around the arguments is part of the estimate, and small beside a real call.
+  assert.ok(row.output_tokens >= 8 && row.output_tokens < 200, String(row.output_tokens));
 });
 
 test("trap_07 a client that leaves an upstream that fails pays no more than one that stays", async () => {
@@ -225,7 +271,7 @@ test("an upstream that fails before anything was produced costs nothing", async 
       const body = await response.text();
       assert.equal(response.status, status, body);
       assert.ok(!body.includes(PROVIDER_TEXT), body);
-      if (status === 200) assertErrorEvent(body.replace(": nothing yet\n\n", ""));
+      if (status === 200) assertErrorEvent(body.replace(": keep-alive\n\n", ""));
       const row = await settledOnce(account, balance, { status: outcome, billing_status: "released", settled_by: null, cost_nano_usd: 0 });
       assert.equal(row.request_id, response.headers.get("x-request-id"));
     });

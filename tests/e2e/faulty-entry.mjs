@@ -1,8 +1,10 @@
 // The Worker as it ships, in a world that fails when a test says so and that counts what it is asked
 // for. Calls to account objects are lost on the way there or on the way back, D1 is down for the
-// objects, and an object is asked the same thing again by a caller that has gone mad:
+// objects, the clock jumps, and an object is asked the same thing again by a caller that has gone mad:
 //
 //   POST /test/world { "lose": { "command": "settle", "way": "there" or "back", "times": 3 }, "d1_down": true }
+//   POST /test/world { "ahead_ms": 61000 }
+//                    the clock of the Worker and its objects
 //   POST /test/world { "repeat": { "command": "admit", "times": 1000 } }
 //                    the last such call, all at once; answers { "statuses": { "200": 300, "503": 700 } }
 //   GET  /test/world { "calls": { "admit": 2, "settle": 1 }, "d1_refused": 4,
@@ -12,7 +14,14 @@
 import { WorkerEntrypoint } from "cloudflare:workers";
 import * as shipped from "./entry.js";
 
-const world = { lose: { times: 0 }, d1Down: false, last: {}, calls: {}, d1Refused: 0, cursors: [], alarms: 0, d1Rows: 0 };
+const world = { lose: { times: 0 }, d1Down: false, aheadMs: 0, last: {}, calls: {}, d1Refused: 0, cursors: [], alarms: 0, d1Rows: 0 };
+
+const RealDate = Date;
+globalThis.Date = class extends RealDate {
+  constructor(...given) {
+    super(...(given.length > 0 ? given : [RealDate.now() + world.aheadMs]));
+  }
+};
 
 export default class extends WorkerEntrypoint {
   worker = new shipped.default(this.ctx, { ...this.env, ACCOUNT: lossy(this.env.ACCOUNT) });
@@ -20,8 +29,8 @@ export default class extends WorkerEntrypoint {
   async fetch(request) {
     if (new URL(request.url).pathname !== "/test/world") return this.worker.fetch(request);
     if (request.method !== "POST") return Response.json(counted());
-    const { lose = { times: 0 }, d1_down: d1Down = false, repeat } = await request.json();
-    Object.assign(world, { lose, d1Down });
+    const { lose = { times: 0 }, d1_down: d1Down = false, ahead_ms: aheadMs = 0, repeat } = await request.json();
+    Object.assign(world, { lose, d1Down, aheadMs });
     return Response.json(repeat ? await repeated(this.env.ACCOUNT, repeat) : {});
   }
 

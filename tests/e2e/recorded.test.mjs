@@ -65,7 +65,8 @@ function expected(text, includeUsage, cost) {
     if (data === "[DONE]") return out + withCost(held, cost) + event;
     out += held;
     held = "";
-    if (!isUsageOnly(chunk)) out += event;
+    if (data === null) out += event.replace(/^: .+/, ": keep-alive");
+    else if (!isUsageOnly(chunk)) out += event;
     else if (includeUsage) held = event;
   }
   assert.ok(finished, "no recording is truncated without an error");

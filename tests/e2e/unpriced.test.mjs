@@ -29,7 +29,7 @@ async function listed(gateway, key) {
 
 const NOT_AVAILABLE = errorBody("model_not_available", "The requested model is not available.", "model");
 
-test("off: such a model is not available, and not listed", async () => {
+test("trap_23 off: such a model is not available, and not listed", async () => {
   const gateway = await start({ ALLOW_UNPRICED_MODELS: "0" });
   const account = await gateway.account();
   for (const model of [...UNPRICED, ANNOUNCED]) {
@@ -43,7 +43,7 @@ test("off: such a model is not available, and not listed", async () => {
   assert.deepEqual((await gateway.journal(account)).map(({ kind }) => kind), ["grant"]);
 });
 
-test("on: it is served at no cost, and marked in its usage row", async () => {
+test("trap_23 on: it is served at no cost, and marked in its usage row", async () => {
   const gateway = await start({ ALLOW_UNPRICED_MODELS: "1" });
   const account = await gateway.account({ usd: "0" });
   for (const model of UNPRICED) {
@@ -61,7 +61,7 @@ test("on: it is served at no cost, and marked in its usage row", async () => {
   assert.deepEqual([announced.status, await announced.json()], [404, NOT_AVAILABLE]);
 });
 
-test("on: a model with a price still costs it", async () => {
+test("trap_23 on: a model with a price still costs it", async () => {
   const [, gateway] = gateways;
   const account = await gateway.account();
   gateway.upstream.answer("chat", json(completion("chat")));

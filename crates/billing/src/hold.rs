@@ -69,6 +69,15 @@ impl HoldRequest {
         Ok(Self { fixed, per_output, output })
     }
 
+    /// The same with room for `tokens` in every choice that are billed as output beyond its limit, whatever
+    /// is granted of that.
+    ///
+    /// # Errors
+    /// [`MoneyError::TooLarge`] beyond 2^53 − 1 nano-USD.
+    pub fn beyond_output(self, tokens: u64) -> Result<Self, MoneyError> {
+        Ok(Self { fixed: self.amount(tokens)?, ..self })
+    }
+
     /// The amount for `output` tokens in every choice.
     ///
     /// # Errors
@@ -175,6 +184,15 @@ mod tests {
         let output = Some(OutputBound { wanted: 1_000, least: 256, choices: 3 });
         let hold = HoldRequest::new(&price(0, 1_000), 0, false, output).unwrap();
         assert_eq!(hold.grant(NanoUsd::from_usd("1").unwrap()).unwrap().amount.nano(), 3_000);
+    }
+
+    #[test]
+    fn what_is_billed_beyond_the_limit_is_no_part_of_the_grant() {
+        let output = Some(OutputBound { wanted: 1_000, least: 256, choices: 2 });
+        let hold = HoldRequest::new(&price(5, 1_000), 1_000, false, output).unwrap().beyond_output(500).unwrap();
+        assert_eq!((hold.fixed.nano(), hold.least().unwrap().nano()), (5 + 1_000, 5 + 1_000 + 512));
+        let granted = hold.grant(NanoUsd::new(5 + 1_000 + 600).unwrap()).unwrap();
+        assert_eq!(granted.output, Some(300));
     }
 
     proptest! {

@@ -50,13 +50,22 @@ impl<'a> Envelope<'a> {
     /// # Errors
     /// [`EnvelopeError`].
     pub fn parse(source: &'a str) -> Result<Self, EnvelopeError> {
-        let Members(members) = serde_json::from_str(source)
-            .map_err(|e| EnvelopeError::Malformed { line: e.line().max(1), column: e.column().max(1) })?;
+        let envelope = Self::parse_any(source)?;
         // Not a comparison of all with all: a body may have a million members.
         let mut seen = BTreeSet::new();
-        if let Some(twice) = members.iter().find(|member| !seen.insert(member.key.as_ref())) {
+        if let Some(twice) = envelope.members.iter().find(|member| !seen.insert(member.key.as_ref())) {
             return Err(EnvelopeError::Duplicate(twice.key.chars().take(MAX_NAMED_CHARS).collect()));
         }
+        Ok(envelope)
+    }
+
+    /// As [`Self::parse`], for objects of an upstream, in which a member may stand twice: see [`Self::all`].
+    ///
+    /// # Errors
+    /// [`EnvelopeError::Malformed`].
+    pub fn parse_any(source: &'a str) -> Result<Self, EnvelopeError> {
+        let Members(members) = serde_json::from_str(source)
+            .map_err(|e| EnvelopeError::Malformed { line: e.line().max(1), column: e.column().max(1) })?;
         Ok(Self { source, members })
     }
 
@@ -76,6 +85,13 @@ impl<'a> Envelope<'a> {
     #[must_use]
     pub fn present(&self, key: &str) -> Option<&'a str> {
         self.get(key).filter(|value| *value != "null")
+    }
+
+    /// The JSON texts of every member of this name that is not `null`: one, unless it stands twice. Most
+    /// readers take the last.
+    pub fn all(&self, key: &str) -> impl DoubleEndedIterator<Item = &'a str> {
+        let named = self.members.iter().filter(move |member| member.key == key);
+        named.map(|member| member.value.get()).filter(|value| *value != "null")
     }
 
     /// All keys in their order.
@@ -112,24 +128,25 @@ pub struct Edits<'a> {
 }
 
 impl Edits<'_> {
-    /// Sets a member to `json`: in place where it stands, else behind the last one.
+    /// Sets a member to `json`: in place wherever it stands, else behind the last one.
     pub fn set(&mut self, key: &str, json: &str) {
-        match self.index(key).and_then(|index| self.envelope.span(index)) {
-            Some(span) => self.splices.push((span, json.to_owned())),
-            None => {
-                if !self.envelope.members.is_empty() || !self.added.is_empty() {
-                    self.added.push(',');
-                }
-                self.added.push_str(&quoted(key));
-                self.added.push(':');
-                self.added.push_str(json);
+        let spans = self.indices(key).filter_map(|index| self.envelope.span(index));
+        let splices: Vec<_> = spans.map(|span| (span, json.to_owned())).collect();
+        if splices.is_empty() {
+            if !self.envelope.members.is_empty() || !self.added.is_empty() {
+                self.added.push(',');
             }
+            self.added.push_str(&quoted(key));
+            self.added.push(':');
+            self.added.push_str(json);
         }
+        self.splices.extend(splices);
     }
 
     /// Removes a member with its comma; nothing when it is absent.
     pub fn remove(&mut self, key: &str) {
-        self.removed.extend(self.index(key));
+        let indices: Vec<usize> = self.indices(key).collect();
+        self.removed.extend(indices);
     }
 
     /// Whether there is nothing to do.
@@ -193,8 +210,9 @@ impl Edits<'_> {
         cuts
     }
 
-    fn index(&self, key: &str) -> Option<usize> {
-        self.envelope.members.iter().position(|member| member.key == key)
+    fn indices(&self, key: &str) -> impl Iterator<Item = usize> {
+        let members = self.envelope.members.iter().enumerate();
+        members.filter(move |(_, member)| member.key == key).map(|(index, _)| index)
     }
 }
 

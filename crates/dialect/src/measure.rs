@@ -15,6 +15,9 @@ pub struct InputMeasure {
     pub images: u64,
     /// Parts whose size nobody knows before the provider has read them: documents, files and media.
     pub unmeasured: u64,
+    /// The most tokens of a prediction of the output: what the model does not take over of it is billed as
+    /// output, beyond the limit of the output itself. No part of [`Self::bound`].
+    pub predicted_tokens: u64,
 }
 
 impl InputMeasure {
@@ -22,6 +25,13 @@ impl InputMeasure {
     pub fn text(&mut self, text: &str) {
         self.text_tokens = self.text_tokens.saturating_add(tokens::estimate(text));
         self.text_bytes = self.text_bytes.saturating_add(u64::try_from(text.len()).unwrap_or(u64::MAX));
+    }
+
+    /// Adds a prediction of the output.
+    pub fn prediction(&mut self, text: &str) {
+        let mut prediction = Self::default();
+        prediction.text(text);
+        self.predicted_tokens = self.predicted_tokens.saturating_add(prediction.bound(None, 0));
     }
 
     /// Adds tokens that are certain.
@@ -76,5 +86,12 @@ mod tests {
         assert_eq!(measure.bound(None, 128_000), 128_002);
         measure.unmeasured();
         assert_eq!(measure.bound(Some(1_105), 128_000), 129_107);
+    }
+
+    #[test]
+    fn a_prediction_is_bounded_as_text_is_and_is_no_input() {
+        let mut measure = InputMeasure::default();
+        measure.prediction("aaaa");
+        assert_eq!((measure.predicted_tokens, measure.bound(None, 128_000), measure.likely(None)), (2, 0, 0));
     }
 }

@@ -37,8 +37,10 @@ pub struct Facts<'a> {
 pub struct Outgoing<'a> {
     /// The upstream's own id of the model, where it differs from the client's.
     pub model: Option<&'a str>,
-    /// The output limit to set instead of the client's, and the field for it when the client used none.
-    pub lowered_output: Option<(u64, &'a str)>,
+    /// The output limit to set instead of the client's.
+    pub lowered_output: Option<u64>,
+    /// The field of chat completions for it that the model knows; `None`: it knows both.
+    pub limit_field: Option<&'a str>,
     /// The upstream rejects `stream_options` and reports the usage of a stream unasked.
     pub without_stream_options: bool,
     /// Whose state may go there, without our tag; what is of another owner is left out. `None`: the

@@ -175,7 +175,25 @@ impl Frame {
         Self { raw }
     }
 
-    /// Where the values of all `field` lines lie in `raw`.
+    /// The same frame with `text` in each comment that says something; `None` where there is none.
+    #[must_use]
+    pub fn with_comments(&self, text: &str) -> Option<Self> {
+        let comments: Vec<Range<usize>> = self.values("").filter(|comment| !comment.is_empty()).collect();
+        if comments.is_empty() {
+            return None;
+        }
+        let mut raw = Vec::with_capacity(self.raw.len());
+        let mut at = 0;
+        for comment in comments {
+            raw.extend_from_slice(self.raw.get(at..comment.start).unwrap_or_default());
+            raw.extend_from_slice(text.as_bytes());
+            at = comment.end;
+        }
+        raw.extend_from_slice(self.raw.get(at..).unwrap_or_default());
+        Some(Self { raw })
+    }
+
+    /// Where the values of all `field` lines lie in `raw`; a comment is a line of the field without a name.
     fn values<'a>(&'a self, field: &'a str) -> impl Iterator<Item = Range<usize>> + 'a {
         let mut at = if self.raw.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
         std::iter::from_fn(move || {
@@ -187,6 +205,7 @@ impl Frame {
                 at = at.saturating_add(length).saturating_add(1);
                 let Some(value) = line.strip_prefix(field.as_bytes()) else { continue };
                 let prefix = match value {
+                    [] if field.is_empty() => continue,
                     [] => field.len(),
                     [b':', b' ', ..] => field.len().saturating_add(2),
                     [b':', ..] => field.len().saturating_add(1),
@@ -241,6 +260,19 @@ mod tests {
         let with = |raw: &str, data: &str| String::from_utf8(frame(raw).with_data(data).into_raw()).unwrap();
         assert_eq!(with("id: 7\ndata:{\"a\":1}\r\n\r\n", "{}"), "id: 7\ndata:{}\r\n\r\n");
         assert_eq!(with("event: x\ndata: a\ndata: b\n\n", "c\nd"), "event: x\ndata: c\ndata: d\n\n");
+    }
+
+    #[test]
+    fn the_text_of_comments_is_replaced_and_nothing_else() {
+        let with = |raw: &str| frames(&[raw.as_bytes()]).remove(0).with_comments("ours").map(Frame::into_raw);
+        let check = |raw: &str, expected: Option<&str>| assert_eq!(with(raw).as_deref(), expected.map(str::as_bytes));
+        check(": theirs\n\n", Some(": ours\n\n"));
+        check(
+            "\u{feff}:theirs\r\n: more\r\ndata: {\":\":1}\r\n\r\n",
+            Some("\u{feff}:ours\r\n: ours\r\ndata: {\":\":1}\r\n\r\n"),
+        );
+        check(":\n: \ndata: a\n\n", None);
+        check("\n", None);
     }
 
     #[test]

@@ -1,20 +1,9 @@
 //! A whole answer: what it used, and the few bytes of it that are ours to change.
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
-
 use super::usage;
 use crate::envelope::Envelope;
 use crate::rewrite::{NotAnAnswer, Passed, Rewrite};
 use crate::tokens;
-
-#[derive(Deserialize)]
-struct Choice<'a> {
-    #[serde(borrow)]
-    message: Option<&'a RawValue>,
-    #[serde(borrow)]
-    error: Option<&'a RawValue>,
-}
 
 /// Reads a whole chat completion.
 ///
@@ -28,11 +17,11 @@ pub fn read(body: &str, rewrite: &Rewrite) -> Result<Passed, NotAnAnswer> {
     let choices = envelope.array("choices").ok().flatten().ok_or(NotAnAnswer)?;
     let mut visible_output: u64 = 0;
     for choice in choices {
-        let Ok(choice) = serde_json::from_str::<Choice<'_>>(choice) else { continue };
-        if choice.error.is_some_and(|error| error.get() != "null") {
+        let Ok(choice) = Envelope::parse_any(choice) else { continue };
+        if choice.all("error").next().is_some() {
             return Err(NotAnAnswer);
         }
-        let visible = choice.message.map_or(0, |message| tokens::estimate(message.get()));
+        let visible = choice.all("message").next_back().map_or(0, tokens::estimate);
         visible_output = visible_output.saturating_add(visible);
     }
     let mut edits = envelope.edit();
@@ -71,6 +60,7 @@ mod tests {
     fn what_is_no_answer_is_an_error() {
         for body in [
             r#"{"choices":[{"error":{"message":"x"}}]}"#,
+            r#"{"choices":[{"error":{"message":"x"},"error":null}]}"#,
             "",
             "<html>",
             "[]",

@@ -2,16 +2,17 @@
 //!
 //! The one rule: the bytes are the upstream's, but for these cases. A usage-only chunk goes to a
 //! client that asked for usage, and to nobody else. The latest of them and `[DONE]` wait until the
-//! request is settled. An error of the upstream becomes ours. A missing `[DONE]` after a
-//! `finish_reason` is supplied; an end without either is an error. `model` and the fields that an
-//! upstream is known to add are rewritten.
+//! request is settled. An error of the upstream becomes ours, and an event that is none of this dialect
+//! is dropped. Comments keep the connection alive, but their text, which may be the provider's, is ours.
+//! A missing `[DONE]` after a `finish_reason` is supplied; an end without either is an error. `model` and
+//! the fields that an upstream is known to add are rewritten.
+
+mod chunk;
 
 use std::collections::BTreeMap;
 
 use billing::money::NanoUsd;
 use billing::usage::Usage;
-use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use super::error::ErrorBody;
 use super::usage;
@@ -19,11 +20,11 @@ use crate::envelope::{Envelope, quoted};
 use crate::relay::{End, Forward, Meter, Relay, Step};
 use crate::rewrite::Rewrite;
 use crate::sse::{Frame, FrameTooLong, Parser};
-use crate::tokens;
 
-/// What may stand in a chunk that carries nothing but usage.
-const USAGE_ONLY_KEYS: [&str; 9] =
-    ["id", "object", "created", "model", "system_fingerprint", "service_tier", "obfuscation", "choices", "usage"];
+use chunk::{Choice, Chunk};
+
+/// What the comments of an upstream say to our clients.
+const KEEP_ALIVE: &str = "keep-alive";
 
 /// A chat stream that is passed on.
 #[derive(Debug)]
@@ -66,7 +67,8 @@ impl PassThrough {
 
 impl Relay for PassThrough {
     fn meter(&self) -> Meter {
-        Meter { usage: self.meter.usage.or(self.vendor_usage), ..self.meter }
+        let usage = self.meter.usage.or(self.vendor_usage);
+        Meter { usage, knows_input: usage.is_some(), ..self.meter }
     }
 
     fn push(&mut self, bytes: &[u8]) -> Step {
@@ -148,6 +150,8 @@ impl PassThrough {
 
     /// Counts one frame and appends what the client gets of it now.
     fn frame(&mut self, frame: &Frame, forward: &mut Vec<u8>) {
+        let uncommented = frame.with_comments(KEEP_ALIVE);
+        let frame = uncommented.as_ref().unwrap_or(frame);
         let Some(data) = frame.data() else {
             // What is neither a comment nor a field is no event: perhaps the text of a failing server.
             if frame.is_well_formed() {
@@ -160,21 +164,17 @@ impl PassThrough {
             self.end = Some(End::Complete);
             return;
         }
-        let error_event = frame.event().as_deref() == Some("error");
-        let Ok(chunk) = serde_json::from_str::<Chunk<'_>>(&data) else {
-            if error_event || !is_object(&data) {
-                self.end = Some(End::Failed);
-                return;
-            }
-            // An object of an unknown shape: the client's own reader may understand it.
-            return self.pass(frame, forward);
+        let chunk = Chunk::parse(&data).filter(|_| frame.event().as_deref() != Some("error"));
+        let Some(chunk) = chunk else {
+            self.end = Some(End::Failed);
+            return;
         };
         let choices = chunk.choices();
-        if error_event || chunk.is_error(&choices) {
+        if chunk.is_error(&choices) {
             self.end = Some(End::Failed);
             return;
         }
-        if chunk.choices.is_none() && chunk.usage.is_none() {
+        if !chunk.is_known() {
             // No event of this dialect; it may be anything, a provider's words too.
             return;
         }
@@ -183,7 +183,7 @@ impl PassThrough {
         let edited = self.edited(frame, &data);
         let frame = edited.as_ref().unwrap_or(frame);
         // As the client would see it: what is taken out is no further key.
-        if chunk.is_usage_only(&frame.data().unwrap_or_default()) {
+        if Chunk::parse(&frame.data().unwrap_or_default()).is_some_and(|chunk| chunk.is_usage_only()) {
             // Only the latest is held: an earlier one goes its way.
             if let Some(earlier) = self.held_usage.replace(frame.clone())
                 && self.include_usage
@@ -195,20 +195,26 @@ impl PassThrough {
         self.pass(frame, forward);
     }
 
+    /// Counts what a chunk says.
+    fn count(&mut self, chunk: &Chunk<'_>, choices: &[Choice<'_>]) {
+        self.meter.usage = chunk.usage().or(self.meter.usage);
+        self.vendor_usage = chunk.vendor_usage().or(self.vendor_usage);
+        for choice in choices {
+            self.meter.finished |= choice.is_finished();
+            self.meter.visible_output = self.meter.visible_output.saturating_add(choice.visible_output());
+        }
+    }
+
     /// Remembers what a chunk of our own would need.
     fn note(&mut self, chunk: &Chunk<'_>, choices: &[Choice<'_>]) {
         for choice in choices {
-            let index = choice.index.and_then(|index| index.get().parse().ok()).unwrap_or(0);
-            *self.choices.entry(index).or_default() |= choice.is_finished();
+            *self.choices.entry(choice.index()).or_default() |= choice.is_finished();
         }
         if self.identity.is_empty() {
             let model = self.rewrite.model.as_deref().map(quoted);
-            let model = model.or_else(|| chunk.model.map(|json| json.get().to_owned()));
-            let given = [
-                ("id", chunk.id.map(|json| json.get().to_owned())),
-                ("created", chunk.created.map(|json| json.get().to_owned())),
-                ("model", model),
-            ];
+            let theirs = |key| chunk.get(key).map(str::to_owned);
+            let given =
+                [("id", theirs("id")), ("created", theirs("created")), ("model", model.or_else(|| theirs("model")))];
             self.identity = given.into_iter().filter_map(|(key, json)| Some((key, json?))).collect();
         }
     }
@@ -227,156 +233,23 @@ impl PassThrough {
         if self.rewrite.is_empty() || std::str::from_utf8(frame.raw()).is_err() {
             return None;
         }
-        let envelope = Envelope::parse(data).ok()?;
+        let envelope = Envelope::parse_any(data).ok()?;
         let mut edits = envelope.edit();
         self.rewrite.apply(&envelope, &mut edits);
         if edits.is_empty() { None } else { Some(frame.with_data(&edits.finish())) }
     }
 }
 
-/// Whether `data` is the text of a JSON object, of whatever shape.
-fn is_object(data: &str) -> bool {
-    data.trim_start().starts_with('{') && serde_json::from_str::<&RawValue>(data).is_ok()
-}
-
 /// The chunk with `usage.cost`, in USD.
 fn with_cost(frame: &Frame, cost: NanoUsd) -> Option<Frame> {
     let data = frame.data()?;
-    let envelope = Envelope::parse(&data).ok()?;
-    let usage = Envelope::parse(envelope.present("usage")?).ok()?;
+    let envelope = Envelope::parse_any(&data).ok()?;
+    let usage = Envelope::parse_any(envelope.all("usage").next_back()?).ok()?;
     let mut usage_edits = usage.edit();
     usage_edits.set("cost", &cost.to_string());
     let mut edits = envelope.edit();
     edits.set("usage", &usage_edits.finish());
     Some(frame.with_data(&edits.finish()))
-}
-
-/// What is read of a chunk. Text stays JSON text: a chunk may hold half an emoji, which is no string
-/// that Rust could hold.
-#[derive(Deserialize)]
-struct Chunk<'a> {
-    #[serde(borrow, default)]
-    id: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    created: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    model: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    object: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    choices: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    usage: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    error: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    x_groq: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct Vendor<'a> {
-    #[serde(borrow, default)]
-    usage: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct Choice<'a> {
-    #[serde(borrow, default)]
-    index: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    error: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    delta: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    finish_reason: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct Delta<'a> {
-    #[serde(borrow, default)]
-    content: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    reasoning: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    reasoning_content: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    refusal: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    tool_calls: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    function_call: Option<&'a RawValue>,
-}
-
-/// Whether a member is there and says something.
-fn says(json: Option<&RawValue>) -> bool {
-    json.is_some_and(|json| json.get() != "null")
-}
-
-impl Choice<'_> {
-    fn is_finished(&self) -> bool {
-        says(self.finish_reason)
-    }
-}
-
-impl<'a> Chunk<'a> {
-    /// The choices that can be read: one of another shape does not hide the others.
-    fn choices(&self) -> Vec<Choice<'a>> {
-        let items = self.choices.and_then(|json| serde_json::from_str::<Vec<&RawValue>>(json.get()).ok());
-        items.into_iter().flatten().filter_map(|item| serde_json::from_str(item.get()).ok()).collect()
-    }
-
-    /// Whether the chunk is an error in any of the forms in which providers write one.
-    fn is_error(&self, choices: &[Choice<'_>]) -> bool {
-        let named = self.object.is_some_and(|object| object.get() == "\"error\"");
-        named || says(self.error) || choices.iter().any(|choice| says(choice.error))
-    }
-
-    /// Whether the chunk carries a usage and nothing else that a client could want.
-    fn is_usage_only(&self, data: &str) -> bool {
-        self.choices.is_some_and(|choices| choices.get().trim_matches(['[', ']']).trim().is_empty())
-            && says(self.usage)
-            && Envelope::parse(data).is_ok_and(|chunk| chunk.keys().all(|key| USAGE_ONLY_KEYS.contains(&key)))
-    }
-}
-
-impl PassThrough {
-    fn count(&mut self, chunk: &Chunk<'_>, choices: &[Choice<'_>]) {
-        if let Some(reported) = chunk.usage.and_then(|json| usage::parse(json.get())) {
-            self.meter.usage = Some(reported);
-            self.meter.knows_input = true;
-        }
-        let vendor = chunk.x_groq.and_then(|json| serde_json::from_str::<Vendor<'_>>(json.get()).ok());
-        if let Some(reported) = vendor.and_then(|v| v.usage).and_then(|json| usage::parse(json.get())) {
-            self.vendor_usage = Some(reported);
-        }
-        for choice in choices {
-            self.meter.finished |= choice.is_finished();
-            let Some(delta) = choice.delta.and_then(|json| serde_json::from_str::<Delta<'_>>(json.get()).ok()) else {
-                continue;
-            };
-            let texts = [
-                delta.content,
-                delta.reasoning.or(delta.reasoning_content),
-                delta.refusal,
-                delta.tool_calls,
-                delta.function_call,
-            ];
-            for text in texts.into_iter().flatten() {
-                let tokens = visible_tokens(text.get());
-                self.meter.visible_output = self.meter.visible_output.saturating_add(tokens);
-            }
-        }
-    }
-}
-
-/// Tokens of a delta's text, given as JSON: a string without its quotes, or the structure around it
-/// left in (it is small beside what it carries).
-fn visible_tokens(json: &str) -> u64 {
-    if json == "null" {
-        return 0;
-    }
-    let text = json.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(json);
-    tokens::estimate(text)
 }
 
 #[cfg(test)]

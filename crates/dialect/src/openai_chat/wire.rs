@@ -1,13 +1,16 @@
 //! A chat request as the gateway must understand it: what it asks for, and how large it can become.
 //! Everything else in it is the upstream's business and passes through.
 
-use crate::envelope::Envelope;
+use crate::envelope::{Edits, Envelope};
 use crate::measure::InputMeasure;
 use crate::policy;
 use crate::request::{Facts, Outgoing, RequestError, as_array, as_string};
 
 /// Fields that bound the output, the current name first.
 pub const LIMIT_FIELDS: [&str; 2] = ["max_completion_tokens", "max_tokens"];
+
+/// The one that servers which know only one of them know.
+pub const DEFAULT_LIMIT_FIELD: &str = "max_tokens";
 
 /// Fields with which a client can have a model reason out of sight: Groq's, OpenRouter's, Anthropic's,
 /// Alibaba's and those of servers with a chat template.
@@ -99,15 +102,28 @@ impl<'a> ChatRequest<'a> {
             });
             edits.set("stream_options", with_usage.as_deref().unwrap_or("{\"include_usage\":true}"));
         }
-        if let Some((limit, default_field)) = outgoing.lowered_output {
-            let used: Vec<&str> = LIMIT_FIELDS.into_iter().filter(|f| self.envelope.present(f).is_some()).collect();
-            let fields = if used.is_empty() { vec![default_field] } else { used };
-            for field in fields {
-                edits.set(field, &limit.to_string());
-            }
-        }
+        self.limit(outgoing, &mut edits);
         policy::edit(&self.envelope, &mut edits);
         edits.finish()
+    }
+
+    /// Sets the output limit where it is lowered, in every field that the client used. A model that knows
+    /// one field would pass over a limit in the other one, or reject it, so that one is renamed.
+    fn limit(&self, outgoing: &Outgoing<'_>, edits: &mut Edits<'_>) {
+        let lowered = outgoing.lowered_output.map(|limit| limit.to_string());
+        let used: Vec<&str> = LIMIT_FIELDS.into_iter().filter(|field| self.envelope.present(field).is_some()).collect();
+        let fields = match (outgoing.limit_field, used.as_slice()) {
+            (Some(known), [other]) if *other != known => {
+                let limit = lowered.as_deref().or(self.envelope.present(other)).unwrap_or_default();
+                edits.remove(other);
+                return edits.set(known, limit);
+            }
+            (known, []) => vec![known.unwrap_or(DEFAULT_LIMIT_FIELD)],
+            _ => used,
+        };
+        if let Some(limit) = lowered {
+            fields.into_iter().for_each(|field| edits.set(field, &limit));
+        }
     }
 }
 
@@ -136,9 +152,10 @@ fn measure(envelope: &Envelope<'_>, messages: &[&str]) -> Result<InputMeasure, R
             input.text(tools);
         }
     }
-    for field in ["response_format", "prediction", "documents"] {
+    for field in ["response_format", "documents"] {
         input.text(envelope.present(field).unwrap_or_default());
     }
+    input.prediction(envelope.present("prediction").unwrap_or_default());
     Ok(input)
 }
 
@@ -233,10 +250,40 @@ mod tests {
 
     #[test]
     fn the_limit_is_lowered_in_the_field_that_the_client_used() {
-        let lowered = Outgoing { model: Some("up"), lowered_output: Some((300, "max_tokens")), ..Outgoing::default() };
+        let lowered = Outgoing { model: Some("up"), lowered_output: Some(300), ..Outgoing::default() };
         assert_eq!(encode(HELLO, lowered), HELLO.replace("gpt-4o", "up").replace("]}", r#"],"max_tokens":300}"#));
         let body = with(r#""max_completion_tokens":9000"#);
         assert_eq!(encode(&body, lowered), body.replace("gpt-4o", "up").replace("9000", "300"));
+    }
+
+    #[test]
+    fn the_limit_goes_into_the_field_that_the_model_knows() {
+        let knows = |limit_field, lowered_output| Outgoing {
+            lowered_output,
+            limit_field: Some(limit_field),
+            ..Outgoing::default()
+        };
+        for (known, other) in [("max_tokens", "max_completion_tokens"), ("max_completion_tokens", "max_tokens")] {
+            let limited = |field: &str, limit: u64| HELLO.replace("]}", &format!(r#"],"{field}":{limit}}}"#));
+            assert_eq!(encode(&limited(other, 9_000), knows(known, None)), limited(known, 9_000));
+            assert_eq!(encode(&limited(other, 9_000), knows(known, Some(300))), limited(known, 300));
+            assert_eq!(encode(&limited(known, 9_000), knows(known, Some(300))), limited(known, 300));
+            assert_eq!(encode(HELLO, knows(known, Some(300))), limited(known, 300));
+            assert_eq!(encode(HELLO, knows(known, None)), HELLO);
+            // With both the upstream has the one that it knows.
+            let both = with(r#""max_tokens":9000,"max_completion_tokens":9000"#);
+            assert_eq!(encode(&both, knows(known, None)), both);
+            assert_eq!(encode(&both, knows(known, Some(300))), both.replace("9000", "300"));
+        }
+    }
+
+    #[test]
+    fn a_prediction_counts_as_output() {
+        let plain = ChatRequest::parse(HELLO).unwrap().facts.input;
+        let body = with(r#""prediction":{"type":"content","content":"one two three"}"#);
+        let input = ChatRequest::parse(&body).unwrap().facts.input;
+        assert!(input.predicted_tokens > 3, "{input:?}");
+        assert_eq!(InputMeasure { predicted_tokens: 0, ..input }, plain);
     }
 
     #[test]

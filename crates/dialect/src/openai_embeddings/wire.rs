@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     fn parse(members: &str) -> Result<InputMeasure, RequestError> {
-        EmbeddingsRequest::parse(&format!("{{\"model\":\"e\"{members}}}")).map(|request| request.input)
+        EmbeddingsRequest::parse(&format!("{{\"model\":\"e\"{members}}}")).map(|request| request.facts.input)
     }
 
     #[test]

@@ -20,10 +20,22 @@ pub type Parse = for<'a> fn(&'a str) -> Result<ClientRequest<'a>, RequestError>;
 
 /// The routes of clients, each with a small body for it that asks for a stream.
 pub const CLIENTS: [(&str, Parse, &str); 4] = [
-    ("chat", |body| ClientRequest::chat(body), r#"{"model":"m","stream":true,"stream_options":{"include_usage":true},"messages":[{"role":"user","content":"hi"}]}"#),
-    ("completions", |body| ClientRequest::completions(body), r#"{"model":"m","stream":true,"stream_options":{"include_usage":true},"prompt":"hi"}"#),
+    (
+        "chat",
+        |body| ClientRequest::chat(body),
+        r#"{"model":"m","stream":true,"stream_options":{"include_usage":true},"messages":[{"role":"user","content":"hi"}]}"#,
+    ),
+    (
+        "completions",
+        |body| ClientRequest::completions(body),
+        r#"{"model":"m","stream":true,"stream_options":{"include_usage":true},"prompt":"hi"}"#,
+    ),
     ("responses", |body| ClientRequest::responses(body), r#"{"model":"m","stream":true,"input":"hi"}"#),
-    ("messages", |body| ClientRequest::messages(body), r#"{"model":"m","stream":true,"max_tokens":100,"messages":[{"role":"user","content":"hi"}]}"#),
+    (
+        "messages",
+        |body| ClientRequest::messages(body),
+        r#"{"model":"m","stream":true,"max_tokens":100,"messages":[{"role":"user","content":"hi"}]}"#,
+    ),
 ];
 
 /// Whose state upstreams make in these tests.
@@ -59,7 +71,8 @@ pub fn request(body: &str) {
                 let (owner, target_owner) = (owner(), owner());
                 let outgoing = Outgoing {
                     model: Some("up"),
-                    lowered_output: lowered.map(|limit| (limit, "max_tokens")),
+                    lowered_output: lowered,
+                    limit_field: None,
                     without_stream_options: false,
                     owner: Some(&owner),
                 };

@@ -73,7 +73,7 @@ fn chunks_that_carry_more_than_usage_stay() {
     let filters = chunk("", ",\"prompt_filter_results\":[],\"usage\":{\"prompt_tokens\":1}");
     let with_finish = chunk("{\"delta\":{},\"finish_reason\":\"stop\"}", ",\"usage\":{\"prompt_tokens\":1}");
     let no_usage = chunk("", ",\"usage\":null");
-    let input = [": keep\n\n".into(), filters, no_usage, with_finish, DONE.into()].concat();
+    let input = [":\n\n".into(), filters, no_usage, with_finish, DONE.into()].concat();
     assert_eq!(relay(&input, false, &Rewrite::default()).0, input);
 }
 
@@ -101,6 +101,10 @@ fn trap_08_an_error_is_ours_and_costs_nothing() {
         "data: {\"object\":\"error\",\"message\":\"secret\"}\n\n".to_owned(),
         "data: {\"error\":{\"message\":\"secret\"},\"choices\":\"none\"}\n\n".to_owned(),
         "data: {\"choices\":[{\"error\":{\"message\":\"secret\"},\"finish_reason\":\"error\"}]}\n\n".to_owned(),
+        "data: {\"error\":{\"message\":\"secret\"},\"error\":{\"message\":\"secret\"}}\n\n".to_owned(),
+        "data: {\"error\":\"secret\",\"choices\":[],\"error\":null}\n\n".to_owned(),
+        "data: {\"choices\":[{\"error\":\"secret\",\"error\":\"secret\"}]}\n\n".to_owned(),
+        "data: {\"id\":\"secret\",\"id\":\"secret\"}\n\nevent: error\ndata: {}\n\n".to_owned(),
         "data: {\"detail\":\"secret\"}\n\nevent: error\ndata: {}\n\n".to_owned(),
         "<html>secret</html>\n\nevent: error\n\ndata: {\"error\":1}\n\n".to_owned(),
     ] {
@@ -109,6 +113,25 @@ fn trap_08_an_error_is_ours_and_costs_nothing() {
         assert!(out.starts_with(&text("a")) && !out.contains("secret") && !out.contains("\"b\""), "{out}");
         assert_eq!(meter.visible_output, 1);
     }
+}
+
+#[test]
+fn a_chunk_with_a_member_twice_is_metered_and_rewritten() {
+    let twice = "data: {\"model\":\"up\",\"model\":\"up\",\"choices\":[{\"delta\":{\"content\":\"a\"},\"delta\":{\"content\":\"b\"}}],\"provider\":1,\"provider\":2}\n\n";
+    let rewrite = Rewrite { model: Some("m".into()), strip: vec!["provider".into()], owner: None };
+    let (out, _, meter) = relay(&[twice.into(), stop(), DONE.into()].concat(), false, &rewrite);
+    let kept = twice.replace("\"up\"", "\"m\"").replace(",\"provider\":1,\"provider\":2", "");
+    assert_eq!(out, [kept, stop(), DONE.into()].concat());
+    assert_eq!(meter.visible_output, 1);
+}
+
+#[test]
+fn comments_reach_the_client_without_their_words() {
+    let comment = ": OPENROUTER PROCESSING\n\n";
+    let beside = format!(": secret\r\n{}", stop());
+    let input = [comment.into(), text("a"), beside.clone(), DONE.into()].concat();
+    let expected = input.replace("OPENROUTER PROCESSING", "keep-alive").replace("secret", "keep-alive");
+    assert_eq!(relay(&input, false, &Rewrite::default()).0, expected);
 }
 
 #[test]
