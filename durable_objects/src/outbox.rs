@@ -23,7 +23,7 @@ pub const INSERT_ENTRIES: &str = "INSERT INTO journal (
     account_id, seq, id, kind, at_ms, amount_nano_usd, balance_after_nano_usd, key_id, endpoint, model, upstream,
     input_tokens, cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens, output_tokens, reasoning_tokens,
     web_searches, status, billing_status, settled_by, uncollected_nano_usd, lost_nano_usd, price_version, unpriced,
-    created_at_ms)
+    dropped, created_at_ms)
 SELECT ?1, value->>'$.seq', value->>'$.id', value->>'$.kind', value->>'$.at_ms', value->>'$.amount',
     value->>'$.balance_after', value->>'$.usage.key_id', value->>'$.usage.endpoint', value->>'$.usage.model',
     value->>'$.usage.upstream', value->>'$.usage.usage.input', value->>'$.usage.usage.cache_read',
@@ -32,7 +32,7 @@ SELECT ?1, value->>'$.seq', value->>'$.id', value->>'$.kind', value->>'$.at_ms',
     value->>'$.usage.billing_status', value->>'$.usage.settled_by', value->>'$.usage.uncollected',
     value->>'$.usage.lost', value->>'$.usage.price_version',
     CASE WHEN value->>'$.usage' IS NULL THEN NULL ELSE coalesce(value->>'$.usage.unpriced', 0) END,
-    value->>'$.usage.created_at_ms'
+    value->>'$.usage.dropped', value->>'$.usage.created_at_ms'
 FROM json_each(?2) WHERE true ON CONFLICT (account_id, seq) DO NOTHING";
 
 /// Rows that D1 has, those set aside among them; one that stands in both, since it was mended, counts once.

@@ -155,6 +155,7 @@ mod tests {
                 settled_by: SettledBy::Upstream,
                 outcome: billing::ledger::Outcome::Completed,
                 upstream: "u".into(),
+                dropped: String::new(),
             }),
             Command::Release {
                 request_id: request_id(),

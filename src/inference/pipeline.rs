@@ -182,7 +182,9 @@ async fn whole(inference: &Inference<'_>, mut admitted: Admitted<'_>, context: &
                     tells_cache_writes: way.tells_cache_writes(),
                 });
                 let bill = admitted.ticket.bill();
-                let balance = admitted.ticket.settle(bill, Outcome::Completed, &candidate.upstream.id).await;
+                let upstream = &candidate.upstream.id;
+                let dropped = losses.to_string();
+                let balance = admitted.ticket.settle(bill, Outcome::Completed, upstream, dropped).await;
                 let headers = headers("application/json", &admitted, &way, Some(&losses))?;
                 headers.set("x-oneinterface-cost", &bill.cost.to_string())?;
                 if let (Some(balance), Some(_)) = (balance, admitted.available) {

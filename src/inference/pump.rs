@@ -85,9 +85,10 @@ impl Pump {
         let end = self.ticket.alive_during(&self.upstream, forward).await.flatten();
         let client = self.progress.client_left_ms.get().is_none();
         let (outcome, bill) = if client { self.with_client(end) } else { self.without_client(end) };
+        let dropped = self.relay.borrow().losses();
         let resolve = async {
             match bill {
-                Some(bill) => drop(self.ticket.settle(bill, outcome, &self.upstream).await),
+                Some(bill) => drop(self.ticket.settle(bill, outcome, &self.upstream, dropped).await),
                 None => self.ticket.release(outcome, Some(self.upstream.clone())).await,
             }
         };

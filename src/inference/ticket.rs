@@ -205,13 +205,15 @@ impl Ticket {
     /// Charges the bill, and answers with the balance after it where the account answered. The money is
     /// moved once, however often this is tried; a settle that the account does not take is written down
     /// and sent again by the cron.
-    pub async fn settle(&self, bill: Bill, outcome: Outcome, upstream: &str) -> Option<NanoUsd> {
+    /// `dropped` is what the answer lost on its way to the client.
+    pub async fn settle(&self, bill: Bill, outcome: Outcome, upstream: &str, dropped: String) -> Option<NanoUsd> {
         let command = Command::Settle(Settle {
             request_id: self.request_id.clone(),
             usage: bill.usage,
             settled_by: bill.settled_by,
             outcome,
             upstream: upstream.to_owned(),
+            dropped,
         });
         match self.tell(command.clone()).await {
             Some(Answer::Settled { balance, .. }) => Some(balance),

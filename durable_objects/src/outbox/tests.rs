@@ -82,6 +82,7 @@ fn used() -> Entry {
         price_version: 1_700_000_000_019,
         unpriced: true,
         lost: None,
+        dropped: "logprobs=1".into(),
         created_at_ms: 1_800_000_000_020,
         admitted_at_ms: 1_800_000_000_020,
     };
@@ -118,6 +119,7 @@ fn lost() -> Entry {
         uncollected: NanoUsd::ZERO,
         unpriced: false,
         lost: Some(nano(300)),
+        dropped: String::new(),
         ..used().usage.unwrap()
     };
     Entry { seq: 3, id: "req_3".into(), amount: NanoUsd::ZERO, balance_after: nano(7), usage: Some(record), ..used() }
@@ -136,7 +138,7 @@ fn every_column_lands_where_it_belongs() {
             "output_tokens": 15, "reasoning_tokens": 16, "web_searches": 17, "status": "client_gone",
             "billing_status": "uncollected", "settled_by": "upstream", "uncollected_nano_usd": 18,
             "lost_nano_usd": null, "price_version": 1_700_000_000_019_i64, "unpriced": 1,
-            "created_at_ms": 1_800_000_000_020_i64,
+            "dropped": "logprobs=1", "created_at_ms": 1_800_000_000_020_i64,
         },
         {
             "account_id": "acct_1", "seq": 2, "id": "welcome", "kind": "grant", "at_ms": 5, "amount_nano_usd": 6,
@@ -144,7 +146,8 @@ fn every_column_lands_where_it_belongs() {
             "input_tokens": null, "cache_read_tokens": null, "cache_write_5m_tokens": null,
             "cache_write_1h_tokens": null, "output_tokens": null, "reasoning_tokens": null, "web_searches": null,
             "status": null, "billing_status": null, "settled_by": null, "uncollected_nano_usd": null,
-            "lost_nano_usd": null, "price_version": null, "unpriced": null, "created_at_ms": null,
+            "lost_nano_usd": null, "price_version": null, "unpriced": null, "dropped": null,
+            "created_at_ms": null,
         },
         {
             "account_id": "acct_1", "seq": 3, "id": "req_3", "kind": "usage", "at_ms": 1_800_000_000_021_i64,
@@ -153,7 +156,7 @@ fn every_column_lands_where_it_belongs() {
             "cache_write_5m_tokens": 0, "cache_write_1h_tokens": 0, "output_tokens": 0, "reasoning_tokens": 0,
             "web_searches": 0, "status": "lost", "billing_status": "expired", "settled_by": null,
             "uncollected_nano_usd": 0, "lost_nano_usd": 300, "price_version": 1_700_000_000_019_i64, "unpriced": 0,
-            "created_at_ms": 1_800_000_000_020_i64,
+            "dropped": null, "created_at_ms": 1_800_000_000_020_i64,
         },
     ]);
     assert_eq!(Value::Array(rows(&db, "SELECT * FROM journal ORDER BY seq")), expected);

@@ -18,6 +18,7 @@ use crate::rng::Rng;
 const MIGRATIONS: [&str; 2] = [
     include_str!("../../../d1_migrations/0001_create_catalogue.sql"),
     include_str!("../../../d1_migrations/0002_create_accounts.sql"),
+    include_str!("../../../d1_migrations/0003_add_dropped_to_journal.sql"),
 ];
 
 /// Ids that end so are those of rows that D1 refuses.

@@ -157,7 +157,8 @@ impl Workload {
                 let usage = Usage { input: rng.below(client.input.saturating_add(1)), output, ..Usage::default() };
                 let settled_by = if rng.chance(100) { SettledBy::Estimate } else { SettledBy::Upstream };
                 let outcome = if rng.chance(100) { Outcome::ClientGone } else { Outcome::Completed };
-                Some(Command::Settle(Settle { request_id, usage, settled_by, outcome, upstream: "up".into() }))
+                let dropped = String::new();
+                Some(Command::Settle(Settle { request_id, usage, settled_by, outcome, upstream: "up".into(), dropped }))
             }
         }
     }

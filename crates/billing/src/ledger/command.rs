@@ -202,6 +202,9 @@ pub struct Settle {
     pub outcome: Outcome,
     /// The upstream that served it.
     pub upstream: String,
+    /// What the answer lost on its way to the client, as `name=count, …`; empty: nothing.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub dropped: String,
 }
 
 /// Who counted the tokens of a usage row.

@@ -15,6 +15,7 @@ pub(super) fn settle(state: &State, settle: &Settle, prior: &Prior, now_ms: i64)
         outcome: settle.outcome,
         status: BillingStatus::Settled,
         lost: None,
+        dropped: settle.dropped.clone(),
     };
     if let Some(hold) = state.holds.get(&settle.request_id) {
         return Ok(resolve(state, hold, &end(hold), HoldState::Resolved, now_ms));
@@ -36,7 +37,8 @@ pub(super) fn release(
     prior: &Prior,
     now_ms: i64,
 ) -> Decision {
-    let freed = Resolution { bill: None, upstream, outcome, status: BillingStatus::Released, lost: None };
+    let status = BillingStatus::Released;
+    let freed = Resolution { bill: None, upstream, outcome, status, lost: None, dropped: String::new() };
     if let Some(hold) = state.holds.get(request_id) {
         return Ok(resolve(state, hold, &freed, HoldState::Resolved, now_ms));
     }
@@ -61,6 +63,7 @@ pub(super) fn sweep(state: &State, now_ms: i64) -> (Vec<Event>, Answer) {
                 outcome: Outcome::Lost,
                 status: BillingStatus::Expired,
                 lost: None,
+                dropped: String::new(),
             },
             None => Resolution {
                 bill: None,
@@ -68,6 +71,7 @@ pub(super) fn sweep(state: &State, now_ms: i64) -> (Vec<Event>, Answer) {
                 outcome: Outcome::Lost,
                 status: BillingStatus::Expired,
                 lost: Some(hold.amount),
+                dropped: String::new(),
             },
         };
         let (resolved, _) = resolve(&after, hold, &end, HoldState::Expired, now_ms);
@@ -86,6 +90,7 @@ struct Resolution {
     outcome: Outcome,
     status: BillingStatus,
     lost: Option<NanoUsd>,
+    dropped: String,
 }
 
 impl Resolution {
@@ -160,6 +165,7 @@ fn record(hold: &Hold, end: &Resolution, uncollected: NanoUsd, owed: NanoUsd) ->
         price_version: terms.price.effective_at_ms,
         unpriced: terms.unpriced,
         lost: end.lost,
+        dropped: end.dropped.clone(),
         created_at_ms: *created_at_ms,
         admitted_at_ms: hold.opened_at_ms,
     }

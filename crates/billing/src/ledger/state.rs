@@ -145,6 +145,9 @@ pub struct UsageRecord {
     /// What was reserved for a request of which nothing was ever heard.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lost: Option<NanoUsd>,
+    /// What the answer lost on its way to the client, see [`super::Settle::dropped`].
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub dropped: String,
     /// When the request was made, by the Worker's clock, in milliseconds since the epoch.
     pub created_at_ms: i64,
     /// When it was admitted, by the account's clock: budgets count it in this period.

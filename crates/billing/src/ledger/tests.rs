@@ -106,6 +106,7 @@ fn settle(id: &str, output: u64) -> Command {
         settled_by: SettledBy::Upstream,
         outcome: Outcome::Completed,
         upstream: "u".into(),
+        dropped: String::new(),
     })
 }
 

@@ -231,6 +231,7 @@ pub fn settle(id: &str, output: u64) -> Command {
         settled_by: SettledBy::Upstream,
         outcome: Outcome::Completed,
         upstream: "u".into(),
+        dropped: String::new(),
     })
 }
 
