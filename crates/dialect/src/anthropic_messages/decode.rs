@@ -30,7 +30,6 @@ const KNOWN_FIELDS: [&str; 17] = [
     "tools",
     "top_k",
     "top_p",
-
 ];
 
 /// Members of a tool that are read.
@@ -86,7 +85,8 @@ pub(super) fn request(envelope: &Envelope<'_>, facts: &Facts<'_>) -> Result<Requ
 
 /// An object member; `None` when absent or `null`.
 fn object<'a>(envelope: &Envelope<'a>, key: &str) -> Result<Option<Envelope<'a>>, RequestError> {
-    let read = |json| Envelope::parse(json).map_err(|_| RequestError::wrong_type(key, "an object with each field once"));
+    let read =
+        |json| Envelope::parse(json).map_err(|_| RequestError::wrong_type(key, "an object with each field once"));
     envelope.present(key).map(read).transpose()
 }
 
@@ -221,7 +221,8 @@ fn read_thinking(thinking: &Envelope<'_>, losses: &mut Losses) -> Result<Reasoni
 fn read_format(json: &str) -> Result<Format, RequestError> {
     let wrong = || RequestError::wrong_type("output_config.format", "a format of type json_schema with its schema");
     let format = Envelope::parse(json).map_err(|_| wrong())?;
-    let schema = format.present("schema").filter(|_| format.get("type") == Some("\"json_schema\"")).ok_or_else(wrong)?;
+    let schema =
+        format.present("schema").filter(|_| format.get("type") == Some("\"json_schema\"")).ok_or_else(wrong)?;
     let name = format.string("name")?.map(|name| name.into_owned());
     Ok(Format::JsonSchema { name, description: None, schema: schema.to_owned(), strict: Some(true) })
 }
@@ -234,7 +235,6 @@ fn metadata(envelope: &Envelope<'_>, losses: &mut Losses) -> Result<Metadata, Re
     let user = metadata.string("user_id")?.map(|user| user.into_owned());
     Ok(Metadata { user, labels: None })
 }
-
 
 #[cfg(test)]
 mod tests;

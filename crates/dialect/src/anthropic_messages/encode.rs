@@ -107,10 +107,7 @@ fn schema(tool: &Tool) -> String {
     }
 }
 
-fn tool_choice<'a>(
-    request: &'a Request,
-    losses: &mut Losses,
-) -> Result<Option<body::ToolChoice<'a>>, RequestError> {
+fn tool_choice<'a>(request: &'a Request, losses: &mut Losses) -> Result<Option<body::ToolChoice<'a>>, RequestError> {
     let declared: BTreeSet<&str> = request.tools.iter().map(|tool| tool.name.as_str()).collect();
     let known = |name: &str| if declared.contains(name) { Ok(()) } else { Err(refused("tool_choice")) };
     let (kind, name) = match &request.tool_choice {
@@ -164,7 +161,6 @@ fn limit_marks(body: &mut Body<'_>, losses: &mut Losses) {
         }
     }
 }
-
 
 #[cfg(test)]
 mod tests;

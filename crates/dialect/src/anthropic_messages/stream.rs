@@ -4,6 +4,6 @@ mod decoder;
 mod encoder;
 
 pub use decoder::Decoder;
+pub(super) use decoder::Wire;
 pub use encoder::Encoder;
 pub(super) use encoder::{message_id, tool_use_id};
-pub(super) use decoder::Wire;

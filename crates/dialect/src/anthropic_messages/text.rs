@@ -83,8 +83,10 @@ mod tests {
     #[test]
     fn halves_are_joined_over_pieces() {
         let mut pieces = Pieces::default();
-        let said: String =
-            [r#""a\ud83d""#, r#""\ude00b""#, r#""é\\ud83d""#, "7"].into_iter().map(|piece| pieces.push(piece)).collect();
+        let said: String = [r#""a\ud83d""#, r#""\ude00b""#, r#""é\\ud83d""#, "7"]
+            .into_iter()
+            .map(|piece| pieces.push(piece))
+            .collect();
         assert_eq!(said, "a\u{1f600}bé\\ud83d");
     }
 

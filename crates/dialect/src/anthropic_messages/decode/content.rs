@@ -31,8 +31,7 @@ impl Reader<'_> {
         if json.starts_with('"') {
             return Ok(vec![Block::text(lossy(json))]);
         }
-        let deeper =
-            depth.checked_sub(1).ok_or_else(|| RequestError::field(path, "the content is nested too deep"))?;
+        let deeper = depth.checked_sub(1).ok_or_else(|| RequestError::field(path, "the content is nested too deep"))?;
         let items = as_array(json).ok_or_else(|| RequestError::wrong_type(path, "a string or an array of blocks"))?;
         let mut blocks = Vec::new();
         for (at, json) in items.into_iter().enumerate() {

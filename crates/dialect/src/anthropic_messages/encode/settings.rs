@@ -90,9 +90,10 @@ fn fits(thinking: &Thinking, request: &Request, body: &Body<'_>) -> bool {
     let last = body.messages.iter().rev().find(|message| message.role == "assistant");
     let calls = |block: &Block<'_>| matches!(block, Block::ToolUse { .. });
     let thought = |block: &Block<'_>| matches!(block, Block::Thinking { .. } | Block::RedactedThinking { .. });
-    let goes_on = body.messages.last().is_some_and(|message| {
-        message.content.iter().any(|block| matches!(block, Block::ToolResult { .. }))
-    });
+    let goes_on = body
+        .messages
+        .last()
+        .is_some_and(|message| message.content.iter().any(|block| matches!(block, Block::ToolResult { .. })));
     let unthought = goes_on
         && last.is_some_and(|turn| turn.content.iter().any(calls) && !turn.content.first().is_some_and(thought));
     !forced && !begun && (thinking.r#type == "adaptive" || !unthought)

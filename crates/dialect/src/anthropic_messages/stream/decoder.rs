@@ -210,9 +210,7 @@ impl Decoder {
                 let signature = delta.signature.map(|json| lossy(json.get())).unwrap_or_default();
                 (!signature.is_empty()).then(|| Delta::Opaque(Opaque::made_by(&self.owner, signature)))
             }
-            ("citations_delta", Kind::Text) => {
-                delta.citation.map(|json| Delta::Citation(blocks::citation(json.get())))
-            }
+            ("citations_delta", Kind::Text) => delta.citation.map(|json| Delta::Citation(blocks::citation(json.get()))),
             _ => {
                 events.push(Event::Lost("content_block_delta"));
                 None
