@@ -10,6 +10,7 @@ pub mod openai_chat;
 pub mod openai_embeddings;
 pub mod openai_responses;
 pub mod policy;
+pub mod rejection;
 pub mod relay;
 pub mod request;
 pub mod rewrite;

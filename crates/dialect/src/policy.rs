@@ -116,14 +116,14 @@ pub fn check_fields(envelope: &Envelope<'_>, decided: &[&str]) -> Result<(), Req
         }
     }
     match envelope.string("service_tier")?.as_deref() {
-        None | Some("auto" | "default") => Ok(()),
+        None | Some("auto" | "default" | "standard_only") => Ok(()),
         Some(_) => Err(not_priced("service_tier")),
     }
 }
 
 /// Refuses spellings that a server which ignores case, as Go's JSON reader does by Unicode's simple
 /// folding, would take for a field that means something here.
-fn check_spelling(envelope: &Envelope<'_>, decided: &[&str]) -> Result<(), RequestError> {
+pub(crate) fn check_spelling(envelope: &Envelope<'_>, decided: &[&str]) -> Result<(), RequestError> {
     for key in envelope.keys() {
         if !key.is_ascii() {
             return Err(RequestError::field(key, "names of fields must be ASCII"));
@@ -226,11 +226,13 @@ pub fn edit(envelope: &Envelope<'_>, edits: &mut Edits<'_>) {
     }
 }
 
-fn not_priced(param: &str) -> RequestError {
+/// The error of a field that asks for what has no price.
+pub(crate) fn not_priced(param: &str) -> RequestError {
     RequestError::field(param, format!("`{param}` asks for something that has no price here and is not available"))
 }
 
-fn no_state(param: &str) -> RequestError {
+/// The error of a field that names state at a provider.
+pub(crate) fn no_state(param: &str) -> RequestError {
     RequestError::field(param, format!("`{param}` names something stored at a provider, which is not available here"))
 }
 

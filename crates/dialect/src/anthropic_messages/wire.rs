@@ -1,0 +1,238 @@
+//! A messages request as the gateway must understand it: what it asks for, and how large it can become.
+//! Everything else in it is the upstream's business and passes through.
+
+mod input;
+
+use std::borrow::Cow;
+
+use super::decode;
+use super::trim::{MAX_MARKS, Trim};
+use crate::canonical::{self, Losses};
+use crate::envelope::{Envelope, quoted};
+use crate::measure::InputMeasure;
+use crate::policy;
+use crate::request::{Facts, Outgoing, RequestError};
+
+/// Fields that the gateway decides on, for a server that ignores case.
+const DECIDED_FIELDS: [&str; 9] =
+    ["cache_control", "max_tokens", "messages", "model", "service_tier", "stream", "system", "thinking", "tools"];
+
+/// Beta fields that change the price, or name state kept at the provider.
+const REFUSED_FIELDS: [&str; 2] = ["billing_policy", "thread"];
+
+/// Tools with a version that the client runs itself; all other versioned tools are run, and charged for,
+/// by the provider.
+const CLIENT_TOOLS: [&str; 4] = ["bash_", "computer_", "memory_", "text_editor_"];
+
+/// What an answer needs beside the budget of its thinking, in tokens.
+const ANSWER_BESIDE_THINKING: u64 = 1_024;
+
+/// The last version that takes `temperature`, `top_p` and `top_k`.
+const VERSION_WITH_SAMPLING: &str = "2023-06-01";
+/// The current version.
+const VERSION: &str = "2026-10-21";
+
+/// A messages request.
+#[derive(Debug)]
+pub struct MessagesRequest<'a> {
+    /// What the gateway reads of it.
+    pub facts: Facts<'a>,
+    envelope: Envelope<'a>,
+}
+
+impl<'a> MessagesRequest<'a> {
+    /// Reads a request body.
+    ///
+    /// # Errors
+    /// [`RequestError`] where a field that the gateway reads is missing or of the wrong type, and where
+    /// the request asks for something that changes the provider's price and has no price here.
+    pub fn parse(body: &'a str) -> Result<Self, RequestError> {
+        let (envelope, model, input) = begin(body)?;
+        let limit = envelope.present("max_tokens").ok_or_else(|| RequestError::missing("max_tokens"))?;
+        // Zero is allowed: it fills the cache and answers nothing.
+        let limit: u64 = serde_json::from_str(limit)
+            .map_err(|_| RequestError::wrong_type("max_tokens", "a whole number of at least 0"))?;
+        let stream = envelope.boolean("stream")?.unwrap_or(false);
+        let thinking = match envelope.present("thinking") {
+            Some(json) => Some(
+                Envelope::parse(json)
+                    .map_err(|_| RequestError::wrong_type("thinking", "an object with each field once"))?,
+            ),
+            None => None,
+        };
+        let budget = match &thinking {
+            Some(thinking) => thinking.positive("budget_tokens")?,
+            None => None,
+        };
+        let thinks = thinking.as_ref().is_some_and(|thinking| thinking.get("type") != Some("\"disabled\""));
+        let facts = Facts {
+            model,
+            stream,
+            include_usage: true,
+            n: 1,
+            max_output: Some(limit),
+            least_output: budget.map(|budget| budget.saturating_add(ANSWER_BESIDE_THINKING)),
+            input,
+            // An escape of a character that nobody escapes hides the mark, and is taken for it.
+            one_hour_marks: ["\"1h\"", "\\u0031", "\\u0068"].into_iter().any(|mark| body.contains(mark)),
+            may_hide_reasoning: thinks,
+        };
+        Ok(Self { facts, envelope })
+    }
+
+    /// The body for the upstream: the client's own bytes but for what must differ.
+    #[must_use]
+    pub fn pass_through(&self, outgoing: &Outgoing<'_>) -> String {
+        self.prepare(outgoing).0
+    }
+
+    /// What [`Self::pass_through`] leaves out: cache marks beyond those that a request may carry, and
+    /// the reasoning of other providers.
+    #[must_use]
+    pub fn dropped(&self, outgoing: &Outgoing<'_>) -> Losses {
+        self.prepare(outgoing).1
+    }
+
+    /// The request in the pivot.
+    ///
+    /// # Errors
+    /// [`RequestError`] where it is wrong, or means something that no other dialect can say.
+    pub fn decode(&self) -> Result<canonical::Request, RequestError> {
+        decode::request(&self.envelope, &self.facts)
+    }
+
+    /// Whether it sets how tokens are drawn: see [`version`].
+    #[must_use]
+    pub fn has_sampling(&self) -> bool {
+        ["temperature", "top_p", "top_k"].into_iter().any(|field| self.envelope.present(field).is_some())
+    }
+
+    fn prepare(&self, outgoing: &Outgoing<'_>) -> (String, Losses) {
+        let mut edits = self.envelope.edit();
+        if let Some(model) = outgoing.model {
+            edits.set("model", &quoted(model));
+        }
+        if let Some((limit, _)) = outgoing.lowered_output {
+            edits.set("max_tokens", &limit.to_string());
+        }
+        // `auto` would let the provider take the priority capacity of the operator.
+        if matches!(self.envelope.present("service_tier"), Some("\"auto\"" | "\"default\"")) {
+            edits.set("service_tier", "\"standard_only\"");
+        }
+        let mut losses = Losses::default();
+        let source = self.envelope.source();
+        let many_marks = source.matches("cache_control").nth(MAX_MARKS).is_some();
+        let has_state = outgoing.owner.is_some() && source.contains("thinking");
+        if !many_marks && !has_state {
+            return (edits.finish(), losses);
+        }
+        let excess = if many_marks { self.excess() } else { Excess::default() };
+        let mut ahead = Trim::new(None, 0..excess.ahead);
+        for field in ["tools", "system"] {
+            if let Some(edited) = self.envelope.present(field).and_then(|json| ahead.blocks(json)) {
+                edits.set(field, &edited.json);
+            }
+        }
+        let mut messages = Trim::new(outgoing.owner, 0..excess.messages);
+        if let Some(edited) = self.envelope.present("messages").and_then(|json| messages.messages(json)) {
+            edits.set("messages", &edited);
+        }
+        losses.merge(&ahead.losses);
+        losses.merge(&messages.losses);
+        (edits.finish(), losses)
+    }
+
+    /// How many marks are too many. Those of tools and system stay first, for they stand for the most;
+    /// of the messages' the last ones stay, for they stand where the conversation goes on.
+    fn excess(&self) -> Excess {
+        let mut ahead = Trim::new(None, 0..0);
+        for field in ["tools", "system"] {
+            self.envelope.present(field).and_then(|json| ahead.blocks(json));
+        }
+        let mut messages = Trim::new(None, 0..0);
+        self.envelope.present("messages").and_then(|json| messages.messages(json));
+        let of_request = usize::from(self.envelope.present("cache_control").is_some());
+        Excess::of(ahead.marks, messages.marks, of_request)
+    }
+}
+
+/// The marks that are too many, from the first on: of tools and system, and of messages.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Excess {
+    pub ahead: usize,
+    pub messages: usize,
+}
+
+impl Excess {
+    /// For so many marks; that of the request as a whole always stays.
+    pub(super) fn of(ahead: usize, messages: usize, of_request: usize) -> Self {
+        let room = MAX_MARKS.saturating_sub(of_request);
+        let room_for_messages = room.saturating_sub(ahead);
+        Self { ahead: ahead.saturating_sub(room), messages: messages.saturating_sub(room_for_messages) }
+    }
+}
+
+/// What every request of this dialect is checked for, with or without a limit of its output.
+fn begin(body: &str) -> Result<(Envelope<'_>, Cow<'_, str>, InputMeasure), RequestError> {
+    let envelope = Envelope::parse(body)?;
+    let model = envelope.string("model")?.ok_or_else(|| RequestError::missing("model"))?;
+    let messages = envelope.array("messages")?.ok_or_else(|| RequestError::missing("messages"))?;
+    if messages.is_empty() {
+        return Err(RequestError::field("messages", "the field `messages` must not be empty"));
+    }
+    policy::check_fields(&envelope, &DECIDED_FIELDS)?;
+    if let Some(field) = REFUSED_FIELDS.into_iter().find(|field| envelope.present(field).is_some()) {
+        return Err(policy::not_priced(field));
+    }
+    check_tools(&envelope)?;
+    let input = input::measure(&envelope, &messages)?;
+    Ok((envelope, model, input))
+}
+
+fn check_tools(envelope: &Envelope<'_>) -> Result<(), RequestError> {
+    for (at, tool) in envelope.array("tools")?.unwrap_or_default().into_iter().enumerate() {
+        let path = format!("tools[{at}]");
+        let tool =
+            Envelope::parse(tool).map_err(|_| RequestError::wrong_type(&path, "an object with each field once"))?;
+        policy::check_spelling(&tool, &["type", "name"])?;
+        if tool.string("name")?.is_none() {
+            return Err(RequestError::missing(&format!("{path}.name")));
+        }
+        match tool.string("type")?.as_deref() {
+            None | Some("custom") => {}
+            Some(kind) if CLIENT_TOOLS.into_iter().any(|prefix| kind.starts_with(prefix)) => {}
+            Some(_) => return Err(policy::not_priced(&format!("{path}.type"))),
+        }
+    }
+    Ok(())
+}
+
+/// Reads the body of a count of tokens, which needs no `max_tokens`: the model and what is sent.
+///
+/// # Errors
+/// As [`MessagesRequest::parse`].
+pub fn parse_count(body: &str) -> Result<(Cow<'_, str>, InputMeasure), RequestError> {
+    let (_, model, input) = begin(body)?;
+    Ok((model, input))
+}
+
+/// `{"input_tokens":N}`
+#[must_use]
+pub fn count_answer(tokens: u64) -> String {
+    format!("{{\"input_tokens\":{tokens}}}")
+}
+
+/// The `anthropic-version` for an upstream: the last that takes sampling fields where the request has
+/// some, or where the client speaks it.
+#[must_use]
+pub fn version(client: Option<&str>, has_sampling: bool) -> &'static str {
+    match client {
+        _ if has_sampling => VERSION_WITH_SAMPLING,
+        Some(VERSION) => VERSION,
+        // Nobody who speaks an older version, or none, expects the newer one's rules.
+        _ => VERSION_WITH_SAMPLING,
+    }
+}
+
+#[cfg(test)]
+mod tests;

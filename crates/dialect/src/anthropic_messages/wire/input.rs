@@ -1,0 +1,120 @@
+//! How much input a messages request carries, and that no part of it names state at a provider.
+
+use crate::envelope::Envelope;
+use crate::measure::InputMeasure;
+use crate::policy::{self, Media};
+use crate::request::{RequestError, as_array, as_string};
+
+/// Tokens that a provider puts around one message, and around the request.
+const MESSAGE_OVERHEAD: u64 = 8;
+/// Tokens of the instructions that a provider adds when tools are given: the largest that a provider
+/// documents is about 700.
+const TOOLS_OVERHEAD: u64 = 800;
+/// How deep content is nested: results of tools hold documents, which hold blocks.
+const MAX_DEPTH: usize = 4;
+
+/// Measures system, messages and tools.
+pub fn measure(envelope: &Envelope<'_>, messages: &[&str]) -> Result<InputMeasure, RequestError> {
+    let mut input = InputMeasure::default();
+    if let Some(system) = envelope.present("system") {
+        input.exact(MESSAGE_OVERHEAD);
+        content(&mut input, "system", system, MAX_DEPTH)?;
+    }
+    for (at, message) in messages.iter().enumerate() {
+        let path = format!("messages[{at}]");
+        let message =
+            Envelope::parse(message).map_err(|_| RequestError::wrong_type(&path, "an object with each field once"))?;
+        let role = message.string("role")?.ok_or_else(|| RequestError::missing(&format!("{path}.role")))?;
+        if !matches!(role.as_ref(), "user" | "assistant" | "system") {
+            return Err(RequestError::wrong_type(&format!("{path}.role"), "user, assistant or system"));
+        }
+        if message.present("content").is_none() {
+            return Err(RequestError::missing(&format!("{path}.content")));
+        }
+        input.exact(MESSAGE_OVERHEAD);
+        for (key, value) in message.members().filter(|(_, value)| *value != "null") {
+            if key == "content" {
+                content(&mut input, &format!("{path}.content"), value, MAX_DEPTH)?;
+            } else {
+                policy::check_message_field(&path, key)?;
+                input.text(value);
+            }
+        }
+    }
+    if let Some(tools) = envelope.present("tools") {
+        input.exact(TOOLS_OVERHEAD);
+        input.text(tools);
+    }
+    input.text(envelope.present("output_config").unwrap_or_default());
+    input.text(envelope.present("output_format").unwrap_or_default());
+    Ok(input)
+}
+
+fn content(input: &mut InputMeasure, path: &str, json: &str, depth: usize) -> Result<(), RequestError> {
+    if let Some(text) = as_string(json) {
+        input.text(&text);
+        return Ok(());
+    }
+    // A lone surrogate is no text that can be read, but it is a string: its bytes bound its tokens.
+    if json.starts_with('"') {
+        input.text(json);
+        return Ok(());
+    }
+    let Some(deeper) = depth.checked_sub(1) else {
+        return Err(RequestError::field(path, "the content is nested too deep"));
+    };
+    let blocks = as_array(json).ok_or_else(|| RequestError::wrong_type(path, "a string or an array of blocks"))?;
+    for (at, json) in blocks.into_iter().enumerate() {
+        let path = format!("{path}[{at}]");
+        block(input, &path, json, deeper)?;
+    }
+    Ok(())
+}
+
+fn block(input: &mut InputMeasure, path: &str, json: &str, depth: usize) -> Result<(), RequestError> {
+    let fields = Envelope::parse(json).map_err(|_| RequestError::wrong_type(path, "an object with each field once"))?;
+    let kind = fields.string("type")?.ok_or_else(|| RequestError::missing(&format!("{path}.type")))?;
+    match kind.as_ref() {
+        "text" | "thinking" | "redacted_thinking" | "tool_use" | "search_result" | "tool_reference" => input.text(json),
+        "tool_result" => match fields.present("content") {
+            Some(inner) => content(input, &format!("{path}.content"), inner, depth)?,
+            None => {}
+        },
+        "document" => document(input, path, json, &fields, depth)?,
+        "container_upload" => return Err(policy::no_state(path)),
+        kind => match policy::check_part(path, kind, json)? {
+            Media::Images => input.image(),
+            // What the provider itself said is text, however it is packed.
+            Media::Unmeasured if kind == "server_tool_use" || kind.ends_with("_tool_result") => input.text(json),
+            Media::Unmeasured => input.unmeasured(),
+        },
+    }
+    Ok(())
+}
+
+fn document(
+    input: &mut InputMeasure,
+    path: &str,
+    json: &str,
+    fields: &Envelope<'_>,
+    depth: usize,
+) -> Result<(), RequestError> {
+    let path = format!("{path}.source");
+    let source = fields.present("source").ok_or_else(|| RequestError::missing(&path))?;
+    let source =
+        Envelope::parse(source).map_err(|_| RequestError::wrong_type(&path, "an object with each field once"))?;
+    match source.string("type")?.as_deref() {
+        Some("text") => input.text(json),
+        Some("content") => {
+            content(input, &format!("{path}.content"), source.present("content").unwrap_or("\"\""), depth)?;
+        }
+        _ => {
+            policy::check_part(&path, "document", source.source())?;
+            input.unmeasured();
+        }
+    }
+    for field in ["title", "context"] {
+        input.text(fields.present(field).unwrap_or_default());
+    }
+    Ok(())
+}
