@@ -226,11 +226,13 @@ pub fn edit(envelope: &Envelope<'_>, edits: &mut Edits<'_>) {
     }
 }
 
-fn not_priced(param: &str) -> RequestError {
+/// The error of a field that is charged for otherwise than by its tokens.
+pub(crate) fn not_priced(param: &str) -> RequestError {
     RequestError::field(param, format!("`{param}` asks for something that has no price here and is not available"))
 }
 
-fn no_state(param: &str) -> RequestError {
+/// The error of a field that names state at a provider.
+pub(crate) fn no_state(param: &str) -> RequestError {
     RequestError::field(param, format!("`{param}` names something stored at a provider, which is not available here"))
 }
 
