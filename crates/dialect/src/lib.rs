@@ -5,6 +5,7 @@ pub mod canonical;
 pub mod envelope;
 pub mod measure;
 pub mod openai_chat;
+pub mod openai_completions;
 pub mod openai_embeddings;
 pub mod openai_responses;
 pub mod policy;
