@@ -33,7 +33,9 @@ impl Encoder {
     }
 
     fn chunk(&self, bytes: &mut Vec<u8>, choices: &str, more: &str) {
-        bytes.extend_from_slice(Frame::data_line(&completion(&self.identity, choices, more)).raw());
+        // JSON texts of an upstream may stand on several lines.
+        let data = completion(&self.identity, choices, more).replace(['\n', '\r'], " ");
+        bytes.extend_from_slice(Frame::data_line(&data).raw());
     }
 }
 

@@ -15,7 +15,10 @@ use crate::translate::Count;
 fn events(body: &str, owner: &Owner) -> Result<Vec<Event>, NotAnAnswer> {
     let response: Response<'_> = serde_json::from_str(body).map_err(|_| NotAnAnswer)?;
     let failed = response.error.is_some_and(|error| error.get() != "null");
-    if failed || response.output.is_none_or(|output| !output.get().starts_with('[')) {
+    if !body.trim_start().starts_with('{')
+        || failed
+        || response.output.is_none_or(|output| !output.get().starts_with('['))
+    {
         return Err(NotAnAnswer);
     }
     let ending = match string(response.status).as_deref() {

@@ -15,23 +15,25 @@ pub(super) struct Progress {
     items: BTreeMap<u64, Item>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Item {
     /// As it was added, or as it was done.
     json: String,
     done: bool,
     /// Its parts: of the content, and of the summary.
     parts: BTreeMap<(Place, u64), Part>,
-    /// The input of a call.
+    /// The input of a call, and whether its end was told.
     input: String,
+    told: bool,
 }
 
 #[derive(Debug, Default)]
 struct Part {
     /// As it was added, or as it was done.
     json: String,
-    /// The text that its deltas made.
+    /// The text that its deltas made, and whether its end was told.
     text: String,
+    told: bool,
     done: bool,
 }
 
@@ -73,12 +75,12 @@ impl Progress {
         match (kind, wire.item) {
             ("output_item.added", Some(item)) => {
                 let json = item.get().to_owned();
-                self.items.insert(at, Item { json, done: false, parts: BTreeMap::new(), input: String::new() });
+                self.items.insert(at, Item { json, ..Item::default() });
                 return;
             }
             ("output_item.done", Some(item)) => {
                 let json = item.get().to_owned();
-                self.items.insert(at, Item { json, done: true, parts: BTreeMap::new(), input: String::new() });
+                self.items.insert(at, Item { json, done: true, ..Item::default() });
                 return;
             }
             _ => {}
@@ -87,6 +89,10 @@ impl Progress {
         let delta = || string(wire.delta).unwrap_or_default();
         if matches!(kind, "function_call_arguments.delta" | "custom_tool_call_input.delta") {
             item.input.push_str(&delta());
+            return;
+        }
+        if matches!(kind, "function_call_arguments.done" | "custom_tool_call_input.done") {
+            item.told = true;
             return;
         }
         let place = match (number(wire.summary_index), number(wire.content_index)) {
@@ -100,6 +106,8 @@ impl Progress {
             part.done = kind.ends_with("part.done");
         } else if kind.ends_with(".delta") {
             part.text.push_str(&delta());
+        } else if kind.ends_with("text.done") || kind == "refusal.done" {
+            part.told = true;
         }
     }
 
@@ -153,10 +161,11 @@ impl Item {
         let id = self.member("id").unwrap_or_else(|| "\"\"".to_owned());
         let here = [("item_id", id), ("output_index", at.to_owned())];
         for ((place, index), part) in &mut self.parts {
-            if std::mem::replace(&mut part.done, true) {
+            if part.done {
                 continue;
             }
             part.json = part.finished();
+            part.done = true;
             let (key, text_done, part_done) = match (place, part.kind()) {
                 (Place::Summary, _) => ("summary_index", "reasoning_summary_text.done", "reasoning_summary_part.done"),
                 (_, "refusal") => ("content_index", "refusal.done", "content_part.done"),
@@ -168,11 +177,13 @@ impl Item {
             let mut text = members.clone();
             text.push((part.field(), quoted(&part.text)));
             text.extend((text_done == "output_text.done").then(|| ("logprobs", array(&[]))));
-            event(bytes, next, &format!("response.{text_done}"), &text);
+            if !part.told {
+                event(bytes, next, &format!("response.{text_done}"), &text);
+            }
             members.push(("part", part.json.clone()));
             event(bytes, next, &format!("response.{part_done}"), &members);
         }
-        if self.is_call() {
+        if self.is_call() && !self.told {
             let (kind, field) = if self.is_custom() {
                 ("response.custom_tool_call_input.done", "input")
             } else {

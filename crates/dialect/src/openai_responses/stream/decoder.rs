@@ -202,6 +202,9 @@ impl Decode for Decoder {
         if data.trim() == "[DONE]" {
             return Ok(false);
         }
+        if !data.trim_start().starts_with('{') {
+            return Err(UpstreamError);
+        }
         let name = frame.event();
         let Ok(wire) = serde_json::from_str::<Wire<'_>>(&data) else {
             // An object whose members stand twice is no event that could be read, and no error either.

@@ -20,7 +20,9 @@ pub(in crate::openai_responses) fn event(
 ) {
     let mut all = vec![("type", quoted(kind)), ("sequence_number", number.to_string())];
     all.extend(members.iter().map(|(key, json)| (*key, json.clone())));
-    bytes.extend_from_slice(format!("event: {kind}\ndata: {}\n\n", object(&all)).as_bytes());
+    // JSON texts of a request may stand on several lines; between two lines there is only white space.
+    let data = object(&all).replace(['\n', '\r'], " ");
+    bytes.extend_from_slice(format!("event: {kind}\ndata: {data}\n\n").as_bytes());
     *number = number.saturating_add(1);
 }
 
