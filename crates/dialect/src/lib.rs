@@ -7,6 +7,7 @@ pub mod envelope;
 pub mod measure;
 mod name;
 pub mod openai_chat;
+pub mod openai_completions;
 pub mod openai_embeddings;
 pub mod openai_responses;
 pub mod policy;
