@@ -3,6 +3,7 @@
 pub mod anthropic_messages;
 pub mod canonical;
 pub mod envelope;
+pub mod json_text;
 pub mod measure;
 pub mod openai_chat;
 pub mod openai_embeddings;

@@ -13,8 +13,7 @@ use billing::usage::Usage;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::error::ErrorBody;
-use super::usage;
+use super::{error, usage};
 use crate::envelope::{Envelope, quoted};
 use crate::relay::{End, Forward, Meter, Relay, Step};
 use crate::rewrite::Rewrite;
@@ -125,9 +124,7 @@ impl Relay for PassThrough {
                 tail.extend_from_slice(done.raw());
             }
             Some(End::Truncated | End::Failed) | None => {
-                let message = "The upstream provider ended the stream before the answer was complete.";
-                let envelope = ErrorBody::new("upstream_unavailable", message).envelope();
-                tail.extend_from_slice(Frame::data_line(&envelope).raw());
+                tail.extend_from_slice(Frame::data_line(&error::broken_stream()).raw());
             }
         }
         tail
@@ -235,7 +232,7 @@ impl PassThrough {
 }
 
 /// Whether `data` is the text of a JSON object, of whatever shape.
-fn is_object(data: &str) -> bool {
+pub(super) fn is_object(data: &str) -> bool {
     data.trim_start().starts_with('{') && serde_json::from_str::<&RawValue>(data).is_ok()
 }
 
@@ -254,9 +251,9 @@ fn with_cost(frame: &Frame, cost: NanoUsd) -> Option<Frame> {
 /// What is read of a chunk. Text stays JSON text: a chunk may hold half an emoji, which is no string
 /// that Rust could hold.
 #[derive(Deserialize)]
-struct Chunk<'a> {
+pub(super) struct Chunk<'a> {
     #[serde(borrow, default)]
-    id: Option<&'a RawValue>,
+    pub(super) id: Option<&'a RawValue>,
     #[serde(borrow, default)]
     created: Option<&'a RawValue>,
     #[serde(borrow, default)]
@@ -264,31 +261,37 @@ struct Chunk<'a> {
     #[serde(borrow, default)]
     object: Option<&'a RawValue>,
     #[serde(borrow, default)]
-    choices: Option<&'a RawValue>,
+    pub(super) choices: Option<&'a RawValue>,
     #[serde(borrow, default)]
-    usage: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    error: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    x_groq: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct Vendor<'a> {
-    #[serde(borrow, default)]
-    usage: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct Choice<'a> {
-    #[serde(borrow, default)]
-    index: Option<&'a RawValue>,
+    pub(super) usage: Option<&'a RawValue>,
     #[serde(borrow, default)]
     error: Option<&'a RawValue>,
     #[serde(borrow, default)]
-    delta: Option<&'a RawValue>,
+    pub(super) x_groq: Option<&'a RawValue>,
     #[serde(borrow, default)]
-    finish_reason: Option<&'a RawValue>,
+    pub(super) service_tier: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) citations: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Vendor<'a> {
+    #[serde(borrow, default)]
+    pub(super) usage: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Choice<'a> {
+    #[serde(borrow, default)]
+    pub(super) index: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    error: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) delta: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) finish_reason: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) logprobs: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -308,7 +311,7 @@ struct Delta<'a> {
 }
 
 /// Whether a member is there and says something.
-fn says(json: Option<&RawValue>) -> bool {
+pub(super) fn says(json: Option<&RawValue>) -> bool {
     json.is_some_and(|json| json.get() != "null")
 }
 
@@ -320,13 +323,13 @@ impl Choice<'_> {
 
 impl<'a> Chunk<'a> {
     /// The choices that can be read: one of another shape does not hide the others.
-    fn choices(&self) -> Vec<Choice<'a>> {
+    pub(super) fn choices(&self) -> Vec<Choice<'a>> {
         let items = self.choices.and_then(|json| serde_json::from_str::<Vec<&RawValue>>(json.get()).ok());
         items.into_iter().flatten().filter_map(|item| serde_json::from_str(item.get()).ok()).collect()
     }
 
     /// Whether the chunk is an error in any of the forms in which providers write one.
-    fn is_error(&self, choices: &[Choice<'_>]) -> bool {
+    pub(super) fn is_error(&self, choices: &[Choice<'_>]) -> bool {
         let named = self.object.is_some_and(|object| object.get() == "\"error\"");
         named || says(self.error) || choices.iter().any(|choice| says(choice.error))
     }
