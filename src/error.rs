@@ -174,7 +174,7 @@ impl ApiError {
         };
         let body = match envelope {
             Envelope::OpenAi => body.envelope(),
-            Envelope::Anthropic => anthropic_messages::error::envelope(&body, self.status, request_id),
+            Envelope::Anthropic => anthropic_messages::error::envelope(self.status, &body, Some(request_id)),
         };
         Ok(Response::ok(body)?.with_status(self.status).with_headers(headers))
     }

@@ -62,9 +62,6 @@ pub struct AnthropicHeaders {
     pub beta: Option<String>,
 }
 
-/// The version of Anthropic's dialect that bodies of our own are written in.
-const ANTHROPIC_VERSION: &str = "2023-06-01";
-
 /// The longest header of a client that is passed on, in bytes.
 const MAX_HEADER_BYTES: usize = 4_096;
 
@@ -76,17 +73,6 @@ impl AnthropicHeaders {
     pub fn read(headers: &Headers) -> worker::Result<Self> {
         let get = |name| Ok::<_, worker::Error>(headers.get(name)?.filter(|text| text.len() <= MAX_HEADER_BYTES));
         Ok(Self { version: get("anthropic-version")?, beta: get("anthropic-beta")? })
-    }
-
-    /// Those for an upstream: the client's where its body passes, else those of the bodies that we write.
-    #[must_use]
-    pub fn for_upstream(&self, passes: bool) -> Self {
-        let ours = || Some(ANTHROPIC_VERSION.to_owned());
-        if passes {
-            Self { version: self.version.clone().or_else(ours), beta: self.beta.clone() }
-        } else {
-            Self { version: ours(), beta: None }
-        }
     }
 }
 
@@ -108,7 +94,7 @@ pub enum Failure {
         retry_after_s: Option<u64>,
     },
     /// It says that it cannot do what is asked, in a way that the caller's tools act on.
-    #[error("status {status}, {}", rejection.token())]
+    #[error("status {status}: {}", rejection.sentence())]
     Rejected {
         /// The upstream's.
         status: u16,

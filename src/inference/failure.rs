@@ -30,7 +30,11 @@ pub async fn give_up(ticket: &Ticket, failure: Option<(Failure, String)>) -> Api
 fn told(failure: &Failure) -> ApiError {
     match failure {
         Failure::Rejected { rejection, .. } => {
-            ApiError::new(Code::InvalidRequest, format!("{} ({})", rejection.sentence(), rejection.token()))
+            let sentence = match rejection.code() {
+                Some(code) => format!("{} ({code})", rejection.sentence()),
+                None => rejection.sentence(),
+            };
+            ApiError::new(Code::InvalidRequest, sentence)
         }
         Failure::Status { status: 413, .. } => {
             ApiError::new(Code::InvalidRequest, "The request is too large for the provider of this model.")

@@ -6,4 +6,4 @@ pub mod pump;
 pub mod stream;
 pub mod terms;
 pub mod ticket;
-mod way;
+pub mod way;

@@ -17,6 +17,12 @@ const REASONS: &str = "reasoning";
 /// The word in a model's capabilities that says that it takes Anthropic's adaptive thinking and efforts.
 const ADAPTIVE: &str = "adaptive_thinking";
 
+/// Whose the state is that an upstream makes: a tag that does not tell which one it is.
+#[must_use]
+pub fn owner_of(candidate: &Candidate<'_>, context: &Context) -> Owner {
+    Owner::new(&keys::tag(&context.config.peppers, &format!("owner:{}", candidate.upstream.id)))
+}
+
 /// One request on its way to one upstream.
 pub struct Way<'a> {
     /// Where to.
@@ -43,7 +49,7 @@ impl<'a> Way<'a> {
     ) -> Result<Self, RequestError> {
         let has = |word: &str| model.capabilities.iter().any(|capability| capability == word);
         let upstream = candidate.upstream;
-        let owner = Owner::new(&keys::tag(&context.config.peppers, &format!("owner:{}", upstream.id)));
+        let owner = owner_of(candidate, context);
         let limit_field = model.limit_field.map(LimitField::name).filter(|field| LIMIT_FIELDS.contains(field));
         let outgoing = Outgoing {
             model: Some(candidate.route.model.as_str()).filter(|theirs| *theirs != model.id),
@@ -77,12 +83,16 @@ impl<'a> Way<'a> {
     /// # Errors
     /// [`Failure`].
     pub async fn send(&self, anthropic: &AnthropicHeaders, request: &ClientRequest<'_>) -> Result<Exchange, Failure> {
+        let anthropic = AnthropicHeaders {
+            version: Some(request.anthropic_version(anthropic.version.as_deref()).to_owned()),
+            beta: anthropic.beta.clone().filter(|_| request.passes(self.dialect)),
+        };
         let call = Call {
             dialect: self.dialect,
             path: self.dialect.path(),
             body: &self.encoded.body,
             stream: request.facts().stream,
-            anthropic: &anthropic.for_upstream(request.passes(self.dialect)),
+            anthropic: &anthropic,
         };
         self.candidate.send(&call).await
     }

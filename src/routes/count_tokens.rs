@@ -4,12 +4,14 @@
 use billing::ledger::Permission;
 use catalog::{Dialect, Model};
 use dialect::anthropic_messages::wire::{self, CountRequest};
+use dialect::request::Outgoing;
 use serde::Deserialize;
 use worker::{Request, Response};
 
 use crate::context::Context;
 use crate::error::ApiError;
 use crate::inference::stream::Source;
+use crate::inference::way::owner_of;
 use crate::upstream::{self, AnthropicHeaders, Call, Candidate, within};
 use crate::{auth, body, clock, d1};
 
@@ -32,10 +34,12 @@ pub async fn post(request: &mut Request, context: &Context) -> Result<Response, 
     let known = catalog.models.get(count.model.as_ref()).filter(|model| model.enabled);
     let model = known.ok_or_else(ApiError::model_not_available)?;
     let candidates = upstream::candidates(&catalog, model, Dialect::AnthropicMessages, context);
-    let anthropic = AnthropicHeaders::read(request.headers())?.for_upstream(true);
+    let sent = AnthropicHeaders::read(request.headers())?;
+    let version = wire::version(sent.version.as_deref(), count.has_sampling()).to_owned();
+    let anthropic = AnthropicHeaders { version: Some(version), beta: sent.beta };
     let counted = match candidates.first().filter(|first| first.upstream.dialects.contains(&Dialect::AnthropicMessages))
     {
-        Some(candidate) => within(COUNT_MS, ask(candidate, &count, model, &anthropic)).await.flatten(),
+        Some(candidate) => within(COUNT_MS, ask(candidate, &count, model, &anthropic, context)).await.flatten(),
         None => None,
     };
     let tokens = counted.unwrap_or_else(|| count.input.likely(model.image_tokens));
@@ -50,13 +54,15 @@ async fn ask(
     count: &CountRequest<'_>,
     model: &Model,
     anthropic: &AnthropicHeaders,
+    context: &Context,
 ) -> Option<u64> {
     #[derive(Deserialize)]
     struct Counted {
         input_tokens: u64,
     }
     let theirs = Some(candidate.route.model.as_str()).filter(|theirs| *theirs != model.id);
-    let body = count.pass_through(theirs);
+    let owner = owner_of(candidate, context);
+    let body = count.pass_through(&Outgoing { model: theirs, owner: Some(&owner), ..Outgoing::default() });
     let call = Call {
         dialect: Dialect::AnthropicMessages,
         path: "/messages/count_tokens",

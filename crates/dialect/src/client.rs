@@ -9,8 +9,9 @@ use std::cell::OnceCell;
 use crate::Dialect;
 use crate::anthropic_messages::{self as messages, wire::MessagesRequest};
 use crate::canonical::{Answer, Decode, Encode, Encoded, Identity, Losses, Request, Target, ToolNames};
+use crate::envelope::Envelope;
 use crate::openai_chat::{self as chat, wire::ChatRequest};
-use crate::openai_completions::{self as completions, wire::CompletionsRequest};
+use crate::openai_completions::{self as completions, wire::CompletionRequest};
 use crate::openai_embeddings::{self as embeddings, wire::EmbeddingsRequest};
 use crate::openai_responses::{self as responses, wire::ResponsesRequest};
 use crate::relay::Relay;
@@ -29,7 +30,7 @@ enum Wire<'a> {
     Chat(ChatRequest<'a>),
     /// The body of a responses request, sent to chat completions (Cursor): answered as those.
     ChatOfResponses(ResponsesRequest<'a>),
-    Completions(CompletionsRequest<'a>),
+    Completions(CompletionRequest<'a>),
     Responses(ResponsesRequest<'a>),
     Messages(MessagesRequest<'a>),
     Embeddings(EmbeddingsRequest<'a>),
@@ -50,7 +51,7 @@ impl<'a> ClientRequest<'a> {
     /// # Errors
     /// [`RequestError`]; so do the other four.
     pub fn chat(body: &'a str) -> Result<Self, RequestError> {
-        if chat::wire::is_responses_body(body) {
+        if chat::mixed::is_responses_body(&Envelope::parse(body)?) {
             return Ok(Self::of(Wire::ChatOfResponses(ResponsesRequest::parse(body)?)));
         }
         Ok(Self::of(Wire::Chat(ChatRequest::parse(body)?)))
@@ -61,7 +62,7 @@ impl<'a> ClientRequest<'a> {
     /// # Errors
     /// As [`Self::chat`].
     pub fn completions(body: &'a str) -> Result<Self, RequestError> {
-        Ok(Self::of(Wire::Completions(CompletionsRequest::parse(body)?)))
+        Ok(Self::of(Wire::Completions(CompletionRequest::parse(body)?)))
     }
 
     /// Reads a body of `POST /v1/responses`.
@@ -155,6 +156,17 @@ impl<'a> ClientRequest<'a> {
         }
     }
 
+    /// The `anthropic-version` for an upstream that is asked in Anthropic's dialect by a client that sent
+    /// `theirs`.
+    #[must_use]
+    pub fn anthropic_version(&self, theirs: Option<&str>) -> &'static str {
+        match &self.wire {
+            Wire::Messages(request) => messages::wire::version(theirs, request.has_sampling()),
+            // What we write is of the version that takes sampling fields.
+            _ => messages::wire::version(None, true),
+        }
+    }
+
     /// The body for an upstream that is asked in `way`.
     ///
     /// # Errors
@@ -201,8 +213,10 @@ impl<'a> ClientRequest<'a> {
         if self.passes(way) {
             match answers {
                 Answers::Chat => return Box::new(chat::relay::PassThrough::new(self.facts().include_usage, rewrite)),
-                Answers::Responses => return Box::new(responses::relay::PassThrough::new(rewrite, identity)),
-                Answers::Messages => return Box::new(messages::relay::PassThrough::new(rewrite, identity)),
+                Answers::Responses => return Box::new(responses::relay::PassThrough::new(rewrite)),
+                Answers::Messages => {
+                    return Box::new(messages::relay::PassThrough::new(identity.likely_input, rewrite));
+                }
                 Answers::Completions => {}
             }
         }

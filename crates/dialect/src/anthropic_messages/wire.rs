@@ -80,17 +80,11 @@ impl<'a> MessagesRequest<'a> {
         Ok(Self { facts, envelope })
     }
 
-    /// The body for the upstream: the client's own bytes but for what must differ.
+    /// The body for the upstream: the client's own bytes but for what must differ. What is left out are
+    /// cache marks beyond those that a request may carry, and the reasoning of other providers.
     #[must_use]
-    pub fn pass_through(&self, outgoing: &Outgoing<'_>) -> String {
-        self.prepare(outgoing).0
-    }
-
-    /// What [`Self::pass_through`] leaves out: cache marks beyond those that a request may carry, and
-    /// the reasoning of other providers.
-    #[must_use]
-    pub fn dropped(&self, outgoing: &Outgoing<'_>) -> Losses {
-        self.prepare(outgoing).1
+    pub fn pass_through(&self, outgoing: &Outgoing<'_>) -> (String, Losses) {
+        pass_through(&self.envelope, outgoing)
     }
 
     /// The request in the pivot.
@@ -104,55 +98,7 @@ impl<'a> MessagesRequest<'a> {
     /// Whether it sets how tokens are drawn: see [`version`].
     #[must_use]
     pub fn has_sampling(&self) -> bool {
-        ["temperature", "top_p", "top_k"].into_iter().any(|field| self.envelope.present(field).is_some())
-    }
-
-    fn prepare(&self, outgoing: &Outgoing<'_>) -> (String, Losses) {
-        let mut edits = self.envelope.edit();
-        if let Some(model) = outgoing.model {
-            edits.set("model", &quoted(model));
-        }
-        if let Some((limit, _)) = outgoing.lowered_output {
-            edits.set("max_tokens", &limit.to_string());
-        }
-        // `auto` would let the provider take the priority capacity of the operator.
-        if matches!(self.envelope.present("service_tier"), Some("\"auto\"" | "\"default\"")) {
-            edits.set("service_tier", "\"standard_only\"");
-        }
-        let mut losses = Losses::default();
-        let source = self.envelope.source();
-        let many_marks = source.matches("cache_control").nth(MAX_MARKS).is_some();
-        let has_state = outgoing.owner.is_some() && source.contains("thinking");
-        if !many_marks && !has_state {
-            return (edits.finish(), losses);
-        }
-        let excess = if many_marks { self.excess() } else { Excess::default() };
-        let mut ahead = Trim::new(None, 0..excess.ahead);
-        for field in ["tools", "system"] {
-            if let Some(edited) = self.envelope.present(field).and_then(|json| ahead.blocks(json)) {
-                edits.set(field, &edited.json);
-            }
-        }
-        let mut messages = Trim::new(outgoing.owner, 0..excess.messages);
-        if let Some(edited) = self.envelope.present("messages").and_then(|json| messages.messages(json)) {
-            edits.set("messages", &edited);
-        }
-        losses.merge(&ahead.losses);
-        losses.merge(&messages.losses);
-        (edits.finish(), losses)
-    }
-
-    /// How many marks are too many. Those of tools and system stay first, for they stand for the most;
-    /// of the messages' the last ones stay, for they stand where the conversation goes on.
-    fn excess(&self) -> Excess {
-        let mut ahead = Trim::new(None, 0..0);
-        for field in ["tools", "system"] {
-            self.envelope.present(field).and_then(|json| ahead.blocks(json));
-        }
-        let mut messages = Trim::new(None, 0..0);
-        self.envelope.present("messages").and_then(|json| messages.messages(json));
-        let of_request = usize::from(self.envelope.present("cache_control").is_some());
-        Excess::of(ahead.marks, messages.marks, of_request)
+        has_sampling(&self.envelope)
     }
 }
 
@@ -172,6 +118,10 @@ impl Excess {
     }
 }
 
+fn has_sampling(envelope: &Envelope<'_>) -> bool {
+    ["temperature", "top_p", "top_k"].into_iter().any(|field| envelope.present(field).is_some())
+}
+
 /// What every request of this dialect is checked for, with or without a limit of its output.
 fn begin(body: &str) -> Result<(Envelope<'_>, Cow<'_, str>, InputMeasure), RequestError> {
     let envelope = Envelope::parse(body)?;
@@ -187,6 +137,54 @@ fn begin(body: &str) -> Result<(Envelope<'_>, Cow<'_, str>, InputMeasure), Reque
     check_tools(&envelope)?;
     let input = input::measure(&envelope, &messages)?;
     Ok((envelope, model, input))
+}
+
+fn pass_through(envelope: &Envelope<'_>, outgoing: &Outgoing<'_>) -> (String, Losses) {
+    let mut edits = envelope.edit();
+    if let Some(model) = outgoing.model {
+        edits.set("model", &quoted(model));
+    }
+    if let Some(limit) = outgoing.lowered_output {
+        edits.set("max_tokens", &limit.to_string());
+    }
+    // `auto` would let the provider take the priority capacity of the operator.
+    if matches!(envelope.present("service_tier"), Some("\"auto\"" | "\"default\"")) {
+        edits.set("service_tier", "\"standard_only\"");
+    }
+    let mut losses = Losses::default();
+    let source = envelope.source();
+    let many_marks = source.matches("cache_control").nth(MAX_MARKS).is_some();
+    let has_state = outgoing.owner.is_some() && source.contains("thinking");
+    if !many_marks && !has_state {
+        return (edits.finish(), losses);
+    }
+    let excess = if many_marks { excess(envelope) } else { Excess::default() };
+    let mut ahead = Trim::new(None, 0..excess.ahead);
+    for field in ["tools", "system"] {
+        if let Some(edited) = envelope.present(field).and_then(|json| ahead.blocks(json)) {
+            edits.set(field, &edited.json);
+        }
+    }
+    let mut messages = Trim::new(outgoing.owner, 0..excess.messages);
+    if let Some(edited) = envelope.present("messages").and_then(|json| messages.messages(json)) {
+        edits.set("messages", &edited);
+    }
+    losses.merge(&ahead.losses);
+    losses.merge(&messages.losses);
+    (edits.finish(), losses)
+}
+
+/// How many marks are too many. Those of tools and system stay first, for they stand for the most;
+/// of the messages' the last ones stay, for they stand where the conversation goes on.
+fn excess(envelope: &Envelope<'_>) -> Excess {
+    let mut ahead = Trim::new(None, 0..0);
+    for field in ["tools", "system"] {
+        envelope.present(field).and_then(|json| ahead.blocks(json));
+    }
+    let mut messages = Trim::new(None, 0..0);
+    envelope.present("messages").and_then(|json| messages.messages(json));
+    let of_request = usize::from(envelope.present("cache_control").is_some());
+    Excess::of(ahead.marks, messages.marks, of_request)
 }
 
 fn check_tools(envelope: &Envelope<'_>) -> Result<(), RequestError> {
@@ -207,13 +205,37 @@ fn check_tools(envelope: &Envelope<'_>) -> Result<(), RequestError> {
     Ok(())
 }
 
-/// Reads the body of a count of tokens, which needs no `max_tokens`: the model and what is sent.
-///
-/// # Errors
-/// As [`MessagesRequest::parse`].
-pub fn parse_count(body: &str) -> Result<(Cow<'_, str>, InputMeasure), RequestError> {
-    let (_, model, input) = begin(body)?;
-    Ok((model, input))
+/// The body of a count of tokens, which needs no `max_tokens`.
+#[derive(Debug)]
+pub struct CountRequest<'a> {
+    /// The model as the client names it.
+    pub model: Cow<'a, str>,
+    /// What would be sent.
+    pub input: InputMeasure,
+    envelope: Envelope<'a>,
+}
+
+impl<'a> CountRequest<'a> {
+    /// Reads a request body.
+    ///
+    /// # Errors
+    /// As [`MessagesRequest::parse`].
+    pub fn parse(body: &'a str) -> Result<Self, RequestError> {
+        let (envelope, model, input) = begin(body)?;
+        Ok(Self { model, input, envelope })
+    }
+
+    /// As [`MessagesRequest::pass_through`], for an upstream that counts.
+    #[must_use]
+    pub fn pass_through(&self, outgoing: &Outgoing<'_>) -> String {
+        pass_through(&self.envelope, outgoing).0
+    }
+
+    /// As [`MessagesRequest::has_sampling`].
+    #[must_use]
+    pub fn has_sampling(&self) -> bool {
+        has_sampling(&self.envelope)
+    }
 }
 
 /// `{"input_tokens":N}`

@@ -1,7 +1,13 @@
-//! A whole answer: what it used, and the few bytes of it that are ours to change.
+//! A whole answer: passed on with the few bytes of it that are ours to change, read into the pivot, or
+//! written out of it.
 
-use super::usage;
+use super::object::{Object, object};
+use super::relay::chunk::Chunk;
+use super::stream::Decoder;
+use super::{said, usage, words};
+use crate::canonical::{Answer, Block, Fold, Identity, Owner};
 use crate::envelope::Envelope;
+use crate::json_text;
 use crate::rewrite::{NotAnAnswer, Passed, Rewrite};
 use crate::tokens;
 
@@ -31,6 +37,111 @@ pub fn read(body: &str, rewrite: &Rewrite) -> Result<Passed, NotAnAnswer> {
         body: if edits.is_empty() { body.to_owned() } else { edits.finish() },
         visible_output,
     })
+}
+
+/// Reads a whole chat completion into the pivot: its first choice, as the stream's decoder would read the
+/// same message in one delta. `owner`: who made the state in it.
+///
+/// # Errors
+/// [`NotAnAnswer`].
+pub fn decode(body: &str, owner: &Owner) -> Result<Answer, NotAnAnswer> {
+    let chunk = Chunk::parse(body).ok_or(NotAnAnswer)?;
+    let choices = chunk.choices();
+    if chunk.is_error(&choices) {
+        return Err(NotAnAnswer);
+    }
+    let choice = choices.first().ok_or(NotAnAnswer)?;
+    let message = choice.get("message").ok_or(NotAnAnswer)?;
+    let mut events = Vec::new();
+    let mut decoder = Decoder::new(owner.clone());
+    // What stands beside the choices, and the id.
+    decoder.chunk(&chunk, &[], &mut events);
+    decoder.message(message, choice.get("logprobs"), &mut events);
+    let reason = choice.get("finish_reason").and_then(json_text::text);
+    decoder.stop(reason.as_deref(), &mut events);
+    let mut fold = Fold::default();
+    for event in &events {
+        fold.push(event);
+    }
+    Ok(fold.finish())
+}
+
+/// Writes a whole chat completion.
+#[must_use]
+pub fn encode(answer: &Answer, identity: &Identity) -> String {
+    let mut said = Said::default();
+    answer.blocks.iter().for_each(|block| said.block(block, identity));
+    let finish = answer.stop.as_ref().map(|stop| words::finish_reason(stop.reason));
+    let logprobs = (!said.logprobs.is_empty()).then(|| said::logprobs(&said.logprobs));
+    let message = said.message();
+    let choice = object([("index", &0), ("message", &message), ("logprobs", &logprobs), ("finish_reason", &finish)]);
+    let mut body = object([
+        ("id", &format!("chatcmpl-{}", identity.id)),
+        ("object", &"chat.completion"),
+        ("created", &identity.created_s),
+        ("model", &identity.model),
+        ("choices", &[choice]),
+    ]);
+    body.set_some("service_tier", answer.service_tier.as_deref().and_then(words::service_tier));
+    body.set_json("usage", answer.usage.map(|usage| usage::detailed(&usage, None)).as_deref());
+    body.json()
+}
+
+/// The message of an answer.
+#[derive(Debug, Default)]
+struct Said {
+    content: Option<String>,
+    /// Its length, in characters: ranges of citations count from its beginning.
+    content_chars: u64,
+    refusal: Option<String>,
+    reasoning: Option<String>,
+    details: Vec<Object>,
+    calls: Vec<Object>,
+    annotations: Vec<Object>,
+    logprobs: Vec<String>,
+}
+
+impl Said {
+    fn block(&mut self, block: &Block, identity: &Identity) {
+        let next_detail = u64::try_from(self.details.len()).unwrap_or(u64::MAX);
+        match block {
+            Block::Text(text) => {
+                self.content.get_or_insert_default().push_str(&text.text);
+                let start = self.content_chars;
+                let chars = u64::try_from(text.text.chars().count()).unwrap_or(u64::MAX);
+                self.content_chars = start.saturating_add(chars);
+                let annotations = text.citations.iter().filter_map(|citation| said::annotation(citation, start));
+                self.annotations.extend(annotations);
+                self.logprobs.extend_from_slice(&text.logprobs);
+            }
+            Block::Refusal(text) => self.refusal.get_or_insert_default().push_str(text),
+            Block::Reasoning { text, opaque } => {
+                self.reasoning.get_or_insert_default().push_str(text);
+                let detail = opaque.as_ref().map(|opaque| said::reasoning_detail(text, opaque, next_detail));
+                self.details.extend(detail);
+            }
+            Block::Redacted(opaque) => self.details.push(said::redacted_detail(opaque, next_detail)),
+            Block::ToolUse(call) => {
+                let (tool, wrapped) = said::called(&identity.tool_names, &call.name, call.kind);
+                let unwrapped = wrapped.then(|| said::unwrapped(&call.input));
+                let input = unwrapped.as_deref().unwrap_or(&call.input);
+                self.calls.push(said::call(&call.id, &tool, input));
+            }
+            // No model answers with these.
+            Block::Image(_) | Block::Document(_) | Block::ToolResult(_) => {}
+        }
+    }
+
+    fn message(&self) -> Object {
+        let mut message = object([("role", &"assistant"), ("content", &self.content), ("refusal", &self.refusal)]);
+        message.set_some("reasoning_content", self.reasoning.as_ref());
+        for (key, pieces) in
+            [("reasoning_details", &self.details), ("tool_calls", &self.calls), ("annotations", &self.annotations)]
+        {
+            message.set_some(key, Some(pieces).filter(|pieces| !pieces.is_empty()));
+        }
+        message
+    }
 }
 
 #[cfg(test)]

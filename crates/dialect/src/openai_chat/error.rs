@@ -43,3 +43,10 @@ impl<'a> ErrorBody<'a> {
         serde_json::to_string(&Envelope { error: self }).unwrap_or_default()
     }
 }
+
+/// The error in a stream that broke off, whatever the upstream said of it.
+#[must_use]
+pub fn broken_stream() -> String {
+    let message = "The upstream provider ended the stream before the answer was complete.";
+    ErrorBody::new("upstream_unavailable", message).envelope()
+}

@@ -2,7 +2,14 @@
 //! <https://platform.openai.com/docs/api-reference/chat>
 
 pub mod answer;
+pub mod decode;
+pub mod encode;
 pub mod error;
+pub mod mixed;
+mod object;
 pub mod relay;
+mod said;
+pub mod stream;
 pub mod usage;
 pub mod wire;
+mod words;

@@ -7,15 +7,14 @@
 //! A missing `[DONE]` after a `finish_reason` is supplied; an end without either is an error. `model` and
 //! the fields that an upstream is known to add are rewritten.
 
-mod chunk;
+pub(super) mod chunk;
 
 use std::collections::BTreeMap;
 
 use billing::money::NanoUsd;
 use billing::usage::Usage;
 
-use super::error::ErrorBody;
-use super::usage;
+use super::{error, usage};
 use crate::envelope::{Envelope, quoted};
 use crate::relay::{End, Forward, Meter, Relay, Step};
 use crate::rewrite::Rewrite;
@@ -127,9 +126,7 @@ impl Relay for PassThrough {
                 tail.extend_from_slice(done.raw());
             }
             Some(End::Truncated | End::Failed) | None => {
-                let message = "The upstream provider ended the stream before the answer was complete.";
-                let envelope = ErrorBody::new("upstream_unavailable", message).envelope();
-                tail.extend_from_slice(Frame::data_line(&envelope).raw());
+                tail.extend_from_slice(Frame::data_line(&error::broken_stream()).raw());
             }
         }
         tail

@@ -3,6 +3,7 @@
 //! `prompt_tokens` includes cached tokens here (traps: other dialects exclude them); the convention is
 //! applied in [`Wire::disjoint`] and nowhere else.
 
+use billing::money::NanoUsd;
 use billing::usage::Usage;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -93,6 +94,24 @@ pub fn to_json(usage: &Usage) -> String {
         "{{\"prompt_tokens\":{prompt},\"completion_tokens\":{},\"total_tokens\":{}}}",
         usage.output,
         prompt.saturating_add(usage.output)
+    )
+}
+
+/// The `usage` object of a translated answer: every detail that this dialect knows and, where it is
+/// settled, what the answer cost, in USD.
+#[must_use]
+pub fn detailed(usage: &Usage, cost: Option<NanoUsd>) -> String {
+    let prompt = usage.total_input();
+    let cost = cost.map(|cost| format!(",\"cost\":{cost}")).unwrap_or_default();
+    format!(
+        "{{\"prompt_tokens\":{prompt},\"completion_tokens\":{},\"total_tokens\":{},\
+         \"prompt_tokens_details\":{{\"cached_tokens\":{},\"cache_write_tokens\":{}}},\
+         \"completion_tokens_details\":{{\"reasoning_tokens\":{}}}{cost}}}",
+        usage.output,
+        prompt.saturating_add(usage.output),
+        usage.cache_read,
+        usage.cache_write_5m.saturating_add(usage.cache_write_1h),
+        usage.reasoning
     )
 }
 

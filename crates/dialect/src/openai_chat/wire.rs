@@ -1,6 +1,9 @@
 //! A chat request as the gateway must understand it: what it asks for, and how large it can become.
 //! Everything else in it is the upstream's business and passes through.
 
+use super::mixed::is_responses_body;
+use super::{decode, mixed};
+use crate::canonical::{Request, refused};
 use crate::envelope::{Edits, Envelope};
 use crate::measure::InputMeasure;
 use crate::policy;
@@ -30,6 +33,9 @@ const MAX_CHOICES: u64 = 128;
 pub struct ChatRequest<'a> {
     /// What the gateway reads of it.
     pub facts: Facts<'a>,
+    /// The body is no clean chat request, but holds shapes of other dialects (Cursor), or state that is
+    /// tagged: it is never passed through, but decoded and encoded anew for whatever upstream.
+    pub mixed: bool,
     envelope: Envelope<'a>,
 }
 
@@ -42,8 +48,13 @@ impl<'a> ChatRequest<'a> {
     pub fn parse(body: &'a str) -> Result<Self, RequestError> {
         let envelope = Envelope::parse(body)?;
         let model = envelope.string("model")?.ok_or_else(|| RequestError::missing("model"))?;
-        let messages = envelope.array("messages")?.ok_or_else(|| RequestError::missing("messages"))?;
-        if messages.is_empty() {
+        let responses_body = is_responses_body(&envelope);
+        let messages = envelope.array("messages")?;
+        if messages.is_none() && !responses_body {
+            return Err(RequestError::missing("messages"));
+        }
+        let messages = messages.unwrap_or_default();
+        if messages.is_empty() && !responses_body {
             return Err(RequestError::field("messages", "the field `messages` must not be empty"));
         }
         policy::check(&envelope)?;
@@ -65,7 +76,8 @@ impl<'a> ChatRequest<'a> {
             // Both given: which one counts differs between upstreams, so the larger bounds the cost.
             max_output = max_output.max(envelope.positive(field)?);
         }
-        let input = measure(&envelope, &messages)?;
+        let mut mixed = responses_body || mixed::has_foreign_tools(&envelope)?;
+        let input = measure(&envelope, &messages, &mut mixed)?;
         // An escape of a character that nobody escapes hides the mark, and is taken for it.
         let one_hour_marks = ["\"1h\"", "\\u0031", "\\u0068"].into_iter().any(|mark| body.contains(mark));
         let may_hide_reasoning = HIDING_FIELDS.into_iter().any(|field| envelope.present(field).is_some());
@@ -81,7 +93,7 @@ impl<'a> ChatRequest<'a> {
             one_hour_marks,
             may_hide_reasoning,
         };
-        Ok(Self { facts, envelope })
+        Ok(Self { facts, mixed, envelope })
     }
 
     /// The body for the upstream: the client's own bytes but for what must differ.
@@ -125,9 +137,20 @@ impl<'a> ChatRequest<'a> {
             fields.into_iter().for_each(|field| edits.set(field, &limit));
         }
     }
+
+    /// The request in the pivot, for an upstream of another dialect, and for any where it is mixed.
+    ///
+    /// # Errors
+    /// [`RequestError`] where a field is of the wrong type, or asks for what the pivot cannot hold.
+    pub fn decode(&self) -> Result<Request, RequestError> {
+        if is_responses_body(&self.envelope) {
+            return Err(refused("input"));
+        }
+        decode::request(&self.envelope, &self.facts)
+    }
 }
 
-fn measure(envelope: &Envelope<'_>, messages: &[&str]) -> Result<InputMeasure, RequestError> {
+fn measure(envelope: &Envelope<'_>, messages: &[&str], mixed: &mut bool) -> Result<InputMeasure, RequestError> {
     let mut input = InputMeasure::default();
     for (at, message) in messages.iter().enumerate() {
         let path = format!("messages[{at}]");
@@ -139,12 +162,17 @@ fn measure(envelope: &Envelope<'_>, messages: &[&str]) -> Result<InputMeasure, R
         input.exact(MESSAGE_OVERHEAD);
         for (key, value) in message.members().filter(|(_, value)| *value != "null") {
             if key == "content" {
-                measure_content(&mut input, &format!("{path}.content"), value)?;
+                measure_content(&mut input, &format!("{path}.content"), value, mixed)?;
             } else {
                 policy::check_message_field(&path, key)?;
+                *mixed |= key == "reasoning_details" && mixed::is_tagged(value);
                 input.text(value);
             }
         }
+    }
+    if is_responses_body(envelope) {
+        mixed::measure_items(&mut input, envelope.present("input").unwrap_or_default())?;
+        input.text(envelope.present("instructions").unwrap_or_default());
     }
     for field in ["tools", "functions"] {
         if let Some(tools) = envelope.present(field) {
@@ -159,7 +187,12 @@ fn measure(envelope: &Envelope<'_>, messages: &[&str]) -> Result<InputMeasure, R
     Ok(input)
 }
 
-fn measure_content(input: &mut InputMeasure, path: &str, content: &str) -> Result<(), RequestError> {
+pub(super) fn measure_content(
+    input: &mut InputMeasure,
+    path: &str,
+    content: &str,
+    mixed: &mut bool,
+) -> Result<(), RequestError> {
     if let Some(text) = as_string(content) {
         input.text(&text);
         return Ok(());
@@ -178,7 +211,11 @@ fn measure_content(input: &mut InputMeasure, path: &str, content: &str) -> Resul
         }
         let part_fields =
             Envelope::parse(part).map_err(|_| RequestError::wrong_type(&path, "an object with each field once"))?;
-        match part_fields.string("type")?.as_deref() {
+        let kind = part_fields.string("type")?;
+        *mixed |= kind.as_deref().is_some_and(|kind| mixed::is_foreign_part(kind, &part_fields));
+        match kind.as_deref() {
+            Some("tool_use" | "redacted_thinking") => input.text(part),
+            Some("tool_result") => mixed::measure_result(input, &path, &part_fields)?,
             Some("text" | "input_text" | "output_text" | "refusal" | "thinking") => input.text(part),
             Some(kind) => match policy::check_part(&path, kind, part)? {
                 policy::Media::Images => input.image(),

@@ -104,7 +104,7 @@ impl<'a> ResponsesRequest<'a> {
         if let Some(model) = outgoing.model {
             edits.set("model", &quoted(model));
         }
-        if let Some((limit, _)) = outgoing.lowered_output {
+        if let Some(limit) = outgoing.lowered_output {
             edits.set(LIMIT_FIELD, &limit.to_string());
         }
         for (key, json) in &self.edits {

@@ -15,10 +15,10 @@ const USAGE_ONLY_KEYS: [&str; 9] =
     ["id", "object", "created", "model", "system_fingerprint", "service_tier", "obfuscation", "choices", "usage"];
 
 /// One chunk.
-pub(super) struct Chunk<'a>(Envelope<'a>);
+pub(in crate::openai_chat) struct Chunk<'a>(Envelope<'a>);
 
 /// One choice of a chunk.
-pub(super) struct Choice<'a>(Envelope<'a>);
+pub(in crate::openai_chat) struct Choice<'a>(Envelope<'a>);
 
 /// The last member of this name that is not `null`.
 fn last<'a>(envelope: &Envelope<'a>, key: &str) -> Option<&'a str> {
@@ -44,7 +44,7 @@ impl<'a> Chunk<'a> {
     /// The choices that can be read: one of another shape does not hide the others.
     pub fn choices(&self) -> Vec<Choice<'a>> {
         let lists = self.0.all("choices").filter_map(as_array);
-        lists.flatten().filter_map(|item| Envelope::parse_any(item).ok().map(Choice)).collect()
+        lists.flatten().filter_map(Choice::parse).collect()
     }
 
     /// What the provider counted, where the dialect has it.
@@ -75,7 +75,17 @@ impl<'a> Chunk<'a> {
     }
 }
 
-impl Choice<'_> {
+impl<'a> Choice<'a> {
+    /// Reads a choice; `None` when it is no object.
+    pub fn parse(json: &'a str) -> Option<Self> {
+        Envelope::parse_any(json).ok().map(Self)
+    }
+
+    /// The JSON text of a member.
+    pub fn get(&self, key: &str) -> Option<&'a str> {
+        last(&self.0, key)
+    }
+
     /// Which of the answers it belongs to.
     pub fn index(&self) -> u64 {
         last(&self.0, "index").and_then(|index| index.parse().ok()).unwrap_or(0)

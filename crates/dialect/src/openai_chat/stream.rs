@@ -1,0 +1,13 @@
+//! Chat streams on their way through the pivot: an upstream's chunks into events, events into a client's
+//! chunks.
+
+mod calls;
+mod complete;
+mod decoder;
+mod details;
+mod encoder;
+
+pub use decoder::Decoder;
+pub use encoder::Encoder;
+
+pub(super) use details::{Detail, unpack};
