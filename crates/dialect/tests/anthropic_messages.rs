@@ -359,24 +359,71 @@ fn usage_of_ours_is_read_as_it_was_written() {
     assert_eq!(usage::parse(&usage::to_json(&used, None, None)), Some(used));
 }
 
+/// Splits `bytes` at random places.
+fn split(bytes: &[u8], seed: u64) -> Vec<&[u8]> {
+    let mut chunks = Vec::new();
+    let (mut rest, mut state) = (bytes, seed | 1);
+    while !rest.is_empty() {
+        state = next(state);
+        let length = usize::try_from(state >> 58).unwrap().clamp(1, rest.len());
+        let (chunk, more) = rest.split_at(length);
+        chunks.push(chunk);
+        rest = more;
+    }
+    chunks
+}
+
+fn next(state: u64) -> u64 {
+    state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
     #[test]
     fn any_split_of_the_bytes_gives_the_same_output(seed in any::<u64>()) {
         for (name, text) in streams() {
             let bytes = text.as_bytes();
-            let mut chunks: Vec<&[u8]> = Vec::new();
-            let (mut rest, mut state) = (bytes, seed | 1);
-            while !rest.is_empty() {
-                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                let length = usize::try_from(state >> 58).unwrap().clamp(1, rest.len());
-                let (chunk, more) = rest.split_at(length);
-                chunks.push(chunk);
-                rest = more;
-            }
+            let chunks = split(bytes, seed);
             prop_assert_eq!(translated(&chunks), translated(&[bytes]), "{}", name);
             let pass = || PassThrough::new(5, Rewrite::default());
             prop_assert_eq!(relayed(pass(), &chunks), relayed(pass(), &[bytes]), "{}", name);
+        }
+    }
+
+    /// Whatever a broken upstream sends, what is written keeps the grammar.
+    #[test]
+    fn events_that_are_broken_lost_or_out_of_order_never_break_the_grammar(seed in any::<u64>()) {
+        let mut state = seed | 1;
+        for (name, text) in streams() {
+            let mut events: Vec<String> = text.split_inclusive("\n\n").map(str::to_owned).collect();
+            for _ in 0..3 {
+                state = next(state);
+                let at = usize::try_from(state >> 40).unwrap() % events.len();
+                match (state >> 33) % 5 {
+                    0 => drop(events.remove(at)),
+                    1 => events.insert(at, events[at].clone()),
+                    2 => {
+                        let other = usize::try_from(state >> 20).unwrap() % events.len();
+                        events.swap(at, other);
+                    }
+                    3 => events[at] = events[at].replace("\"index\":0", "\"index\":7").replace("_delta", "_start"),
+                    _ => {
+                        let cut = events[at].len() / 2;
+                        let cut = (0..=cut).rev().find(|cut| events[at].is_char_boundary(*cut)).unwrap();
+                        events[at].truncate(cut);
+                    }
+                }
+                if events.is_empty() {
+                    events.push(String::new());
+                }
+            }
+            let broken = events.concat();
+            let (out, _) = translated(&[broken.as_bytes()]);
+            if let Err(wrong) = grammar::check(&out) {
+                panic!("{name}: {wrong}\n{broken}");
+            }
+            let (out, end) = relayed(PassThrough::new(5, Rewrite::default()), &[broken.as_bytes()]);
+            prop_assert!(!out.is_empty() || end != End::Complete, "{name}");
         }
     }
 }

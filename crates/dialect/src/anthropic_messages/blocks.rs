@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::text::lossy;
+use super::text::{lossy, object};
 use crate::canonical::{Citation, Delta, Opaque, Open, Owner, ToolKind, UpstreamError};
 
 /// A block that begins.
@@ -49,7 +49,7 @@ struct Wire<'a> {
 /// # Errors
 /// [`UpstreamError`]: it is no block.
 pub fn begin(json: &str, owner: &Owner) -> Result<Begun, UpstreamError> {
-    let wire: Wire<'_> = serde_json::from_str(json).map_err(|_| UpstreamError)?;
+    let wire: Wire<'_> = object(json).ok_or(UpstreamError)?;
     let string = |json: Option<&RawValue>| json.map(|json| lossy(json.get()).into_owned()).unwrap_or_default();
     let text_delta = |text: String| if text.is_empty() { Vec::new() } else { vec![Delta::Text(text)] };
     let block = |open, deltas| Begun::Block { open, deltas, input: None };
@@ -109,7 +109,7 @@ pub fn citation(json: &str) -> Citation {
         #[serde(borrow, default)]
         cited_text: Option<&'a RawValue>,
     }
-    let wire: Wire<'_> = serde_json::from_str(json).unwrap_or_default();
+    let wire: Wire<'_> = object(json).unwrap_or_default();
     let string = |json: Option<&RawValue>| json.and_then(|json| serde_json::from_str(json.get()).ok());
     Citation {
         url: string(wire.url),
@@ -143,7 +143,7 @@ pub fn is_own_citation(raw: &str) -> bool {
         r#type: String,
     }
     // The names of its kinds all end so: `char_location`, `web_search_result_location` and so on.
-    serde_json::from_str::<Wire>(raw).is_ok_and(|wire| wire.r#type.ends_with("_location"))
+    object::<Wire>(raw).is_some_and(|wire| wire.r#type.ends_with("_location"))
 }
 
 #[cfg(test)]

@@ -37,7 +37,7 @@ pub fn encode(request: &Request, target: &Target<'_>) -> Result<Encoded, Request
     }
     let messages = writer.messages(turns)?;
     let tools = tools(request, &mut losses)?;
-    let tool_choice = tool_choice(request, &mut losses)?;
+    let tool_choice = tool_choice(request)?;
     let max_tokens = target.lowered_output.or(request.max_output).unwrap_or(target.max_output);
     let mut body = Body {
         model: target.model,
@@ -107,7 +107,7 @@ fn schema(tool: &Tool) -> String {
     }
 }
 
-fn tool_choice<'a>(request: &'a Request, losses: &mut Losses) -> Result<Option<body::ToolChoice<'a>>, RequestError> {
+fn tool_choice(request: &Request) -> Result<Option<body::ToolChoice<'_>>, RequestError> {
     let declared: BTreeSet<&str> = request.tools.iter().map(|tool| tool.name.as_str()).collect();
     let known = |name: &str| if declared.contains(name) { Ok(()) } else { Err(refused("tool_choice")) };
     let (kind, name) = match &request.tool_choice {
@@ -127,9 +127,7 @@ fn tool_choice<'a>(request: &'a Request, losses: &mut Losses) -> Result<Option<b
         None => return Ok(None),
     };
     if request.tools.is_empty() {
-        if name.is_some() {
-            losses.add("tool_choice");
-        }
+        // Without tools the choice says nothing, and is an error to the provider.
         return Ok(None);
     }
     let disable_parallel_tool_use = request.parallel_tool_calls == Some(false) && kind != "none";
@@ -162,5 +160,7 @@ fn limit_marks(body: &mut Body<'_>, losses: &mut Losses) {
     }
 }
 
+#[cfg(test)]
+mod round_trip;
 #[cfg(test)]
 mod tests;

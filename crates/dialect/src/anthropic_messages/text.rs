@@ -1,6 +1,9 @@
-//! Strings of an upstream, which may hold half an emoji: JSON can say it and Rust cannot hold it.
+//! Reading what an upstream writes: objects, and strings that may hold half an emoji, which JSON can say
+//! and Rust cannot hold.
 
 use std::borrow::Cow;
+
+use serde::Deserialize;
 
 use crate::request::as_string;
 
@@ -29,6 +32,11 @@ impl Pieces {
         }
         lossy(&format!("\"{}{inner}\"", held.unwrap_or_default())).into_owned()
     }
+}
+
+/// The JSON object as a `T`; `None` where it is none. (Alone, `serde` takes an array for a struct too.)
+pub fn object<'a, T: Deserialize<'a>>(json: &'a str) -> Option<T> {
+    if json.trim_start().starts_with('{') { serde_json::from_str(json).ok() } else { None }
 }
 
 /// The text of a JSON string, halves of emojis that stand alone replaced as every reader of UTF-8 does;

@@ -9,6 +9,8 @@ use billing::usage::Usage;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::text::object;
+
 /// No request has more tokens than this: a larger count is a provider's error.
 const MAX_TOKENS: u64 = 1 << 40;
 
@@ -66,13 +68,13 @@ fn count(json: Option<&RawValue>) -> Option<u64> {
 }
 
 fn details(json: Option<&RawValue>) -> Details<'_> {
-    json.and_then(|json| serde_json::from_str(json.get()).ok()).unwrap_or_default()
+    json.and_then(|json| object(json.get())).unwrap_or_default()
 }
 
 impl Counts {
     /// Takes in one more `usage` object.
     pub fn update(&mut self, json: &str) {
-        let Ok(Some(wire)) = serde_json::from_str::<Option<Wire<'_>>>(json) else { return };
+        let Some(wire) = object::<Wire<'_>>(json) else { return };
         let latest = |field: &mut Option<u64>, json| *field = count(json).or(*field);
         latest(&mut self.input, wire.input_tokens);
         latest(&mut self.cache_read, wire.cache_read_input_tokens);

@@ -1,22 +1,32 @@
 //! Content blocks of a client's messages into those of the pivot.
 
+use std::collections::BTreeMap;
+
 use crate::anthropic_messages::blocks::citation;
+use crate::anthropic_messages::text::lossy;
 use crate::canonical::{
-    Block, CacheMark, Document, DocumentSource, Image, ImageSource, Losses, Opaque, Text, ToolKind, ToolNames,
-    ToolResult, ToolUse, refused,
+    Block, CacheMark, Document, DocumentSource, Image, ImageSource, Losses, Opaque, Text, ToolKind, ToolResult,
+    ToolUse, refused,
 };
 use crate::envelope::Envelope;
 use crate::request::{RequestError, as_array};
 
-use crate::anthropic_messages::text::lossy;
-
 /// How deep content is nested: results of tools hold documents, which hold blocks.
 const MAX_DEPTH: usize = 4;
 
+/// From the client's names of its tools to those that an upstream is told, where they differ: a
+/// conversation may call as many tools as it declares.
+pub type UpstreamNames = BTreeMap<String, String>;
+
+/// The name that an upstream is told.
+pub fn upstream_name(names: &UpstreamNames, name: String) -> String {
+    names.get(&name).cloned().unwrap_or(name)
+}
+
 /// Reads blocks.
 pub struct Reader<'r> {
-    /// The names of the tools.
-    pub names: &'r ToolNames,
+    /// The names that an upstream is told otherwise.
+    pub names: &'r UpstreamNames,
     /// What has no place.
     pub losses: &'r mut Losses,
 }
@@ -84,7 +94,7 @@ impl Reader<'_> {
                 }
                 Block::ToolUse(ToolUse {
                     id: needed("id")?,
-                    name: self.names.upstream_name(&needed("name")?, None),
+                    name: upstream_name(self.names, needed("name")?),
                     input: fields.present("input").unwrap_or("{}").to_owned(),
                     kind: ToolKind::Function,
                     cache,

@@ -123,15 +123,12 @@ pub fn sampling(request: &Request, body: &mut Body<'_>, losses: &mut Losses) {
         }
         body.temperature = raw(if high { "1" } else { temperature });
     }
-    match &sampling.top_p {
+    let with_temperature = sampling.temperature.is_some();
+    if with_temperature && sampling.top_p.as_deref().is_some_and(|top_p| !is_one(top_p)) {
         // Newer models refuse both together.
-        Some(top_p) if sampling.temperature.is_some() => {
-            if !is_one(top_p) {
-                losses.add("top_p");
-            }
-        }
-        Some(top_p) => body.top_p = raw(top_p),
-        None => {}
+        losses.add("top_p");
+    } else if !with_temperature {
+        body.top_p = sampling.top_p.as_deref().and_then(raw);
     }
     body.top_k = sampling.top_k.as_deref().and_then(raw);
 }

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::anthropic_messages::blocks::{self, Begun};
 use crate::anthropic_messages::stop;
-use crate::anthropic_messages::text::{Pieces, lossy};
+use crate::anthropic_messages::text::{Pieces, lossy, object};
 use crate::anthropic_messages::usage::Counts;
 use crate::canonical::{Decode, Delta, Event, Opaque, Open, Owner, Stop, UpstreamError};
 use crate::sse::Frame;
@@ -112,7 +112,7 @@ impl<'a> Wire<'a> {
         if name.as_deref() == Some("error") {
             return Err(UpstreamError);
         }
-        let wire: Self = serde_json::from_str(data).map_err(|_| UpstreamError)?;
+        let wire: Self = object(data).ok_or(UpstreamError)?;
         if wire.kind() == "error" { Err(UpstreamError) } else { Ok(Some(wire)) }
     }
 
@@ -128,7 +128,7 @@ impl<'a> Wire<'a> {
 
     /// Whether it is a `message_delta` that tells why the model stopped.
     pub fn tells_stop(&self) -> bool {
-        let delta = self.delta.and_then(|json| serde_json::from_str::<WireDelta<'_>>(json.get()).ok());
+        let delta = self.delta.and_then(|json| object::<WireDelta<'_>>(json.get()));
         delta.and_then(|delta| said(delta.stop_reason)).is_some()
     }
 }
@@ -183,7 +183,7 @@ impl Decoder {
     }
 
     fn delta(&mut self, at: u64, json: &str, events: &mut Vec<Event>) -> Result<(), UpstreamError> {
-        let delta: WireDelta<'_> = serde_json::from_str(json).map_err(|_| UpstreamError)?;
+        let delta: WireDelta<'_> = object(json).ok_or(UpstreamError)?;
         let delta_kind = delta.r#type.map(|json| lossy(json.get())).unwrap_or_default();
         if !self.open.contains_key(&at) {
             // Some servers begin their blocks with the first delta.
@@ -237,8 +237,8 @@ impl Decoder {
     }
 
     fn message_delta(&mut self, wire: &Wire<'_>, events: &mut Vec<Event>) -> Result<(), UpstreamError> {
-        let delta = wire.delta.map(|json| serde_json::from_str::<WireDelta<'_>>(json.get()));
-        let delta = delta.transpose().map_err(|_| UpstreamError)?.unwrap_or_default();
+        let delta = wire.delta.map(|json| object::<WireDelta<'_>>(json.get()).ok_or(UpstreamError));
+        let delta = delta.transpose()?.unwrap_or_default();
         if let Some(usage) = wire.usage {
             self.usage(usage.get(), events);
         }
@@ -263,7 +263,7 @@ impl Decode for Decoder {
         let Some(wire) = Wire::read(frame, &data)? else { return Ok(false) };
         match wire.kind().as_str() {
             "message_start" => {
-                let message = wire.message.and_then(|json| serde_json::from_str::<Message<'_>>(json.get()).ok());
+                let message = wire.message.and_then(|json| object::<Message<'_>>(json.get()));
                 if let Some(usage) = message.unwrap_or_default().usage {
                     self.usage(usage.get(), events);
                 }

@@ -237,3 +237,6 @@ pub fn tool_use_id(identity: &Identity, id: &str, at: usize) -> String {
 fn write(bytes: &mut Vec<u8>, name: &str, data: &str) {
     bytes.extend_from_slice(format!("event: {name}\ndata: {data}\n\n").as_bytes());
 }
+
+#[cfg(test)]
+mod tests;

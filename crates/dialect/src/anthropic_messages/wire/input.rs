@@ -76,10 +76,11 @@ fn block(input: &mut InputMeasure, path: &str, json: &str, depth: usize) -> Resu
     let kind = fields.string("type")?.ok_or_else(|| RequestError::missing(&format!("{path}.type")))?;
     match kind.as_ref() {
         "text" | "thinking" | "redacted_thinking" | "tool_use" | "search_result" | "tool_reference" => input.text(json),
-        "tool_result" => match fields.present("content") {
-            Some(inner) => content(input, &format!("{path}.content"), inner, depth)?,
-            None => {}
-        },
+        "tool_result" => {
+            if let Some(inner) = fields.present("content") {
+                content(input, &format!("{path}.content"), inner, depth)?;
+            }
+        }
         "document" => document(input, path, json, &fields, depth)?,
         "container_upload" => return Err(policy::no_state(path)),
         kind => match policy::check_part(path, kind, json)? {
