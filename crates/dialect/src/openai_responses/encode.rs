@@ -11,6 +11,8 @@ use crate::request::RequestError;
 
 /// The least output limit that OpenAI takes.
 const LEAST_OUTPUT: u64 = 16;
+/// The longest `safety_identifier` and `prompt_cache_key` that OpenAI takes, in characters.
+const LONGEST_ID: usize = 64;
 
 /// Writes the body for an upstream.
 ///
@@ -55,8 +57,14 @@ pub fn encode(request: &Request, target: &Target<'_>) -> Result<Encoded, Request
     }
     set("include", (!include.is_empty()).then(|| array(&include)));
     set("metadata", request.metadata.labels.clone());
-    set("safety_identifier", request.metadata.user.as_deref().map(quoted));
-    set("prompt_cache_key", request.prompt_cache_key.as_deref().map(quoted));
+    for (key, id) in [("safety_identifier", &request.metadata.user), ("prompt_cache_key", &request.prompt_cache_key)] {
+        match id {
+            Some(id) if id.chars().count() <= LONGEST_ID => set(key, Some(quoted(id))),
+            // Coding tools put whole JSON texts here.
+            Some(_) => losses.add(key),
+            None => {}
+        }
+    }
     Ok(Encoded { body: object(&body), losses })
 }
 
@@ -75,7 +83,12 @@ fn count_lost(request: &Request, losses: &mut Losses) {
         }
     }
     let blocks = request.instructions.iter().chain(request.turns.iter().flat_map(|turn| &turn.blocks));
-    let of_blocks = blocks.map(Block::cache);
+    let of_blocks = blocks.flat_map(|block| match block {
+        Block::ToolResult(result) => {
+            std::iter::once(result.cache).chain(result.content.iter().map(Block::cache)).collect::<Vec<_>>()
+        }
+        _ => vec![block.cache()],
+    });
     let of_tools = request.tools.iter().map(|tool| tool.cache);
     let marks = of_blocks.chain(of_tools).chain([request.cache]);
     marks.flatten().for_each(|_| losses.add("cache_control"));

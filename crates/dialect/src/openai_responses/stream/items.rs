@@ -144,6 +144,18 @@ impl Items {
         index.or_else(by_id).unwrap_or_else(latest)
     }
 
+    /// Where an item of the whole output is: by its id, else at its position if that holds one of its
+    /// kind (some providers change the ids), else behind all others.
+    pub fn place(&self, position: u64, output: &Output<'_>) -> u64 {
+        let by_id = string(output.id).and_then(|id| self.ids.get(&id).copied());
+        let fits = self.states.get(&position).is_none_or(|state| state.kind == Kind::of(output));
+        by_id.unwrap_or_else(|| if fits { position } else { self.next() })
+    }
+
+    fn next(&self) -> u64 {
+        self.states.last_key_value().map_or(0, |(latest, _)| latest.saturating_add(1))
+    }
+
     /// Closes what is open.
     pub fn close_all(&mut self, events: &mut Vec<Event>) {
         for state in self.states.values_mut().filter(|state| !state.done) {
@@ -155,18 +167,11 @@ impl Items {
     pub fn added(&mut self, index: Option<u64>, output: &Output<'_>, events: &mut Vec<Event>) -> u64 {
         let id = string(output.id);
         let known = id.as_deref().and_then(|id| self.ids.get(id).copied());
-        let next = self.states.last_key_value().map_or(0, |(latest, _)| latest.saturating_add(1));
-        let at = index.or(known).unwrap_or(next);
+        let at = index.or(known).unwrap_or_else(|| self.next());
         if self.states.contains_key(&at) {
             return at;
         }
-        let kind = match string(output.kind).as_deref() {
-            Some("message") => Kind::Message,
-            Some("reasoning") => Kind::Reasoning,
-            Some("function_call") => Kind::Function,
-            Some("custom_tool_call") => Kind::Custom,
-            _ => Kind::Other,
-        };
+        let kind = Kind::of(output);
         self.ids.extend(id.map(|id| (id, at)));
         self.states.insert(at, State { kind, ..State::default() });
         if matches!(kind, Kind::Function | Kind::Custom) {
@@ -371,6 +376,18 @@ impl Items {
         if let Some(told) = self.told_mut(at, part).filter(|_| !text.is_empty()) {
             told.bytes = told.bytes.saturating_add(text.len());
             events.push(Event::Delta { index: told.block, delta: say(text.to_owned()) });
+        }
+    }
+}
+
+impl Kind {
+    fn of(output: &Output<'_>) -> Self {
+        match string(output.kind).as_deref() {
+            Some("message") => Self::Message,
+            Some("reasoning") => Self::Reasoning,
+            Some("function_call") => Self::Function,
+            Some("custom_tool_call") => Self::Custom,
+            _ => Self::Other,
         }
     }
 }
