@@ -1,5 +1,5 @@
 //! Requests for responses, read into the pivot and written for an upstream.
-#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use dialect::canonical::{
     Block, CacheMark, Document, DocumentSource, Effort, Format, Image, ImageSource, Opaque, Owner, Reasoning,

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::items::{Items, Output};
+use super::items::Items;
+use super::output::Output;
 use crate::canonical::{Decode, Event, Owner, Stop, StopReason, UpstreamError};
 use crate::openai_responses::response::stop_of;
 use crate::openai_responses::usage;

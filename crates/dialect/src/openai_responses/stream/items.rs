@@ -3,53 +3,13 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::decoder::string;
+use super::output::{BETWEEN_PARTS, Output, joined, list, parts};
 use crate::canonical::{Delta, Event, Opaque, Open, Owner, ToolKind};
 use crate::openai_responses::item::citation;
 use crate::request::as_string;
-
-/// An output item as it is written.
-#[derive(Debug, Default, Deserialize)]
-pub(in crate::openai_responses) struct Output<'a> {
-    #[serde(borrow, default, rename = "type")]
-    kind: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    id: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    content: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    summary: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    encrypted_content: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    call_id: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    name: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    arguments: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    input: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    phase: Option<&'a RawValue>,
-}
-
-/// A part of a message, of a summary, or of reasoning.
-#[derive(Debug, Default, Deserialize)]
-struct Part<'a> {
-    #[serde(borrow, default, rename = "type")]
-    kind: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    text: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    refusal: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    annotations: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    logprobs: Option<&'a RawValue>,
-}
 
 /// A block that has been opened, and how far it was told.
 #[derive(Debug, Default)]
@@ -115,22 +75,6 @@ const LOST: [&str; 14] = [
     "compaction",
     "program",
 ];
-
-/// Parts that are joined in one text of reasoning.
-const BETWEEN_PARTS: &str = "\n\n";
-
-fn list(json: Option<&RawValue>) -> Vec<&RawValue> {
-    json.and_then(|json| serde_json::from_str(json.get()).ok()).unwrap_or_default()
-}
-
-fn parts(json: Option<&RawValue>) -> Vec<Part<'_>> {
-    list(json).into_iter().filter_map(|part| serde_json::from_str(part.get()).ok()).collect()
-}
-
-fn joined(json: Option<&RawValue>) -> String {
-    let texts: Vec<String> = parts(json).iter().filter_map(|part| string(part.text)).collect();
-    texts.into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(BETWEEN_PARTS)
-}
 
 impl Items {
     pub fn new(owner: Owner) -> Self {
