@@ -482,6 +482,43 @@ fn a_whole_answer_reads_back() {
     }
 }
 
+/// A provider that numbers its items otherwise than its last response, and calls them otherwise.
+#[test]
+fn nothing_is_told_twice() {
+    let message =
+        |id: &str| format!(r#"{{"type":"message","id":"{id}","content":[{{"type":"output_text","text":"Hello"}}]}}"#);
+    for (index, id) in [(1, "msg_a"), (0, "msg_b")] {
+        let stream = format!(
+            "data: {}\n\ndata: {}\n\ndata: {}\n\n",
+            format_args!(
+                r#"{{"type":"response.output_item.added","output_index":{index},"item":{}}}"#,
+                message("msg_a")
+            ),
+            format_args!(
+                r#"{{"type":"response.output_text.delta","output_index":{index},"content_index":0,"delta":"Hel"}}"#
+            ),
+            format_args!(r#"{{"type":"response.completed","response":{{"output":[{}]}}}}"#, message(id)),
+        );
+        let (answer, ended) = decoded(&stream);
+        assert!(ended);
+        assert_eq!(said(&answer), [["text".to_owned(), "Hello".into(), String::new(), String::new()]], "{index} {id}");
+        assert_eq!(answer.usage, None);
+    }
+}
+
+#[test]
+fn recorded_errors_are_never_answers() {
+    let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/recorded");
+    let root = std::env::var("RECORDED_DIR").unwrap_or_else(|_| default.into());
+    let Ok(entries) = std::fs::read_dir(PathBuf::from(root).join("errors")) else { return };
+    for path in entries.map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some_and(|e| e == "json"))
+    {
+        let body = std::fs::read_to_string(&path).unwrap();
+        assert!(answer::decode(&body, &owner()).is_err(), "{}", path.display());
+        assert!(answer::read(&body, &Rewrite::default()).is_err(), "{}", path.display());
+    }
+}
+
 fn splits(bytes: &[u8], cuts: Vec<usize>) -> Vec<&[u8]> {
     let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut % (bytes.len() + 1)).collect();
     cuts.extend([0, bytes.len()]);

@@ -34,8 +34,8 @@ pub(super) struct Item {
 /// What an item is.
 #[derive(Debug, Clone)]
 pub(super) enum Content {
-    /// A message of one text.
-    Text { text: String, annotations: Vec<String>, logprobs: Vec<String> },
+    /// A message of one text, of so many characters.
+    Text { text: String, chars: usize, annotations: Vec<String>, logprobs: Vec<String> },
     /// A message of one refusal.
     Refusal(String),
     /// Reasoning, its text as a summary.
@@ -63,7 +63,9 @@ impl Item {
     /// The item of a block that begins, the `number`-th of its answer.
     pub fn begin(identity: &Identity, number: usize, block: &Open) -> Self {
         let (prefix, content) = match block {
-            Open::Text => ("msg", Content::Text { text: String::new(), annotations: Vec::new(), logprobs: Vec::new() }),
+            Open::Text => {
+                ("msg", Content::Text { text: String::new(), chars: 0, annotations: Vec::new(), logprobs: Vec::new() })
+            }
             Open::Refusal => ("msg", Content::Refusal(String::new())),
             // Its text has an owner even where there is no state behind it.
             Open::Reasoning => {
@@ -137,7 +139,7 @@ impl Item {
                 Content::Refusal(_) => object(&[("type", quoted("refusal")), ("refusal", quoted(""))]),
                 _ => object(&[("type", quoted("summary_text")), ("text", quoted(""))]),
             },
-            Content::Text { text, annotations, logprobs } => object(&[
+            Content::Text { text, annotations, logprobs, .. } => object(&[
                 ("type", quoted("output_text")),
                 ("text", quoted(text)),
                 ("annotations", array(annotations)),

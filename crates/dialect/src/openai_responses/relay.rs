@@ -242,8 +242,13 @@ impl Relay for PassThrough {
             Some(End::Limit) => {
                 self.progress.close(&mut self.number, &mut tail);
                 let response = self.response(Status::Incomplete(MAX_OUTPUT_TOKENS), usage, cost);
-                let response = response.unwrap_or_else(|| "{}".to_owned());
-                event(&mut tail, &mut self.number, "response.incomplete", &[("response", response)]);
+                match response {
+                    Some(response) => {
+                        event(&mut tail, &mut self.number, "response.incomplete", &[("response", response)]);
+                    }
+                    // It had not begun.
+                    None => event(&mut tail, &mut self.number, "error", &error::event()),
+                }
             }
             Some(End::Truncated | End::Failed) | None => {
                 event(&mut tail, &mut self.number, "error", &error::event());

@@ -129,7 +129,7 @@ mod tests {
         let array = "[ 1 , 2,3\n,4 ]";
         assert_eq!(without(array, ""), None);
         assert_eq!(without(array, "1").unwrap(), "[2,3\n,4 ]");
-        assert_eq!(without(array, "23").unwrap(), "[ 1 \n,4 ]");
+        assert_eq!(without(array, "23").unwrap(), "[ 1\n,4 ]");
         assert_eq!(without(array, "4").unwrap(), "[ 1 , 2,3 ]");
         assert_eq!(without(array, "12").unwrap(), "[3\n,4 ]");
         assert_eq!(without(array, "1234").unwrap(), "[ ]");

@@ -3,6 +3,7 @@
 mod decoder;
 mod encoder;
 mod items;
+mod output;
 
 pub use decoder::Decoder;
 pub(super) use decoder::{Ending, Response, string};

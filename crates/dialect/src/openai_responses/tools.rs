@@ -194,7 +194,11 @@ impl Declared {
             return Err(refused("tool_choice"));
         }
         let name = required(tool, "tool_choice", "name")?;
-        Ok(self.upstream_name(&name, tool.string("namespace")?.as_deref()))
+        let name = self.upstream_name(&name, tool.string("namespace")?.as_deref());
+        if !self.tools.iter().any(|tool| tool.name == name) {
+            return Err(RequestError::field("tool_choice", "the field `tool_choice` names a tool that is not given"));
+        }
+        Ok(name)
     }
 }
 

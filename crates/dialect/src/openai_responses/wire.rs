@@ -140,17 +140,23 @@ impl<'a> ResponsesRequest<'a> {
     #[must_use]
     pub fn echo(&self) -> Vec<(String, String)> {
         let given = ECHOED.into_iter().map(|(key, default)| {
-            let json = self.envelope.present(key).unwrap_or(default);
+            let edited = self.edits.iter().find(|(edited, _)| *edited == key).map(|(_, json)| json.as_str());
+            let json = edited.or(self.envelope.present(key)).unwrap_or(default);
             (key.to_owned(), json.to_owned())
         });
-        let fixed = [("store", "false"), ("background", "false"), ("previous_response_id", "null")];
+        let fixed = [
+            ("store", "false"),
+            ("background", "false"),
+            ("previous_response_id", "null"),
+            ("service_tier", "\"default\""),
+        ];
         let fixed = fixed.into_iter().map(|(key, json)| (key.to_owned(), json.to_owned()));
         given.chain(fixed).collect()
     }
 }
 
 /// What a response repeats of its request, and what it says where the request says nothing.
-const ECHOED: [(&str, &str); 18] = [
+const ECHOED: [(&str, &str); 17] = [
     ("instructions", "null"),
     ("max_output_tokens", "null"),
     ("max_tool_calls", "null"),
@@ -159,7 +165,6 @@ const ECHOED: [(&str, &str); 18] = [
     ("prompt_cache_key", "null"),
     ("reasoning", "{\"effort\":null,\"summary\":null}"),
     ("safety_identifier", "null"),
-    ("service_tier", "\"default\""),
     ("temperature", "1.0"),
     ("text", "{\"format\":{\"type\":\"text\"}}"),
     ("tool_choice", "\"auto\""),
@@ -220,6 +225,9 @@ fn measure(envelope: &Envelope<'_>) -> Result<InputMeasure, RequestError> {
         input.text(as_string(given).as_deref().unwrap_or(given));
     } else {
         let items = as_array(given).ok_or_else(|| RequestError::wrong_type("input", "a string or an array"))?;
+        if items.is_empty() {
+            return Err(RequestError::field("input", "the field `input` must not be empty"));
+        }
         for (at, item) in items.into_iter().enumerate() {
             measure_item(&mut input, &format!("input[{at}]"), item)?;
         }

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::items::{Items, Output};
+use super::items::Items;
+use super::output::Output;
 use crate::canonical::{Decode, Event, Owner, Stop, StopReason, UpstreamError};
 use crate::openai_responses::response::stop_of;
 use crate::openai_responses::usage;
@@ -112,9 +113,10 @@ impl Decoder {
     ) {
         let output = response.output.and_then(|json| serde_json::from_str::<Vec<&RawValue>>(json.get()).ok());
         if ending != Ending::Failed {
-            for (index, item) in (0..).zip(output.unwrap_or_default()) {
+            for (position, item) in (0..).zip(output.unwrap_or_default()) {
                 if let Ok(output) = serde_json::from_str::<Output<'_>>(item.get()) {
-                    self.items.done(Some(index), &output, events);
+                    let at = self.items.place(position, &output);
+                    self.items.done(Some(at), &output, events);
                 }
             }
         }
@@ -170,7 +172,7 @@ impl Decoder {
             }
             "response.function_call_arguments.done" => items.whole_input(at(items), wire.arguments, events),
             "response.custom_tool_call_input.done" => items.whole_input(at(items), wire.input, events),
-            "response.completed" | "response.done" => {
+            "response.completed" => {
                 let response = response().ok_or(UpstreamError)?;
                 let ending = match string(response.status).as_deref() {
                     Some("incomplete") => Ending::Incomplete,

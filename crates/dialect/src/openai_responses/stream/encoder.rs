@@ -83,8 +83,9 @@ impl Encoder {
         let Some(item) = self.items.get_mut(index).filter(|item| !item.closed) else { return };
         let at = at(index, item);
         match (&mut item.content, delta) {
-            (Content::Text { text, .. }, Delta::Text(more)) => {
+            (Content::Text { text, chars, .. }, Delta::Text(more)) => {
                 text.push_str(more);
+                *chars = chars.saturating_add(more.chars().count());
                 let members = at.with(&[("delta", quoted(more)), ("logprobs", array(&[]))]);
                 self.event(bytes, "response.output_text.delta", &members);
             }
@@ -93,8 +94,8 @@ impl Encoder {
                 let members = at.with(&[("delta", quoted("")), ("logprobs", array(more))]);
                 self.event(bytes, "response.output_text.delta", &members);
             }
-            (Content::Text { text, annotations, .. }, Delta::Citation(citation)) => {
-                let Some(made) = annotation(citation, text.chars().count()) else {
+            (Content::Text { chars, annotations, .. }, Delta::Citation(citation)) => {
+                let Some(made) = annotation(citation, *chars) else {
                     self.losses.add("citation");
                     return;
                 };
@@ -156,9 +157,7 @@ impl Encoder {
                     self.event(bytes, kind, &at.with(&[("delta", quoted(input))]));
                 }
                 let field = if tool.kind == ToolKind::Custom { "input" } else { "arguments" };
-                let mut done = at.with(&[(field, quoted(input))]);
-                done.extend((field == "arguments").then(|| ("name", quoted(&tool.name))));
-                self.event(bytes, input_event(tool.kind, "done"), &done);
+                self.event(bytes, input_event(tool.kind, "done"), &at.with(&[(field, quoted(input))]));
             }
         }
         if at.part == "content_index" {

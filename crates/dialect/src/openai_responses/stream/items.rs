@@ -3,53 +3,13 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::decoder::string;
+use super::output::{BETWEEN_PARTS, Output, joined, list, parts};
 use crate::canonical::{Delta, Event, Opaque, Open, Owner, ToolKind};
 use crate::openai_responses::item::citation;
 use crate::request::as_string;
-
-/// An output item as it is written.
-#[derive(Debug, Default, Deserialize)]
-pub(in crate::openai_responses) struct Output<'a> {
-    #[serde(borrow, default, rename = "type")]
-    kind: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    id: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    content: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    summary: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    encrypted_content: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    call_id: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    name: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    arguments: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    input: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    phase: Option<&'a RawValue>,
-}
-
-/// A part of a message, of a summary, or of reasoning.
-#[derive(Debug, Default, Deserialize)]
-struct Part<'a> {
-    #[serde(borrow, default, rename = "type")]
-    kind: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    text: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    refusal: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    annotations: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    logprobs: Option<&'a RawValue>,
-}
 
 /// A block that has been opened, and how far it was told.
 #[derive(Debug, Default)]
@@ -116,22 +76,6 @@ const LOST: [&str; 14] = [
     "program",
 ];
 
-/// Parts that are joined in one text of reasoning.
-const BETWEEN_PARTS: &str = "\n\n";
-
-fn list(json: Option<&RawValue>) -> Vec<&RawValue> {
-    json.and_then(|json| serde_json::from_str(json.get()).ok()).unwrap_or_default()
-}
-
-fn parts(json: Option<&RawValue>) -> Vec<Part<'_>> {
-    list(json).into_iter().filter_map(|part| serde_json::from_str(part.get()).ok()).collect()
-}
-
-fn joined(json: Option<&RawValue>) -> String {
-    let texts: Vec<String> = parts(json).iter().filter_map(|part| string(part.text)).collect();
-    texts.into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(BETWEEN_PARTS)
-}
-
 impl Items {
     pub fn new(owner: Owner) -> Self {
         Self { owner, states: BTreeMap::new(), ids: BTreeMap::new(), next_block: 0, called: false, refused: false }
@@ -142,6 +86,18 @@ impl Items {
         let by_id = || id.and_then(|id| self.ids.get(id).copied());
         let latest = || self.states.last_key_value().map_or(0, |(latest, _)| *latest);
         index.or_else(by_id).unwrap_or_else(latest)
+    }
+
+    /// Where an item of the whole output is: by its id, else at its position if that holds one of its
+    /// kind (some providers change the ids), else behind all others.
+    pub fn place(&self, position: u64, output: &Output<'_>) -> u64 {
+        let by_id = string(output.id).and_then(|id| self.ids.get(&id).copied());
+        let fits = self.states.get(&position).is_none_or(|state| state.kind == Kind::of(output));
+        by_id.unwrap_or_else(|| if fits { position } else { self.next() })
+    }
+
+    fn next(&self) -> u64 {
+        self.states.last_key_value().map_or(0, |(latest, _)| latest.saturating_add(1))
     }
 
     /// Closes what is open.
@@ -155,18 +111,11 @@ impl Items {
     pub fn added(&mut self, index: Option<u64>, output: &Output<'_>, events: &mut Vec<Event>) -> u64 {
         let id = string(output.id);
         let known = id.as_deref().and_then(|id| self.ids.get(id).copied());
-        let next = self.states.last_key_value().map_or(0, |(latest, _)| latest.saturating_add(1));
-        let at = index.or(known).unwrap_or(next);
+        let at = index.or(known).unwrap_or_else(|| self.next());
         if self.states.contains_key(&at) {
             return at;
         }
-        let kind = match string(output.kind).as_deref() {
-            Some("message") => Kind::Message,
-            Some("reasoning") => Kind::Reasoning,
-            Some("function_call") => Kind::Function,
-            Some("custom_tool_call") => Kind::Custom,
-            _ => Kind::Other,
-        };
+        let kind = Kind::of(output);
         self.ids.extend(id.map(|id| (id, at)));
         self.states.insert(at, State { kind, ..State::default() });
         if matches!(kind, Kind::Function | Kind::Custom) {
@@ -371,6 +320,18 @@ impl Items {
         if let Some(told) = self.told_mut(at, part).filter(|_| !text.is_empty()) {
             told.bytes = told.bytes.saturating_add(text.len());
             events.push(Event::Delta { index: told.block, delta: say(text.to_owned()) });
+        }
+    }
+}
+
+impl Kind {
+    fn of(output: &Output<'_>) -> Self {
+        match string(output.kind).as_deref() {
+            Some("message") => Self::Message,
+            Some("reasoning") => Self::Reasoning,
+            Some("function_call") => Self::Function,
+            Some("custom_tool_call") => Self::Custom,
+            _ => Self::Other,
         }
     }
 }
