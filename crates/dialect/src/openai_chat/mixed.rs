@@ -63,8 +63,11 @@ pub(super) fn is_tagged(details: &str) -> bool {
 pub(super) fn measure_result(input: &mut InputMeasure, path: &str, fields: &Envelope<'_>) -> Result<(), RequestError> {
     input.text(fields.present("tool_use_id").unwrap_or_default());
     let Some(content) = fields.present("content") else { return Ok(()) };
-    let is_result =
-        |part: &str| Envelope::parse(part).is_ok_and(|part| part.present("type") == Some("\"tool_result\""));
+    let is_result = |part: &str| {
+        let fields = Envelope::parse(part).ok();
+        let kind = fields.as_ref().and_then(|part| part.present("type")).and_then(as_string);
+        kind.is_some_and(|kind| kind == "tool_result")
+    };
     if as_array(content).is_some_and(|parts| parts.into_iter().any(is_result)) {
         return Err(RequestError::field(path, "a tool's result holds another"));
     }

@@ -6,6 +6,7 @@ mod complete;
 mod decoder;
 mod details;
 mod encoder;
+mod speech;
 
 pub use decoder::Decoder;
 pub use encoder::Encoder;

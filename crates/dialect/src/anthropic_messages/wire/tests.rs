@@ -12,7 +12,7 @@ fn with_messages(messages: &str) -> String {
 }
 
 fn sent(body: &str, outgoing: Outgoing<'_>) -> String {
-    MessagesRequest::parse(body).unwrap().pass_through(&outgoing)
+    MessagesRequest::parse(body).unwrap().pass_through(&outgoing).0
 }
 
 #[test]
@@ -31,13 +31,13 @@ fn a_whole_request_passes_unchanged() {
         let owner = Owner::new("a1");
         let outgoing = Outgoing { owner: Some(&owner), ..Outgoing::default() };
         assert_eq!(sent(&body, outgoing), body);
-        assert!(MessagesRequest::parse(&body).unwrap().dropped(&outgoing).is_empty());
+        assert!(MessagesRequest::parse(&body).unwrap().pass_through(&outgoing).1.is_empty());
     }
 }
 
 #[test]
 fn what_is_ours_to_change_is_changed_in_place() {
-    let lowered = Outgoing { model: Some("up"), lowered_output: Some((30, "max_tokens")), ..Outgoing::default() };
+    let lowered = Outgoing { model: Some("up"), lowered_output: Some(30), ..Outgoing::default() };
     assert_eq!(sent(HELLO, lowered), HELLO.replace("claude", "up").replace("100", "30"));
     let body = with(r#""service_tier":"auto""#);
     assert_eq!(sent(&body, Outgoing::default()), body.replace("auto", "standard_only"));
@@ -128,8 +128,8 @@ fn input_is_measured_by_its_kinds() {
 #[test]
 fn a_count_needs_no_limit() {
     let body = r#"{"model":"m","messages":[{"role":"user","content":"hello"}],"tools":[]}"#;
-    let (model, input) = parse_count(body).unwrap();
-    assert_eq!((model.as_ref(), input.text_bytes > 4), ("m", true));
+    let count = CountRequest::parse(body).unwrap();
+    assert_eq!((count.model.as_ref(), count.input.text_bytes > 4), ("m", true));
     assert_eq!(count_answer(7), r#"{"input_tokens":7}"#);
 }
 
@@ -152,8 +152,8 @@ fn trap_11_reasoning_goes_to_its_owner_and_to_nobody_else() {
     assert_eq!(sent(&untagged, outgoing), untagged);
     let foreign = body(&[&block("oi-b2-Eq"), &redacted("oi-b2-Zz"), text]);
     assert_eq!(sent(&foreign, outgoing), body(&[text]));
-    let dropped = MessagesRequest::parse(&foreign).unwrap().dropped(&outgoing);
-    assert_eq!(dropped.to_string(), "redacted_thinking=1, thinking=1");
+    let dropped = MessagesRequest::parse(&foreign).unwrap().pass_through(&outgoing);
+    assert_eq!(dropped.1.to_string(), "redacted_thinking=1, thinking=1");
     let alone = body(&[&block("oi-b2-Eq")]);
     assert_eq!(
         sent(&alone, outgoing),
@@ -179,8 +179,8 @@ fn trap_13_marks_beyond_the_fourth_go_the_oldest_of_the_messages_first() {
     };
     let given = body(&[true, true, true, true]);
     assert_eq!(sent(&given, Outgoing::default()), body(&[false, false, true, true]));
-    let dropped = MessagesRequest::parse(&given).unwrap().dropped(&Outgoing::default());
-    assert_eq!(dropped.to_string(), "cache_control=2");
+    let dropped = MessagesRequest::parse(&given).unwrap().pass_through(&Outgoing::default());
+    assert_eq!(dropped.1.to_string(), "cache_control=2");
     let fits = body(&[false, true, true]);
     assert_eq!(sent(&fits, Outgoing::default()), fits);
     assert_eq!(Excess::of(6, 3, 1), Excess { ahead: 3, messages: 3 });

@@ -6,10 +6,11 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::calls::{Begin, Calls};
-use super::details::{self, Detail};
-use crate::canonical::{Citation, Decode, Delta, Event, Opaque, Open, Owner, Stop, StopReason, UpstreamError};
+use super::details::Detail;
+use super::speech::{Kind, Speech};
+use crate::canonical::{Citation, Decode, Delta, Event, Owner, Stop, StopReason, UpstreamError};
 use crate::envelope::Envelope;
-use crate::json_text::{self, Joiner};
+use crate::json_text;
 use crate::openai_chat::relay::chunk::{Choice, Chunk};
 use crate::openai_chat::words;
 use crate::request::as_array;
@@ -31,24 +32,6 @@ pub struct Decoder {
     seed: Option<u64>,
     stopped: bool,
     lost_citations: bool,
-}
-
-/// A block of words.
-#[derive(Debug)]
-struct Speech {
-    kind: Kind,
-    /// Its number; `None` before its first words.
-    index: Option<usize>,
-    joiner: Joiner,
-    /// Of reasoning: the state behind it.
-    details: Vec<Detail>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Text,
-    Refusal,
-    Reasoning,
 }
 
 /// What a delta, or a whole message, says.
@@ -216,23 +199,16 @@ impl Decoder {
             return;
         }
         let Some(speech) = &mut self.speech else { return };
-        let text = speech.joiner.push(json).unwrap_or_default();
-        speech.say(text, &mut self.next, events);
+        speech.json(json, &mut self.next, events);
     }
 
-    /// One of `reasoning_details`. One block holds the text of one detail, so that it can be put back.
     fn detail(&mut self, detail: Detail, events: &mut Vec<Event>) {
-        let is_of_block = |speech: &Speech| {
-            let other_text = |known: &Detail| known.text.is_some() && !known.is_same(&detail);
-            speech.kind == Kind::Reasoning && (detail.text.is_none() || !speech.details.iter().any(other_text))
-        };
-        if !self.speech.as_ref().is_some_and(is_of_block) && !self.begin_speech(Kind::Reasoning, events) {
+        let open = self.speech.as_ref().is_some_and(|speech| speech.takes(&detail));
+        if !open && !self.begin_speech(Kind::Reasoning, events) {
             return;
         }
         let Some(speech) = &mut self.speech else { return };
-        let text = detail.text.as_deref().and_then(|json| speech.joiner.push(json));
-        details::merge(&mut speech.details, detail);
-        speech.say(text.unwrap_or_default(), &mut self.next, events);
+        speech.detail(detail, &mut self.next, events);
     }
 
     /// The text block that is open.
@@ -269,7 +245,7 @@ impl Decoder {
         }
         self.close_speech(events);
         self.calls.close_complete(events);
-        self.speech = Some(Speech { kind, index: None, joiner: Joiner::default(), details: Vec::new() });
+        self.speech = Some(Speech::new(kind));
         true
     }
 
@@ -311,49 +287,6 @@ impl Decoder {
             reason => reason,
         };
         events.push(Event::Stop(Stop { reason, sequence: None }));
-    }
-}
-
-impl Speech {
-    fn say(&mut self, text: String, next: &mut usize, events: &mut Vec<Event>) {
-        if text.is_empty() {
-            return;
-        }
-        let index = *self.index.get_or_insert_with(|| {
-            let index = *next;
-            *next = next.saturating_add(1);
-            let block = match self.kind {
-                Kind::Text => Open::Text,
-                Kind::Refusal => Open::Refusal,
-                Kind::Reasoning => Open::Reasoning,
-            };
-            events.push(Event::Open { index, block });
-            index
-        });
-        events.push(Event::Delta { index, delta: Delta::Text(text) });
-    }
-
-    fn close(mut self, owner: &Owner, next: &mut usize, events: &mut Vec<Event>) {
-        if let Some(c) = self.joiner.finish() {
-            self.say(c.to_string(), next, events);
-        }
-        let opaque = || Opaque::made_by(owner, details::pack(&self.details));
-        match self.index {
-            Some(index) => {
-                if self.kind == Kind::Reasoning {
-                    events.push(Event::Delta { index, delta: Delta::Opaque(opaque()) });
-                }
-                events.push(Event::Close { index });
-            }
-            // State without a word that is shown.
-            None if !self.details.is_empty() => {
-                let index = *next;
-                *next = next.saturating_add(1);
-                events.push(Event::Open { index, block: Open::Redacted(opaque()) });
-                events.push(Event::Close { index });
-            }
-            None => {}
-        }
     }
 }
 

@@ -35,7 +35,7 @@ fn a_whole_request_passes_unchanged() {
 
 #[test]
 fn nothing_is_stored_and_what_must_differs() {
-    let outgoing = Outgoing { model: Some("up"), lowered_output: Some((300, "")), ..Outgoing::default() };
+    let outgoing = Outgoing { model: Some("up"), lowered_output: Some(300), ..Outgoing::default() };
     for (given, expected) in [
         (r#"{"model":"m","input":"hi"}"#, r#"{"model":"up","input":"hi","max_output_tokens":300,"store":false}"#),
         (
