@@ -302,3 +302,6 @@ impl Decode for Decoder {
         self.open.clear();
     }
 }
+
+#[cfg(test)]
+mod tests;
