@@ -89,7 +89,12 @@ pub fn classify(status: u16, body: &str) -> Option<Rejection> {
     }
     if has(&["thinking"]) && has(&["adaptive"]) {
         // "`adaptive` is not supported" and "`enabled` is not supported, use `adaptive`" name both.
-        let enabled = has(&["thinking.type.enabled", "\"enabled\" is not supported", "`enabled` is not supported"]);
+        let enabled = has(&[
+            "thinking.type.enabled",
+            "\"enabled\" is not supported",
+            "`enabled` is not supported",
+            "input tag 'enabled'",
+        ]);
         return Some(if enabled { Rejection::ThinkingEnabled } else { Rejection::ThinkingAdaptive });
     }
     if has(&["thinking.type.enabled", "thinking.budget_tokens", "thinking.enabled"]) {
@@ -113,7 +118,7 @@ pub fn classify(status: u16, body: &str) -> Option<Rejection> {
     if has(&["image"]) && has(&["not support", "unsupported", "process image", "invalid", "exceeds"]) {
         return Some(Rejection::Image);
     }
-    if has(&["document", "pdf"]) && has(&["not support", "unsupported", "could not process", "invalid"]) {
+    if has(&["document", "pdf"]) && has(&["not support", "unsupported", "could not process", "invalid", "not valid"]) {
         return Some(Rejection::Document);
     }
     None

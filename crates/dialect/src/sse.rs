@@ -92,10 +92,16 @@ impl Parser {
 }
 
 impl Frame {
-    /// A frame of one `data` line, as the gateway writes them.
+    /// A frame of one `data` line, as the gateway writes them. `data` is JSON: a line end in it is white
+    /// space, and would cut the event.
     #[must_use]
     pub fn data_line(data: &str) -> Self {
-        Self { raw: format!("data: {data}\n\n").into_bytes() }
+        let raw = if data.contains(['\n', '\r']) {
+            format!("data: {}\n\n", data.replace(['\n', '\r'], " "))
+        } else {
+            format!("data: {data}\n\n")
+        };
+        Self { raw: raw.into_bytes() }
     }
 
     /// The bytes as they came.

@@ -359,6 +359,26 @@ fn usage_of_ours_is_read_as_it_was_written() {
     assert_eq!(usage::parse(&usage::to_json(&used, None, None)), Some(used));
 }
 
+#[test]
+fn the_grammar_refuses_what_is_wrong() {
+    let (_, right) = streams().into_iter().find(|(name, _)| name == "01-tools.sse").unwrap();
+    assert_eq!(grammar::check(right.as_bytes()), Ok(()));
+    for (from, to) in [
+        ("\"index\":2", "\"index\":3"),
+        ("event: message_start", "event: message_begin"),
+        ("\"stop_reason\":\"tool_use\"", "\"stop_reason\":null"),
+        ("signature_delta", "text_delta"),
+        ("\"input\":{}", "\"input\":null"),
+        ("event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n", ""),
+        ("event: message_stop\n", "event: data\ndata: [DONE]\n\nevent: message_stop\n"),
+        ("event: content_block_stop\ndata: {\"type\":\"content_block_stop\",\"index\":1}\n\n", ""),
+    ] {
+        let wrong = right.replace(from, to);
+        assert_ne!(wrong, right, "{from}");
+        assert!(grammar::check(wrong.as_bytes()).is_err(), "{from} as {to}");
+    }
+}
+
 /// Splits `bytes` at random places.
 fn split(bytes: &[u8], seed: u64) -> Vec<&[u8]> {
     let mut chunks = Vec::new();
@@ -423,7 +443,10 @@ proptest! {
                 panic!("{name}: {wrong}\n{broken}");
             }
             let (out, end) = relayed(PassThrough::new(5, Rewrite::default()), &[broken.as_bytes()]);
-            prop_assert!(!out.is_empty() || end != End::Complete, "{name}");
+            let out = String::from_utf8(out).unwrap();
+            let last = out.trim_end().rsplit("data: ").next().unwrap();
+            let last: Value = serde_json::from_str(last).unwrap();
+            prop_assert_eq!(&last["type"], if end == End::Complete { "message_stop" } else { "error" }, "{}", name);
         }
     }
 }

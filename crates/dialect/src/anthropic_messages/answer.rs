@@ -145,3 +145,6 @@ pub(super) fn input_object(input: &str) -> String {
     let is_object = input.trim_start().starts_with('{') && serde_json::from_str::<&RawValue>(input).is_ok();
     if is_object { input.trim().to_owned() } else { Value::from_iter([("input", input)]).to_string() }
 }
+
+#[cfg(test)]
+mod tests;

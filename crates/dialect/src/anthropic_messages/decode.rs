@@ -74,7 +74,7 @@ pub(super) fn request(envelope: &Envelope<'_>, facts: &Facts<'_>) -> Result<Requ
             top_k: number("top_k"),
             ..Sampling::default()
         },
-        stop: stop.into_iter().filter_map(|json| as_string(json).map(|text| text.into_owned())).collect(),
+        stop: stop.into_iter().map(stop_sequence).collect::<Result<_, _>>()?,
         reasoning,
         format,
         metadata: metadata(envelope, &mut losses)?,
@@ -84,6 +84,11 @@ pub(super) fn request(envelope: &Envelope<'_>, facts: &Facts<'_>) -> Result<Requ
         losses,
         ..Request::default()
     })
+}
+
+fn stop_sequence(json: &str) -> Result<String, RequestError> {
+    let text = as_string(json).ok_or_else(|| RequestError::wrong_type("stop_sequences", "an array of strings"))?;
+    Ok(text.into_owned())
 }
 
 /// An object member; `None` when absent or `null`.

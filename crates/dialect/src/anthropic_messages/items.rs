@@ -29,28 +29,28 @@ pub fn edit(array: &str, mut edit: impl FnMut(usize, &str) -> Item) -> Option<Ed
     if decisions.iter().all(|decision| *decision == Item::Keep) {
         return None;
     }
+    // The item borrows from `array`, so the difference of addresses is its place there.
+    let place = |item: &str| item.as_ptr().addr().saturating_sub(array.as_ptr().addr());
     let mut json = String::with_capacity(array.len());
     let mut left: usize = 0;
-    let mut end = 0;
+    let mut end = items.first().map_or(0, |first| place(first));
+    json.push_str(array.get(..end).unwrap_or_default());
     for (item, decision) in items.into_iter().zip(decisions) {
-        // The item borrows from `array`, so the difference of addresses is its place there.
-        let start = item.as_ptr().addr().saturating_sub(array.as_ptr().addr());
-        let before = array.get(end..start).unwrap_or_default();
+        let start = place(item);
         let text = match &decision {
             Item::Keep => Some(item),
             Item::Set(text) => Some(text.as_str()),
             Item::Drop => None,
         };
         if let Some(text) = text {
-            // What stands before the first item that is left is the bracket, else a comma.
-            json.push_str(if left == 0 { "[" } else { before });
+            // The first item that is left needs no comma before it.
+            if left > 0 {
+                json.push_str(array.get(end..start).unwrap_or_default());
+            }
             json.push_str(text);
             left = left.saturating_add(1);
         }
         end = start.saturating_add(item.len());
-    }
-    if left == 0 {
-        json.push('[');
     }
     json.push_str(array.get(end..).unwrap_or_default());
     Some(Edited { json, left })
@@ -69,10 +69,10 @@ mod tests {
             let edited = edit("[ 1 , 2e9,\n3 ]", |at, _| if gone.contains(&at) { Item::Drop } else { Item::Keep });
             edited.map(|edited| (edited.json, edited.left)).unwrap()
         };
-        assert_eq!(drop(&[0]), ("[2e9,\n3 ]".to_owned(), 2));
-        assert_eq!(drop(&[1]), ("[1,\n3 ]".to_owned(), 2));
-        assert_eq!(drop(&[2]), ("[1 , 2e9 ]".to_owned(), 2));
-        assert_eq!(drop(&[0, 1, 2]), ("[ ]".to_owned(), 0));
+        assert_eq!(drop(&[0]), ("[ 2e9,\n3 ]".to_owned(), 2));
+        assert_eq!(drop(&[1]), ("[ 1,\n3 ]".to_owned(), 2));
+        assert_eq!(drop(&[2]), ("[ 1 , 2e9 ]".to_owned(), 2));
+        assert_eq!(drop(&[0, 1, 2]), ("[  ]".to_owned(), 0));
         let set = edit("[1,2]", |at, _| if at == 1 { Item::Set("{}".into()) } else { Item::Keep });
         assert_eq!(set.unwrap().json, "[1,{}]");
     }

@@ -106,6 +106,9 @@ impl<'o> Trim<'o> {
         if let Some(edited) = inner.and_then(|(content, depth)| self.nested(content, depth)) {
             edits.set("content", &edited.json);
         }
+        if let Some(source) = self.source(&envelope, depth) {
+            edits.set("source", &source);
+        }
         if envelope.present("cache_control").is_some() {
             if self.excess.contains(&self.marks) {
                 edits.remove("cache_control");
@@ -114,6 +117,16 @@ impl<'o> Trim<'o> {
             self.marks = self.marks.saturating_add(1);
         }
         if edits.is_empty() { Item::Keep } else { Item::Set(edits.finish()) }
+    }
+
+    /// The source of a document that is made of blocks, after it; `None`: nothing changes.
+    fn source(&mut self, document: &Envelope<'_>, depth: usize) -> Option<String> {
+        let source = document.present("source").filter(|source| source.contains("cache_control"))?;
+        let source = Envelope::parse(source).ok()?;
+        let edited = self.nested(source.present("content")?, depth.checked_sub(1)?)?;
+        let mut edits = source.edit();
+        edits.set("content", &edited.json);
+        Some(edits.finish())
     }
 
     /// State of the owner goes without our tag, and that of others does not go; what has no tag is the

@@ -23,6 +23,17 @@ fn the_words_of_providers_are_understood() {
             anthropic("input length and `max_tokens` exceed context limit: 190000 + 32000 > 200000, decrease input length or `max_tokens` and try again"),
             Rejection::MaxTokens,
         ),
+        (
+            400,
+            anthropic("thinking: Input tag 'adaptive' found using 'type' does not match any of the expected tags: 'disabled', 'enabled'"),
+            Rejection::ThinkingAdaptive,
+        ),
+        (
+            400,
+            anthropic("thinking: Input tag 'enabled' found using 'type' does not match any of the expected tags: 'adaptive', 'disabled'"),
+            Rejection::ThinkingEnabled,
+        ),
+        (400, anthropic("messages.0.content.0.document.source.base64.data: The PDF specified was not valid."), Rejection::Document),
         (400, anthropic("adaptive thinking is not supported on this model"), Rejection::ThinkingAdaptive),
         (
             400,

@@ -153,6 +153,7 @@ fn what_means_something_that_cannot_be_said_is_refused() {
         (r#""tool_choice":{"type":"some"}"#, "tool_choice.type"),
         (r#""output_config":{"format":{"type":"grammar"}}"#, "output_config.format"),
         (r#""metadata":7"#, "metadata"),
+        (r#""stop_sequences":["a",7]"#, "stop_sequences"),
     ] {
         let error = decode(&format!(r#"{members},"messages":[{{"role":"user","content":"x"}}]"#)).unwrap_err();
         assert_eq!(error.param.as_deref(), Some(param));

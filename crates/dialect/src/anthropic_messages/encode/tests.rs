@@ -148,6 +148,9 @@ fn the_same_id_twice_means_two_calls_with_a_result_each() {
     let (body, losses) = written(&request);
     let told = |at: usize| body["messages"][at]["content"][0]["content"][0]["text"].clone();
     assert_eq!((told(1), told(3), losses.as_str()), (json!("one"), json!("two"), ""));
+    let ids = |at: usize, key: &str| body["messages"][at]["content"][0][key].clone();
+    assert_eq!((ids(0, "id"), ids(1, "tool_use_id")), (json!("c"), json!("c")));
+    assert_eq!((ids(2, "id"), ids(3, "tool_use_id")), (json!("c_2"), json!("c_2")));
 }
 
 #[test]

@@ -53,7 +53,8 @@ impl Writer<'_> {
     pub fn messages<'a>(&mut self, turns: &'a [Turn]) -> Result<Vec<Message<'a>>, RequestError> {
         let mut calls = self.calls(turns).results.into_iter();
         let mut messages: Vec<Message<'a>> = Vec::new();
-        let mut pending: Vec<&'a ToolResult> = Vec::new();
+        let mut pending: Vec<(String, &'a ToolResult)> = Vec::new();
+        let mut ids = Ids::default();
         for turn in turns {
             let role = match turn.role {
                 Role::System | Role::Developer => "system",
@@ -65,13 +66,12 @@ impl Writer<'_> {
                 match block {
                     // They stand where their calls are.
                     Block::ToolResult(_) => {}
-                    Block::ToolUse(_) if turn.role != Role::Assistant => self.losses.add("tool_use"),
-                    block => {
-                        if matches!(block, Block::ToolUse(_)) {
-                            pending.extend(calls.next().flatten());
-                        }
-                        content.extend(self.block(block, turn.role, MAX_DEPTH)?);
+                    Block::ToolUse(call) if turn.role == Role::Assistant => {
+                        let id = ids.give(&call.id);
+                        pending.extend(calls.next().flatten().map(|result| (id.clone(), result)));
+                        content.push(self.call(id, call)?);
                     }
+                    block => content.extend(self.block(block, turn.role, MAX_DEPTH)?),
                 }
             }
             if turn.role != Role::Assistant {
@@ -114,17 +114,17 @@ impl Writer<'_> {
 
     fn results<'a>(
         &mut self,
-        pending: &mut Vec<&'a ToolResult>,
+        pending: &mut Vec<(String, &'a ToolResult)>,
         messages: &mut Vec<Message<'a>>,
     ) -> Result<(), RequestError> {
         let mut content = Vec::new();
-        for result in pending.drain(..) {
+        for (id, result) in pending.drain(..) {
             let mut inner = Vec::new();
             for block in &result.content {
                 inner.extend(self.block(block, Role::User, MAX_DEPTH)?);
             }
             content.push(Out::ToolResult {
-                tool_use_id: tool_id(&result.id),
+                tool_use_id: id,
                 content: inner,
                 is_error: result.is_error,
                 cache_control: result.cache.map(Cache::of),
@@ -159,14 +159,14 @@ impl Writer<'_> {
             },
             Block::Redacted(opaque) if self.may_go(opaque) => Some(Out::RedactedThinking { data: &opaque.data }),
             Block::Redacted(_) => self.lost("redacted_thinking"),
-            Block::ToolUse(call) => Some(Out::ToolUse {
-                id: tool_id(&call.id),
-                name: &call.name,
-                input: self.input(call)?,
-                cache_control: call.cache.map(Cache::of),
-            }),
+            Block::ToolUse(_) => self.lost("tool_use"),
             Block::ToolResult(_) => self.lost("tool_result"),
         })
+    }
+
+    fn call<'a>(&mut self, id: String, call: &'a ToolUse) -> Result<Out<'a>, RequestError> {
+        let input = self.input(call)?;
+        Ok(Out::ToolUse { id, name: &call.name, input, cache_control: call.cache.map(Cache::of) })
     }
 
     /// A provider's state goes to its owner alone, and only if there is some.
@@ -259,11 +259,34 @@ fn push<'a>(messages: &mut Vec<Message<'a>>, role: &'static str, content: Vec<Ou
     }
 }
 
-/// The id of a call in the letters that the provider takes, the same for the call and its result.
-pub fn tool_id(id: &str) -> String {
-    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
-    if id.is_empty() {
-        return "toolu_0".to_owned();
+/// The ids of calls as the provider takes them: of its letters, and each once.
+#[derive(Default)]
+struct Ids {
+    /// How often each has been wanted.
+    given: BTreeMap<String, u64>,
+}
+
+impl Ids {
+    /// The id for the next call that has this one.
+    fn give(&mut self, id: &str) -> String {
+        let base = tool_id(id);
+        loop {
+            let wanted = self.given.entry(base.clone()).or_default();
+            *wanted = wanted.saturating_add(1);
+            if *wanted == 1 {
+                return base;
+            }
+            let next = format!("{base}_{wanted}");
+            if !self.given.contains_key(&next) {
+                self.given.insert(next.clone(), 1);
+                return next;
+            }
+        }
     }
-    id.chars().map(|c| if fits(c) { c } else { '_' }).collect()
+}
+
+/// The id in the letters that the provider takes.
+fn tool_id(id: &str) -> String {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    if id.is_empty() { "toolu_0".to_owned() } else { id.chars().map(|c| if fits(c) { c } else { '_' }).collect() }
 }

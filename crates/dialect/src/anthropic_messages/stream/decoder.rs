@@ -69,6 +69,8 @@ pub struct Wire<'a> {
     delta: Option<&'a RawValue>,
     #[serde(borrow, default)]
     usage: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    context_management: Option<&'a RawValue>,
 }
 
 #[derive(Default, Deserialize)]
@@ -242,6 +244,9 @@ impl Decoder {
         if let Some(usage) = wire.usage {
             self.usage(usage.get(), events);
         }
+        if said(wire.context_management).is_some_and(|json| !json.contains("[]")) {
+            events.push(Event::Lost("context_management"));
+        }
         let Some(reason) = said(delta.stop_reason) else { return Ok(()) };
         self.close_all(events);
         if said(delta.stop_details).is_some() {
@@ -297,3 +302,6 @@ impl Decode for Decoder {
         self.open.clear();
     }
 }
+
+#[cfg(test)]
+mod tests;

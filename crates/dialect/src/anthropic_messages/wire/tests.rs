@@ -181,6 +181,11 @@ fn trap_13_marks_beyond_the_fourth_go_the_oldest_of_the_messages_first() {
     assert_eq!(sent(&given, Outgoing::default()), body(&[false, false, true, true]));
     let dropped = MessagesRequest::parse(&given).unwrap().pass_through(&Outgoing::default());
     assert_eq!(dropped.1.to_string(), "cache_control=2");
+    let text = format!(r#"{{"type":"text","text":"x"{mark}}}"#);
+    let nested = format!(
+        r#"[{{"role":"user","content":[{{"type":"tool_result","tool_use_id":"t","content":[{text}]}},{{"type":"document","source":{{"type":"content","content":[{text},{text},{text},{text}]}}}}]}}]"#
+    );
+    assert_eq!(sent(&with_messages(&nested), Outgoing::default()), with_messages(&nested.replacen(mark, "", 1)));
     let fits = body(&[false, true, true]);
     assert_eq!(sent(&fits, Outgoing::default()), fits);
     assert_eq!(Excess::of(6, 3, 1), Excess { ahead: 3, messages: 3 });
