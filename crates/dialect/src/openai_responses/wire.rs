@@ -115,7 +115,7 @@ impl<'a> ResponsesRequest<'a> {
         if self.envelope.present("store").is_none() {
             edits.set("store", "false");
         }
-        if let Some(input) = self.envelope.present("input").filter(|input| input.contains("encrypted_content")) {
+        if let Some(input) = self.envelope.present("input").filter(|input| state::may_be_in(input)) {
             let input = state::edited(input, |item| {
                 let went = state::untagged(item, outgoing.owner);
                 if matches!(went, Went::Out) {
