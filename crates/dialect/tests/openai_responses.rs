@@ -378,6 +378,20 @@ fn a_stream_at_its_limit_is_closed_anywhere() {
 }
 
 #[test]
+fn trap_05_every_last_event_is_read_for_usage() {
+    let usage = r#"{"input_tokens":9,"output_tokens":7,"input_tokens_details":{"cached_tokens":4}}"#;
+    let counted = Some(Usage { input: 5, cache_read: 4, output: 7, ..Usage::default() });
+    for kind in ["completed", "incomplete", "failed"] {
+        let event = format!(r#"{{"type":"response.{kind}","response":{{"output":[],"usage":{usage}}}}}"#);
+        let stream = format!("data: {event}\n\n");
+        assert_eq!(decoded(&stream).0.usage, counted, "{kind}");
+        for relay in [pass_through(Rewrite::default()), translation()] {
+            assert_eq!(relayed(relay, std::iter::once(stream.as_bytes())).2, counted, "{kind}");
+        }
+    }
+}
+
+#[test]
 fn half_an_emoji_waits_for_the_other_half() {
     let stream = concat!(
         r#"data: {"type":"response.output_item.added","output_index":0,"item":{"type":"message","id":"m"}}"#,

@@ -65,7 +65,7 @@ fn the_search_that_codex_always_offers_is_left_out_and_named() {
 }
 
 #[test]
-fn encrypted_content_goes_to_its_owner_alone() {
+fn trap_11_encrypted_content_goes_to_its_owner_alone() {
     let input = |own: &str| {
         with_input(&format!(
             r#"[ {{"role":"user","content":"a"}}, {own}{{"type":"function_call_output","call_id":"c","output":""}} ]"#
