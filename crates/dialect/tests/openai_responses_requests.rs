@@ -206,6 +206,19 @@ fn what_other_dialects_ask_for() {
 }
 
 #[test]
+fn trap_12_a_choice_of_an_absent_tool_is_refused() {
+    for choice in [
+        r#"{"type":"function","name":"absent"}"#,
+        r#"{"type":"allowed_tools","mode":"auto","tools":[{"type":"function","name":"absent"}]}"#,
+        r#"{"type":"function","name":"spawn"}"#,
+    ] {
+        let body = CODEX.replace(r#""tool_choice":"auto""#, &format!(r#""tool_choice":{choice}"#));
+        let error = ResponsesRequest::parse(&body).unwrap().decode().unwrap_err();
+        assert_eq!(error.param.as_deref(), Some("tool_choice"), "{choice}");
+    }
+}
+
+#[test]
 fn what_cannot_be_told_is_refused_by_name() {
     for (members, param) in [
         (r#""input":"a","tools":[{"type":"local_shell"}]"#, "tools[0].type"),

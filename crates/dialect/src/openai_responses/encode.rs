@@ -2,6 +2,8 @@
 
 mod input;
 
+use std::collections::BTreeSet;
+
 use crate::canonical::{
     Block, Effort, Encoded, Format, Losses, ReasoningMode, Request, Target, Tool, ToolChoice, ToolKind, refused,
 };
@@ -113,20 +115,20 @@ fn tool(tool: &Tool) -> String {
     object(&members)
 }
 
-/// A tool as a choice names it.
-fn named(name: &str, request: &Request) -> String {
-    let custom = request.tools.iter().any(|tool| tool.name == name && tool.kind == ToolKind::Custom);
-    object(&[("type", quoted(if custom { "custom" } else { "function" })), ("name", quoted(name))])
-}
-
 fn tool_choice(choice: &ToolChoice, request: &Request) -> String {
+    let custom = request.tools.iter().filter(|tool| tool.kind == ToolKind::Custom);
+    let custom: BTreeSet<&str> = custom.map(|tool| tool.name.as_str()).collect();
+    let named = |name: &String| {
+        let kind = if custom.contains(name.as_str()) { "custom" } else { "function" };
+        object(&[("type", quoted(kind)), ("name", quoted(name))])
+    };
     match choice {
         ToolChoice::Auto => quoted("auto"),
         ToolChoice::None => quoted("none"),
         ToolChoice::Required => quoted("required"),
-        ToolChoice::Named(name) => named(name, request),
+        ToolChoice::Named(name) => named(name),
         ToolChoice::Allowed { required, names } => {
-            let tools: Vec<String> = names.iter().map(|name| named(name, request)).collect();
+            let tools: Vec<String> = names.iter().map(named).collect();
             let mode = if *required { "required" } else { "auto" };
             object(&[("type", quoted("allowed_tools")), ("mode", quoted(mode)), ("tools", array(&tools))])
         }

@@ -155,13 +155,16 @@ impl Item {
     /// what is none of that is the text itself.
     pub fn unwrap_input(&mut self) {
         let Content::Call { input, wrapped, .. } = &mut self.content else { return };
-        if std::mem::take(wrapped)
-            && let Some(text) = Envelope::parse(input)
-                .ok()
-                .and_then(|arguments| arguments.present("input").and_then(as_string))
-                .map(Cow::into_owned)
-        {
-            *input = text;
+        if std::mem::take(wrapped) {
+            let text = |json: &str| {
+                let text = Envelope::parse(json).ok()?.present("input").and_then(as_string)?;
+                Some(text.into_owned())
+            };
+            // Arguments that are cut off are taken as far as they go.
+            let ended = || text(&format!("{}\"}}", input.trim_end_matches('\\')));
+            if let Some(text) = text(input).or_else(ended) {
+                *input = text;
+            }
         }
     }
 }

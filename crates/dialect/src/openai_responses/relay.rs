@@ -43,14 +43,10 @@ pub struct PassThrough {
     end: Option<End>,
 }
 
-/// Events of the dialect, behind `response.`. What is none of them may be anything, a provider's words
-/// too.
-const KNOWN: [&str; 34] = [
-    "code_interpreter_call.completed",
-    "code_interpreter_call.in_progress",
-    "code_interpreter_call.interpreting",
-    "code_interpreter_call_code.delta",
-    "code_interpreter_call_code.done",
+/// Events of the dialect, behind `response.`, without those of tools that cannot be asked for here. What
+/// is none of them may be anything, a provider's words too.
+const KNOWN: [&str; 33] = [
+    "compaction.compacting",
     "completed",
     "content_part.added",
     "content_part.done",
@@ -78,7 +74,10 @@ const KNOWN: [&str; 34] = [
     "shell_call_command.added",
     "shell_call_command.delta",
     "shell_call_command.done",
+    "shell_call_output_content.delta",
+    "shell_call_output_content.done",
     "web_search_call.completed",
+    "web_search_call.in_progress",
     "web_search_call.searching",
 ];
 

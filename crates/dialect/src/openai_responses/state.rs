@@ -11,9 +11,10 @@ use crate::request::as_string;
 /// An output item for the client, with a tag on the state in it; `None`: there is none.
 pub(super) fn tagged(item: &str, owner: &Owner) -> Option<String> {
     let envelope = Envelope::parse(item).ok()?;
-    let encrypted = as_string(envelope.present("encrypted_content")?)?;
+    let encrypted = envelope.present("encrypted_content").and_then(as_string).unwrap_or_default();
     let id = envelope.present("id").and_then(as_string).unwrap_or_default();
-    if encrypted.is_empty() {
+    // The words of a model's reasoning are for their owner too, where no state stands behind them.
+    if encrypted.is_empty() && !has_words(&envelope) {
         return None;
     }
     let mut edits = envelope.edit();
@@ -21,9 +22,20 @@ pub(super) fn tagged(item: &str, owner: &Owner) -> Option<String> {
     Some(edits.finish())
 }
 
+/// Whether an item is reasoning that a provider shows word by word, as some do instead of a summary.
+fn has_words(item: &Envelope<'_>) -> bool {
+    let is_reasoning = item.present("type") == Some("\"reasoning\"");
+    is_reasoning && item.present("content").and_then(crate::request::as_array).is_some_and(|parts| !parts.is_empty())
+}
+
+/// Whether there may be state in items; where not, nothing of them needs to be read.
+pub(super) fn may_be_in(items: &str) -> bool {
+    items.contains("encrypted_content") || items.contains("reasoning")
+}
+
 /// The output array for the client; `None`: there is no state in it.
 pub(super) fn tagged_output(output: &str, owner: &Owner) -> Option<String> {
-    if !output.contains("encrypted_content") {
+    if !may_be_in(output) {
         return None;
     }
     edited(output, |item| tagged(item, owner).map_or(Went::Same, Went::Edited))
@@ -40,13 +52,18 @@ pub(super) enum Went {
 }
 
 /// An input item for the upstream of `owner`. What no tag names goes as it is: the conversation began
-/// elsewhere, and only the client's own provider can read it.
+/// elsewhere, and only the client's own provider can read it. Reasoning with nothing in it but an id
+/// names what a provider would have stored, and nothing is stored.
 pub(super) fn untagged(item: &str, owner: Option<&Owner>) -> Went {
-    if !item.contains("encrypted_content") {
+    if !may_be_in(item) {
         return Went::Same;
     }
     let Ok(envelope) = Envelope::parse(item) else { return Went::Same };
-    let Some(held) = envelope.present("encrypted_content").and_then(as_string) else { return Went::Same };
+    let is_reasoning = envelope.present("type") == Some("\"reasoning\"");
+    let held = envelope.present("encrypted_content").and_then(as_string).filter(|held| !held.is_empty());
+    let Some(held) = held else {
+        return if is_reasoning && !has_words(&envelope) { Went::Out } else { Went::Same };
+    };
     let opaque = Opaque::parse(&held);
     if opaque.owner.is_none() {
         return Went::Same;
@@ -58,7 +75,11 @@ pub(super) fn untagged(item: &str, owner: Option<&Owner>) -> Went {
     if !id.is_empty() {
         edits.set("id", &quoted(id));
     }
-    edits.set("encrypted_content", &quoted(encrypted));
+    if encrypted.is_empty() {
+        edits.remove("encrypted_content");
+    } else {
+        edits.set("encrypted_content", &quoted(encrypted));
+    }
     Went::Edited(edits.finish())
 }
 
@@ -120,6 +141,14 @@ mod tests {
         assert!(matches!(untagged(&renamed, Some(&owner)), Went::Edited(back) if back == item));
         let plain = item.replace("gA-_=", "oi-a1-");
         assert!(matches!(untagged(&plain, Some(&owner)), Went::Out));
+        let stored = r#"{"type":"reasoning","id":"rs_1","summary":[]}"#;
+        assert!(matches!(untagged(stored, Some(&owner)), Went::Out));
+        let words = r#"{"type":"reasoning","id":"rs_1","content":[{"type":"reasoning_text","text":"Hm."}]}"#;
+        assert!(matches!(untagged(words, Some(&owner)), Went::Same));
+        let held = tagged(words, &owner).unwrap();
+        assert_eq!(held, words.replace("]}", r#"],"encrypted_content":"oi-a1-rs_1."}"#));
+        assert!(matches!(untagged(&held, Some(&owner)), Went::Edited(back) if back == words));
+        assert!(matches!(untagged(&held, Some(&other)), Went::Out));
     }
 
     #[test]

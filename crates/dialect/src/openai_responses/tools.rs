@@ -194,11 +194,9 @@ impl Declared {
             return Err(refused("tool_choice"));
         }
         let name = required(tool, "tool_choice", "name")?;
-        let name = self.upstream_name(&name, tool.string("namespace")?.as_deref());
-        if !self.tools.iter().any(|tool| tool.name == name) {
-            return Err(RequestError::field("tool_choice", "the field `tool_choice` names a tool that is not given"));
-        }
-        Ok(name)
+        let namespace = tool.string("namespace")?.map(std::borrow::Cow::into_owned);
+        let absent = || RequestError::field("tool_choice", "the field `tool_choice` names a tool that is not given");
+        self.upstream.get(&(name, namespace)).cloned().ok_or_else(absent)
     }
 }
 

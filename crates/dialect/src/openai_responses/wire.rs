@@ -1,14 +1,15 @@
 //! A request for a response as the gateway must understand it: what it asks for, and how large it can
 //! become. Everything else in it is the upstream's business and passes through.
 
+mod measure;
+
 use crate::canonical::{self, Losses};
 use crate::envelope::{Envelope, quoted};
-use crate::measure::InputMeasure;
 use crate::openai_responses::decode;
 use crate::openai_responses::state::{self, Went};
-use crate::openai_responses::tools::{self, Fate, within};
-use crate::policy::{self, no_state, not_priced};
-use crate::request::{Facts, Outgoing, RequestError, as_array, as_string};
+use crate::openai_responses::tools::{self, Fate};
+use crate::policy::{self, not_priced};
+use crate::request::{Facts, Outgoing, RequestError, as_string};
 
 /// The field that bounds the output.
 pub const LIMIT_FIELD: &str = "max_output_tokens";
@@ -44,12 +45,6 @@ pub(super) const CLIENT_RUN: [&str; 8] = [
     "tool_search_output",
 ];
 
-/// Tokens that a provider puts around one item, and around the request.
-const ITEM_OVERHEAD: u64 = 8;
-/// Tokens of the instructions that a provider adds when tools are given: the largest that a provider
-/// documents is about 700.
-const TOOLS_OVERHEAD: u64 = 800;
-
 /// A request for a response.
 #[derive(Debug)]
 pub struct ResponsesRequest<'a> {
@@ -80,7 +75,7 @@ impl<'a> ResponsesRequest<'a> {
             edits.push(("include", include));
         }
         let may_hide_reasoning = hides_reasoning(&envelope)?;
-        let input = measure(&envelope)?;
+        let input = measure::measure(&envelope)?;
         let facts = Facts {
             model,
             stream: envelope.boolean("stream")?.unwrap_or(false),
@@ -115,11 +110,12 @@ impl<'a> ResponsesRequest<'a> {
         if self.envelope.present("store").is_none() {
             edits.set("store", "false");
         }
-        if let Some(input) = self.envelope.present("input").filter(|input| input.contains("encrypted_content")) {
+        if let Some(input) = self.envelope.present("input").filter(|input| state::may_be_in(input)) {
             let input = state::edited(input, |item| {
                 let went = state::untagged(item, outgoing.owner);
                 if matches!(went, Went::Out) {
-                    losses.add("reasoning");
+                    let kind = Envelope::parse(item).ok().and_then(|item| item.present("type").and_then(as_string));
+                    losses.add(kind.as_deref().unwrap_or("reasoning"));
                 }
                 went
             });
@@ -215,102 +211,6 @@ fn hides_reasoning(envelope: &Envelope<'_>) -> Result<bool, RequestError> {
         return Err(not_priced("reasoning.mode"));
     }
     Ok(["summary", "generate_summary"].into_iter().all(|key| reasoning.present(key).is_none()))
-}
-
-fn measure(envelope: &Envelope<'_>) -> Result<InputMeasure, RequestError> {
-    let mut input = InputMeasure::default();
-    input.exact(ITEM_OVERHEAD);
-    let given = envelope.present("input").ok_or_else(|| RequestError::missing("input"))?;
-    if given.starts_with('"') {
-        input.text(as_string(given).as_deref().unwrap_or(given));
-    } else {
-        let items = as_array(given).ok_or_else(|| RequestError::wrong_type("input", "a string or an array"))?;
-        if items.is_empty() {
-            return Err(RequestError::field("input", "the field `input` must not be empty"));
-        }
-        for (at, item) in items.into_iter().enumerate() {
-            measure_item(&mut input, &format!("input[{at}]"), item)?;
-        }
-    }
-    if let Some(instructions) = envelope.string("instructions")? {
-        input.text(&instructions);
-    }
-    if let Some(tools) = envelope.present("tools") {
-        input.exact(TOOLS_OVERHEAD);
-        input.text(tools);
-    }
-    input.text(envelope.present("text").unwrap_or_default());
-    Ok(input)
-}
-
-fn measure_item(input: &mut InputMeasure, path: &str, json: &str) -> Result<(), RequestError> {
-    let item = Envelope::parse(json).map_err(|_| RequestError::wrong_type(path, "an object with each field once"))?;
-    let kind = item.string("type").map_err(|error| within(path, error))?;
-    let is_message = kind.is_none() && item.present("role").is_some();
-    input.exact(ITEM_OVERHEAD);
-    match kind.as_deref() {
-        _ if is_message => measure_content(input, path, "content", &item),
-        Some("message") => measure_content(input, path, "content", &item),
-        // Without a type and a role it is a reference as well.
-        None | Some("item_reference") => Err(no_state(path)),
-        Some("function_call" | "custom_tool_call") => {
-            input.text(json);
-            Ok(())
-        }
-        Some("function_call_output" | "custom_tool_call_output") => measure_content(input, path, "output", &item),
-        Some("reasoning" | "compaction") => {
-            for (key, value) in item.members() {
-                if key == "encrypted_content" {
-                    // Four letters of base64 are three bytes, and a token is seldom less than that.
-                    input.exact(u64::try_from(value.len()).unwrap_or(u64::MAX).div_ceil(4));
-                } else {
-                    input.text(value);
-                }
-            }
-            Ok(())
-        }
-        Some(kind) if CLIENT_RUN.contains(&kind) => {
-            if json.contains("container") {
-                policy::check_part(path, kind, json)?;
-            }
-            input.text(json);
-            Ok(())
-        }
-        Some(kind) => {
-            match policy::check_part(path, kind, json)? {
-                policy::Media::Images => input.image(),
-                policy::Media::Unmeasured => input.unmeasured(),
-            }
-            Ok(())
-        }
-    }
-}
-
-fn measure_content(input: &mut InputMeasure, path: &str, key: &str, item: &Envelope<'_>) -> Result<(), RequestError> {
-    let path = format!("{path}.{key}");
-    let content = item.present(key).ok_or_else(|| RequestError::missing(&path))?;
-    if content.starts_with('"') {
-        // A lone surrogate is no text that can be read: its bytes bound its tokens.
-        input.text(as_string(content).as_deref().unwrap_or(content));
-        return Ok(());
-    }
-    let parts = as_array(content).ok_or_else(|| RequestError::wrong_type(&path, "a string or an array of parts"))?;
-    for (at, part) in parts.into_iter().enumerate() {
-        let path = format!("{path}[{at}]");
-        let fields =
-            Envelope::parse(part).map_err(|_| RequestError::wrong_type(&path, "an object with each field once"))?;
-        match fields.string("type").map_err(|error| within(&path, error))?.as_deref() {
-            Some("input_text" | "output_text" | "text" | "refusal" | "summary_text" | "reasoning_text") => {
-                input.text(part);
-            }
-            Some(kind) => match policy::check_part(&path, kind, part)? {
-                policy::Media::Images => input.image(),
-                policy::Media::Unmeasured => input.unmeasured(),
-            },
-            None => return Err(RequestError::missing(&format!("{path}.type"))),
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

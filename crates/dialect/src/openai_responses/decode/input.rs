@@ -188,6 +188,9 @@ impl Reader<'_> {
                     (None, None) => return Err(RequestError::missing(&format!("{path}.file_data"))),
                 };
                 let title = string("filename")?;
+                if string("detail")?.is_some_and(|detail| detail != "auto") {
+                    self.losses.add("input_file.detail");
+                }
                 Ok(Block::Document(Document { source, title, context: None, citations: false, cache: None }))
             }
             _ => Err(refused(&format!("{path}.type"))),

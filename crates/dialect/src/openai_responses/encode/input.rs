@@ -148,7 +148,9 @@ impl Writer<'_> {
     /// Reasoning goes back to its maker alone, and only with the state behind it.
     fn reasoning_item(&mut self, block: &Block, opaque: Option<&Opaque>) -> Option<String> {
         let own = opaque.filter(|opaque| self.target.reasons && opaque.is_of(self.target.owner));
-        let Some((id, encrypted)) = own.and_then(|opaque| opaque.data.split_once('.')) else {
+        let Some((id, encrypted)) =
+            own.and_then(|opaque| opaque.data.split_once('.')).filter(|(_, encrypted)| !encrypted.is_empty())
+        else {
             self.losses.add("reasoning");
             return None;
         };

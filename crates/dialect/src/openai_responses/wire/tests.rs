@@ -65,7 +65,7 @@ fn the_search_that_codex_always_offers_is_left_out_and_named() {
 }
 
 #[test]
-fn encrypted_content_goes_to_its_owner_alone() {
+fn trap_11_encrypted_content_goes_to_its_owner_alone() {
     let input = |own: &str| {
         with_input(&format!(
             r#"[ {{"role":"user","content":"a"}}, {own}{{"type":"function_call_output","call_id":"c","output":""}} ]"#
@@ -74,6 +74,8 @@ fn encrypted_content_goes_to_its_owner_alone() {
     let held = |id: &str, data: &str| {
         format!(r#"{{"type":"reasoning","id":"{id}","summary":[],"encrypted_content":"{data}"}}, "#)
     };
+    let stored = r#"{"type":"reasoning","id":"rs_3","summary":[]}, "#;
+    assert_eq!(sent(&input(stored), &Outgoing::default()), (input(""), "reasoning=1".to_owned()));
     let body = input(&(held("rs_1", "oi-a1-rs_1.gAAA") + &held("rs_2", "oi-b2-rs_2.gBBB")));
     let (owner, other) = (Owner::new("a1"), Owner::new("c3"));
     let to = |owner| Outgoing { owner: Some(owner), ..Outgoing::default() };
