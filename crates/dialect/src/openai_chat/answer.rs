@@ -8,7 +8,7 @@ use super::object::{Object, object};
 use super::relay::{Chunk, says};
 use super::stream::Decoder;
 use super::{said, usage, words};
-use crate::canonical::{Answer, Block, Fold, Identity, Owner};
+use crate::canonical::{Answer, Block, Fold, Identity, Owner, ToolKind};
 use crate::envelope::Envelope;
 use crate::json_text;
 use crate::request::as_array;
@@ -91,9 +91,9 @@ pub fn decode(body: &str, owner: &Owner) -> Result<Answer, NotAnAnswer> {
 /// Writes a whole chat completion.
 #[must_use]
 pub fn encode(answer: &Answer, identity: &Identity) -> String {
-    let mut said = Said::default();
-    answer.blocks.iter().for_each(|block| said.block(block, identity));
     let finish = answer.stop.as_ref().map(|stop| words::finish_reason(stop.reason));
+    let mut said = Said { finish: finish.unwrap_or("length"), ..Said::default() };
+    answer.blocks.iter().for_each(|block| said.block(block, identity));
     let logprobs = (!said.logprobs.is_empty()).then(|| said::logprobs(&said.logprobs));
     let message = said.message();
     let choice = object([("index", &0), ("message", &message), ("logprobs", &logprobs), ("finish_reason", &finish)]);
@@ -112,6 +112,7 @@ pub fn encode(answer: &Answer, identity: &Identity) -> String {
 /// The message of an answer.
 #[derive(Debug, Default)]
 struct Said {
+    finish: &'static str,
     content: Option<String>,
     /// Its length, in characters: ranges of citations count from its beginning.
     content_chars: u64,
@@ -146,7 +147,10 @@ impl Said {
             Block::ToolUse(call) => {
                 let (tool, wrapped) = said::called(&identity.tool_names, &call.name, call.kind);
                 let unwrapped = wrapped.then(|| said::unwrapped(&call.input));
-                let input = unwrapped.as_deref().unwrap_or(&call.input);
+                let input = match tool.kind {
+                    ToolKind::Function => said::whole_input(&call.input, self.finish),
+                    ToolKind::Custom => unwrapped.as_deref().unwrap_or(&call.input),
+                };
                 self.calls.push(said::call(&call.id, &tool, input));
             }
             // No model answers with these.
@@ -171,7 +175,7 @@ mod tests {
     use billing::usage::Usage;
 
     use super::*;
-    use crate::canonical::{Citation, ClientTool, Opaque, Stop, StopReason, Text, ToolKind, ToolNames, ToolUse};
+    use crate::canonical::{Citation, ClientTool, Opaque, Stop, StopReason, Text, ToolNames, ToolUse};
 
     #[test]
     fn an_answer_keeps_every_byte_but_what_is_ours() {
@@ -227,7 +231,7 @@ mod tests {
                 Block::text("\u{e9}"),
                 Block::Text(cited),
                 call("patch", r#"{"input":"a\nb"}"#),
-                call("f", "{}"),
+                call("f", ""),
             ],
             stop: Some(Stop { reason: StopReason::ToolUse, sequence: None }),
             usage: Some(Usage { input: 1, cache_read: 2, cache_write_1h: 3, output: 4, ..Usage::default() }),

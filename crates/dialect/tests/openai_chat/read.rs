@@ -78,6 +78,15 @@ impl Heard {
         heard
     }
 
+    /// A function that takes nothing is called with `{}`.
+    pub fn with_whole_inputs(mut self) -> Self {
+        if !self.failed && self.finish.as_deref() != Some("length") {
+            let empty = self.tools.iter_mut().filter(|(_, _, input)| input.is_empty());
+            empty.for_each(|(_, _, input)| "{}".clone_into(input));
+        }
+        self
+    }
+
     pub fn words(&self) -> [&str; 3] {
         [&self.text, &self.reasoning, &self.refusal]
     }

@@ -23,6 +23,8 @@ pub struct Encoder {
     open: BTreeMap<usize, Block>,
     begun: bool,
     stopped: bool,
+    /// Calls of functions that take nothing.
+    without_input: Vec<u64>,
     /// Tool calls so far, details of reasoning, and annotations.
     calls: u64,
     details: u64,
@@ -46,6 +48,8 @@ enum Block {
         kind: ToolKind,
         /// The JSON around the input of a custom tool, until it is whole.
         wrapped: Option<String>,
+        /// Whether nothing of its input has come.
+        empty: bool,
     },
 }
 
@@ -59,6 +63,7 @@ impl Encoder {
             open: BTreeMap::new(),
             begun: false,
             stopped: false,
+            without_input: Vec::new(),
             calls: 0,
             details: 0,
             annotations: 0,
@@ -120,7 +125,7 @@ impl Encoder {
                 self.say("tool_calls", &[call], bytes);
                 let index = self.calls;
                 self.calls = self.calls.saturating_add(1);
-                Block::Call { index, kind: tool.kind, wrapped: wrapped.then(String::new) }
+                Block::Call { index, kind: tool.kind, wrapped: wrapped.then(String::new), empty: true }
             }
         };
         self.open.insert(index, block);
@@ -143,7 +148,8 @@ impl Encoder {
                 self.detail(&detail, bytes);
             }
             (Some(Block::Call { wrapped: Some(wrapped), .. }), Delta::Input(input)) => wrapped.push_str(input),
-            (Some(Block::Call { index, kind, .. }), Delta::Input(input)) => {
+            (Some(Block::Call { index, kind, empty, .. }), Delta::Input(input)) => {
+                *empty = false;
                 let call = more_input(*index, *kind, input);
                 self.say("tool_calls", &[call], bytes);
             }
@@ -167,9 +173,13 @@ impl Encoder {
     }
 
     fn close(&mut self, index: usize, bytes: &mut Vec<u8>) {
-        if let Some(Block::Call { index, kind, wrapped: Some(wrapped) }) = self.open.remove(&index) {
-            let call = more_input(index, kind, &said::unwrapped(&wrapped));
-            self.say("tool_calls", &[call], bytes);
+        match self.open.remove(&index) {
+            Some(Block::Call { index, kind, wrapped: Some(wrapped), .. }) if !wrapped.is_empty() => {
+                let call = more_input(index, kind, &said::unwrapped(&wrapped));
+                self.say("tool_calls", &[call], bytes);
+            }
+            Some(Block::Call { index, kind: ToolKind::Function, empty: true, .. }) => self.without_input.push(index),
+            _ => {}
         }
     }
 
@@ -180,7 +190,14 @@ impl Encoder {
         // Where the limit stops it a block may still be open.
         let open: Vec<usize> = self.open.keys().copied().collect();
         open.into_iter().for_each(|index| self.close(index, bytes));
-        self.chunk(&Object::default(), None, Some(words::finish_reason(reason)), bytes);
+        let finish = words::finish_reason(reason);
+        for index in std::mem::take(&mut self.without_input) {
+            let input = said::whole_input("", finish);
+            if !input.is_empty() {
+                self.say("tool_calls", &[more_input(index, ToolKind::Function, input)], bytes);
+            }
+        }
+        self.chunk(&Object::default(), None, Some(finish), bytes);
         self.stopped = true;
     }
 
