@@ -92,7 +92,7 @@ async fn handle(mut request: Request, env: Env) -> Handled {
     let (response, rest) = match (result, flood) {
         (Ok(Served { response, rest }), _) => (Ok(response), rest),
         // Its body is not worth reading.
-        (Err(_), Some(flood)) => (flood.into_response(), None),
+        (Err(_), Some(flood)) => (flood.into_response(Envelope::of(&path), &request_id), None),
         (Err(error), None) => {
             body::discard(&mut request).await;
             (error.into_response(Envelope::of(&path), &request_id), None)

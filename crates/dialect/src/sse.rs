@@ -91,17 +91,22 @@ impl Parser {
     }
 }
 
+fn one_line(json: &str) -> Cow<'_, str> {
+    if json.contains(['\n', '\r']) { json.replace(['\n', '\r'], " ").into() } else { json.into() }
+}
+
 impl Frame {
     /// A frame of one `data` line, as the gateway writes them. `data` is JSON: a line end in it is white
     /// space, and would cut the event.
     #[must_use]
     pub fn data_line(data: &str) -> Self {
-        let raw = if data.contains(['\n', '\r']) {
-            format!("data: {}\n\n", data.replace(['\n', '\r'], " "))
-        } else {
-            format!("data: {data}\n\n")
-        };
-        Self { raw: raw.into_bytes() }
+        Self { raw: format!("data: {}\n\n", one_line(data)).into_bytes() }
+    }
+
+    /// The same with the event's name.
+    #[must_use]
+    pub fn named(event: &str, data: &str) -> Self {
+        Self { raw: format!("event: {event}\ndata: {}\n\n", one_line(data)).into_bytes() }
     }
 
     /// The bytes as they came.

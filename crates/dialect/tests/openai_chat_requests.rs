@@ -9,6 +9,7 @@ use dialect::canonical::{
 };
 use dialect::openai_chat::encode::encode;
 use dialect::openai_chat::wire::ChatRequest;
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 const EVERYTHING: &str = include_str!("fixtures/openai_chat/everything.req.json");
@@ -380,6 +381,8 @@ fn what_changes_the_meaning_is_refused_and_the_rest_is_counted() {
         (with(r#""tool_choice":"odd""#), "tool_choice"),
         (with(r#""temperature":"hot""#), "temperature"),
         (with(r#""stop":7"#), "stop"),
+        (with(r#""guided_json":{"type":"object"}"#), "guided_json"),
+        (with_messages("", r#"[{"role":"assistant","content":"x","prefix":true}]"#), "messages[0].prefix"),
         (with(r#""reasoning_effort":"huge""#), "reasoning_effort"),
         (with_messages("", r#"[{"role":"critic","content":"x"}]"#), "messages[0].role"),
         (
@@ -429,4 +432,39 @@ fn the_lowered_limit_is_sent_in_the_field_of_the_upstream() {
     let target = Target { lowered_output: Some(7), limit_field: "max_tokens", stream_options: false, ..target(&owner) };
     let request = Request { max_output: Some(900), stream: true, ..Request::default() };
     assert_eq!(encode(&request, &target).unwrap().body, r#"{"model":"m","messages":[],"stream":true,"max_tokens":7}"#);
+}
+
+proptest! {
+    #[test]
+    fn conversations_come_back_as_they_were(turns in proptest::collection::vec(turns(), 0..5)) {
+        let request = Request { turns: turns.into_iter().flatten().collect(), ..Request::default() };
+        let owner = owner();
+        let encoded = encode(&request, &target(&owner)).unwrap();
+        prop_assert_eq!(&encoded.losses, &Losses::default());
+        prop_assume!(!request.turns.is_empty());
+        prop_assert_eq!(decoded(&encoded.body), request, "{}", encoded.body);
+    }
+}
+
+/// What one side says, with the answers of the tools that it calls.
+fn turns() -> impl Strategy<Value = Vec<Turn>> {
+    let text = || ".{1,8}".prop_map(Block::text);
+    let asked = proptest::collection::vec(prop_oneof![3 => text(), 1 => Just(image())], 1..4);
+    let said = |role| proptest::collection::vec(text(), 1..4).prop_map(move |blocks| vec![Turn { role, blocks }]);
+    let answer = proptest::collection::vec(proptest::collection::vec(text(), 0..3), 0..4);
+    let called = (proptest::option::of(text()), ".{1,8}", answer).prop_map(|(said, refusal, answers)| {
+        let ids: Vec<String> = (0..answers.len()).map(|at| format!("t{at}")).collect();
+        let mut blocks: Vec<Block> = said.into_iter().collect();
+        blocks.push(Block::Refusal(refusal));
+        blocks.extend(ids.iter().map(|id| match call(id) {
+            Block::ToolUse(call) => Block::ToolUse(ToolUse { input: format!("{{\"id\":\"{id}\"}}"), ..call }),
+            other => other,
+        }));
+        let results = ids.iter().zip(answers).map(|(id, content)| result(id, content, false));
+        let results = user(results.collect());
+        let mut turns = vec![Turn { role: Role::Assistant, blocks }];
+        turns.extend((!results.blocks.is_empty()).then_some(results));
+        turns
+    });
+    prop_oneof![asked.prop_map(|blocks| vec![user(blocks)]), said(Role::System), said(Role::Developer), called,]
 }

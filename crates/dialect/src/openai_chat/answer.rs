@@ -5,7 +5,7 @@ use super::object::{Object, object};
 use super::relay::chunk::Chunk;
 use super::stream::Decoder;
 use super::{said, usage, words};
-use crate::canonical::{Answer, Block, Fold, Identity, Owner};
+use crate::canonical::{Answer, Block, Fold, Identity, Owner, ToolKind};
 use crate::envelope::Envelope;
 use crate::json_text;
 use crate::rewrite::{NotAnAnswer, Passed, Rewrite};
@@ -69,9 +69,9 @@ pub fn decode(body: &str, owner: &Owner) -> Result<Answer, NotAnAnswer> {
 /// Writes a whole chat completion.
 #[must_use]
 pub fn encode(answer: &Answer, identity: &Identity) -> String {
-    let mut said = Said::default();
-    answer.blocks.iter().for_each(|block| said.block(block, identity));
     let finish = answer.stop.as_ref().map(|stop| words::finish_reason(stop.reason));
+    let mut said = Said { finish: finish.unwrap_or("length"), ..Said::default() };
+    answer.blocks.iter().for_each(|block| said.block(block, identity));
     let logprobs = (!said.logprobs.is_empty()).then(|| said::logprobs(&said.logprobs));
     let message = said.message();
     let choice = object([("index", &0), ("message", &message), ("logprobs", &logprobs), ("finish_reason", &finish)]);
@@ -90,6 +90,7 @@ pub fn encode(answer: &Answer, identity: &Identity) -> String {
 /// The message of an answer.
 #[derive(Debug, Default)]
 struct Said {
+    finish: &'static str,
     content: Option<String>,
     /// Its length, in characters: ranges of citations count from its beginning.
     content_chars: u64,
@@ -124,7 +125,10 @@ impl Said {
             Block::ToolUse(call) => {
                 let (tool, wrapped) = said::called(&identity.tool_names, &call.name, call.kind);
                 let unwrapped = wrapped.then(|| said::unwrapped(&call.input));
-                let input = unwrapped.as_deref().unwrap_or(&call.input);
+                let input = match tool.kind {
+                    ToolKind::Function => said::whole_input(&call.input, self.finish),
+                    ToolKind::Custom => unwrapped.as_deref().unwrap_or(&call.input),
+                };
                 self.calls.push(said::call(&call.id, &tool, input));
             }
             // No model answers with these.
@@ -149,6 +153,7 @@ mod tests {
     use billing::usage::Usage;
 
     use super::*;
+    use crate::canonical::{Citation, ClientTool, Opaque, Stop, StopReason, Text, ToolNames, ToolUse};
 
     #[test]
     fn an_answer_keeps_every_byte_but_what_is_ours() {
@@ -165,6 +170,83 @@ mod tests {
             r#"{ "id":"x","model":"gpt-4o","choices":[{"message":{"content":"hello"}}],"usage":{"prompt_tokens":3,"completion_tokens":1} }"#
         );
         assert_eq!(answer.usage, Some(Usage { input: 3, output: 1, ..Usage::default() }));
+    }
+
+    fn identity() -> Identity {
+        let mut tool_names = ToolNames::default();
+        tool_names.declare(ClientTool { name: "patch".into(), namespace: None, kind: ToolKind::Custom });
+        Identity {
+            id: "x".into(),
+            created_s: 7,
+            model: "ours".into(),
+            owner: Owner::new("up"),
+            likely_input: 0,
+            include_usage: false,
+            tool_names,
+            echo: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_whole_answer_is_written_with_all_that_it_says() {
+        let call = |name: &str, input: &str| {
+            let (id, name, input) = ("t".into(), name.into(), input.into());
+            Block::ToolUse(ToolUse { id, name, input, kind: ToolKind::Function, cache: None })
+        };
+        let citation = |url: Option<&str>| Citation {
+            url: url.map(str::to_owned),
+            title: None,
+            cited_text: None,
+            range: Some((1, 2)),
+            raw: String::new(),
+        };
+        let cited = Text { citations: vec![citation(Some("https://a")), citation(None)], ..Text::plain("\u{e9}b") };
+        let opaque = Opaque::made_by(&Owner::new("up"), "EqQB");
+        let answer = Answer {
+            blocks: vec![
+                Block::Reasoning { text: "why".into(), opaque: Some(opaque.clone()) },
+                Block::Redacted(opaque),
+                Block::text("\u{e9}"),
+                Block::Text(cited),
+                call("patch", r#"{"input":"a\nb"}"#),
+                call("f", ""),
+            ],
+            stop: Some(Stop { reason: StopReason::ToolUse, sequence: None }),
+            usage: Some(Usage { input: 1, cache_read: 2, cache_write_1h: 3, output: 4, ..Usage::default() }),
+            service_tier: Some("standard".into()),
+            ..Answer::default()
+        };
+        let expected = concat!(
+            r#"{"id":"chatcmpl-x","object":"chat.completion","created":7,"model":"ours","choices":[{"index":0,"message":{"#,
+            r#""role":"assistant","content":"ééb","refusal":null,"reasoning_content":"why","reasoning_details":["#,
+            r#"{"type":"reasoning.text","text":"why","signature":"oi-up-EqQB","index":0},"#,
+            r#"{"type":"reasoning.encrypted","data":"oi-up-EqQB","index":1}],"tool_calls":["#,
+            r#"{"id":"t","type":"custom","custom":{"name":"patch","input":"a\nb"}},"#,
+            r#"{"id":"t","type":"function","function":{"name":"f","arguments":"{}"}}],"annotations":["#,
+            r#"{"type":"url_citation","url_citation":{"start_index":2,"end_index":3,"url":"https://a","title":""}}]},"#,
+            r#""logprobs":null,"finish_reason":"tool_calls"}],"service_tier":"default","usage":{"prompt_tokens":6,"#,
+            r#""completion_tokens":4,"total_tokens":10,"prompt_tokens_details":{"cached_tokens":2,"#,
+            r#""cache_write_tokens":3},"completion_tokens_details":{"reasoning_tokens":0}}}"#
+        );
+        assert_eq!(encode(&answer, &identity()), expected);
+    }
+
+    #[test]
+    fn only_the_first_choice_is_read_and_errors_are_none() {
+        let owner = Owner::new("up");
+        let body = r#"{"choices":[{"message":{"content":"a"},"finish_reason":"stop"},{"message":{"content":"b"}}]}"#;
+        assert_eq!(decode(body, &owner).unwrap().blocks, [Block::text("a")]);
+        for body in [
+            r#"{"choices":[{"message":{"content":"x"},"error":{"message":"x"}}]}"#,
+            r#"{"choices":[]}"#,
+            r#"{"choices":[{}]}"#,
+            r#"{"error":{"message":"x"},"choices":[{"message":{}}]}"#,
+            r#"{"object":"error","choices":[{"message":{}}]}"#,
+            "[]",
+            "<html>",
+        ] {
+            assert_eq!(decode(body, &owner), Err(NotAnAnswer), "{body}");
+        }
     }
 
     #[test]

@@ -61,6 +61,20 @@ const PASSED_OVER: [&str; 12] = [
     "verbosity",
 ];
 
+/// Fields of some servers that say what the answer is to be, or what it is to be made of.
+const REFUSED: [&str; 10] = [
+    "chat_template",
+    "documents",
+    "grammar",
+    "guided_choice",
+    "guided_grammar",
+    "guided_json",
+    "guided_regex",
+    "instructions",
+    "structured_outputs",
+    "system",
+];
+
 /// Reads a request.
 ///
 /// # Errors
@@ -72,6 +86,9 @@ pub(super) fn request(envelope: &Envelope<'_>, facts: &Facts<'_>) -> Result<Requ
     let mut losses = Losses::default();
     for (key, value) in envelope.members() {
         if !matches!(value, "null" | "false") && !READ.contains(&key) && !PASSED_OVER.contains(&key) {
+            if REFUSED.contains(&key) {
+                return Err(refused(key));
+            }
             losses.add(key);
         }
     }

@@ -48,6 +48,12 @@ pub(super) fn unwrapped(arguments: &str) -> String {
     input.unwrap_or_else(|| arguments.to_owned())
 }
 
+/// The arguments of a function: other dialects say nothing where it takes none, and this one's clients
+/// read JSON. What the output limit cut off stays as it is.
+pub(super) fn whole_input<'a>(input: &'a str, finish_reason: &str) -> &'a str {
+    if input.trim().is_empty() && finish_reason != "length" { "{}" } else { input }
+}
+
 /// What is called and with what.
 pub(super) fn call(id: &str, tool: &ClientTool, input: &str) -> Object {
     match tool.kind {

@@ -1,5 +1,7 @@
 //! What a chat stream must be for its clients.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 /// Checks a stream that the gateway wrote: one choice, all of OpenAI's rules of order.
@@ -23,6 +25,8 @@ struct State {
     identity: Option<[Value; 3]>,
     /// The kind of each call.
     calls: Vec<String>,
+    /// How many annotations and details of reasoning there were.
+    items: BTreeMap<String, u64>,
     finished: bool,
     usage: bool,
     over: bool,
@@ -74,8 +78,12 @@ impl State {
                     ensure(value.as_str().is_some_and(|text| first || !text.is_empty()), "a text that says nothing")?;
                 }
                 "reasoning_details" | "annotations" => {
-                    let items = value.as_array().ok_or("no array")?;
-                    ensure(items.iter().all(|item| item["type"].is_string()), "an item without a type")?;
+                    let next = self.items.entry(key.clone()).or_default();
+                    for item in value.as_array().ok_or("no array")? {
+                        ensure(item["type"].is_string(), "an item without a type")?;
+                        ensure(item["index"] == *next, "the index of an item")?;
+                        *next += 1;
+                    }
                 }
                 "tool_calls" => value.as_array().ok_or("tool_calls")?.iter().try_for_each(|call| self.call(call))?,
                 _ => return Err(format!("unknown `{key}`")),

@@ -78,6 +78,15 @@ impl Heard {
         heard
     }
 
+    /// A function that takes nothing is called with `{}`.
+    pub fn with_whole_inputs(mut self) -> Self {
+        if !self.failed && self.finish.as_deref() != Some("length") {
+            let empty = self.tools.iter_mut().filter(|(_, _, input)| input.is_empty());
+            empty.for_each(|(_, _, input)| "{}".clone_into(input));
+        }
+        self
+    }
+
     pub fn words(&self) -> [&str; 3] {
         [&self.text, &self.reasoning, &self.refusal]
     }
@@ -93,7 +102,9 @@ impl Heard {
                 self.reasoning += thought["text"].as_str().unwrap();
             }
         }
-        self.annotations.extend(message["annotations"].as_array().into_iter().flatten().cloned());
+        for annotation in message["annotations"].as_array().into_iter().flatten() {
+            self.annotations.push(annotation["url_citation"].clone());
+        }
     }
 
     fn calls(&mut self, message: &Value, slots: &mut Vec<String>) {
@@ -131,6 +142,7 @@ pub fn whole_body(file: &str) -> String {
         .iter()
         .map(|(id, name, input)| json!({"id": id, "type": "function", "function": {"name": name, "arguments": input}}))
         .collect();
+    let annotation = |cited: &Value| json!({"type": "url_citation", "url_citation": cited});
     let some = |text: &str| if text.is_empty() { Value::Null } else { json!(text) };
     let details = chunks.iter().flat_map(|chunk| chunk["choices"][0]["delta"]["reasoning_details"].as_array().cloned());
     let details: Vec<Value> = details.flatten().collect();
@@ -145,7 +157,7 @@ pub fn whole_body(file: &str) -> String {
                 "reasoning_details": details,
                 "refusal": some(&heard.refusal),
                 "tool_calls": calls,
-                "annotations": heard.annotations,
+                "annotations": heard.annotations.iter().map(annotation).collect::<Vec<_>>(),
             },
             "logprobs": {"content": heard.logprobs},
             "finish_reason": heard.finish,

@@ -13,6 +13,7 @@ use crate::anthropic_messages::{error, stop, usage};
 use crate::canonical::{Delta, Encode, Event, Identity, Losses, Opaque, Open, Stop, StopReason};
 use crate::envelope::quoted;
 use crate::relay::End;
+use crate::sse::Frame;
 
 /// Writes a stream of messages.
 #[derive(Debug)]
@@ -235,7 +236,7 @@ pub fn tool_use_id(identity: &Identity, id: &str, at: usize) -> String {
 }
 
 fn write(bytes: &mut Vec<u8>, name: &str, data: &str) {
-    bytes.extend_from_slice(format!("event: {name}\ndata: {data}\n\n").as_bytes());
+    bytes.extend(Frame::named(name, data).into_raw());
 }
 
 #[cfg(test)]

@@ -55,7 +55,7 @@ pub(super) fn turns(
         let role = needed(&fields, &path, "role")?;
         let is_tool = matches!(role.as_str(), "tool" | "function");
         let mut message = Message { fields: &fields, path: &path, names, losses };
-        message.count_unknown(is_tool);
+        message.count_unknown(is_tool)?;
         let turn = match role.as_str() {
             "system" => Turn { role: Role::System, blocks: message.said()? },
             "developer" => Turn { role: Role::Developer, blocks: message.said()? },
@@ -96,12 +96,18 @@ struct Message<'a> {
 
 impl Message<'_> {
     /// Counts what is not read. The name of a tool's answer is that of the tool, which its id tells too.
-    fn count_unknown(&mut self, is_tool: bool) {
-        let said = self.fields.members().filter(|(_, value)| !matches!(*value, "null" | "false"));
-        let read = |key: &str| {
-            if is_tool { key == "is_error" || KNOWN.contains(&key) } else { key != "name" && KNOWN.contains(&key) }
-        };
-        said.filter(|(key, _)| !read(key)).for_each(|(key, _)| self.losses.add(key));
+    fn count_unknown(&mut self, is_tool: bool) -> Result<(), RequestError> {
+        for (key, _) in self.fields.members().filter(|(_, value)| !matches!(*value, "null" | "false")) {
+            match key {
+                "name" | "is_error" if is_tool => {}
+                "name" => self.losses.add(key),
+                // The model is to go on with this message, not to answer it.
+                "prefix" | "partial" => return Err(refused(&format!("{}.{key}", self.path))),
+                key if KNOWN.contains(&key) => {}
+                key => self.losses.add(key),
+            }
+        }
+        Ok(())
     }
 
     fn reader(&mut self) -> Reader<'_> {

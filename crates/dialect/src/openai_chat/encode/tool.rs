@@ -1,5 +1,7 @@
 //! Tools and the choice of them.
 
+use std::collections::BTreeMap;
+
 use crate::canonical::{Losses, Request, Tool, ToolChoice, ToolKind, refused};
 use crate::envelope::Envelope;
 use crate::openai_chat::object::{Object, object};
@@ -56,13 +58,10 @@ enum Choice {
 }
 
 fn choice(choice: &ToolChoice, tools: &[Tool]) -> Result<Choice, RequestError> {
-    let named = |name: &String| match tools.iter().find(|tool| tool.name == *name) {
-        Some(Tool { kind: ToolKind::Function, .. }) => {
-            Ok(object([("type", &"function"), ("function", &object([("name", name)]))]))
-        }
-        Some(Tool { kind: ToolKind::Custom, .. }) => {
-            Ok(object([("type", &"custom"), ("custom", &object([("name", name)]))]))
-        }
+    let kinds: BTreeMap<&str, ToolKind> = tools.iter().map(|tool| (tool.name.as_str(), tool.kind)).collect();
+    let named = |name: &String| match kinds.get(name.as_str()) {
+        Some(ToolKind::Function) => Ok(object([("type", &"function"), ("function", &object([("name", name)]))])),
+        Some(ToolKind::Custom) => Ok(object([("type", &"custom"), ("custom", &object([("name", name)]))])),
         None => Err(refused("tool_choice")),
     };
     Ok(match choice {

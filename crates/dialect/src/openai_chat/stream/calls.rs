@@ -13,7 +13,7 @@ use crate::canonical::{Delta, Event, Open, ToolKind};
 use crate::json_text::{self, Joiner};
 
 /// No answer has more calls; what is beyond is lost.
-const MAX_CALLS: usize = 1_024;
+const MAX_CALLS: usize = 256;
 
 /// A fragment of a call, or a whole one.
 #[derive(Default, Deserialize)]

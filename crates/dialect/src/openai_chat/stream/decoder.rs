@@ -139,10 +139,12 @@ impl Decoder {
         let details = message.reasoning_details.and_then(|json| as_array(json.get())).unwrap_or_default();
         let details: Vec<Detail> = details.into_iter().filter_map(Detail::read).collect();
         let in_details = details.iter().any(|detail| detail.text.as_ref().is_some_and(|text| text != "\"\""));
-        if let Some(reasoning) = message.reasoning_content.filter(|json| says(json)).or(message.reasoning)
+        // Some servers write the same words under both names.
+        let named = [message.reasoning_content, message.reasoning].into_iter().flatten().map(RawValue::get);
+        if let Some(reasoning) = named.into_iter().find(|json| !matches!(*json, "null" | "\"\""))
             && !in_details
         {
-            self.speak(Kind::Reasoning, reasoning.get(), events);
+            self.speak(Kind::Reasoning, reasoning, events);
         }
         details.into_iter().for_each(|detail| self.detail(detail, events));
         if let Some(content) = message.content {
@@ -172,7 +174,10 @@ impl Decoder {
 
     /// The content: text, or parts (Mistral).
     fn content(&mut self, json: &str, events: &mut Vec<Event>) {
-        let Some(parts) = as_array(json) else { return self.speak(Kind::Text, json, events) };
+        if !json.starts_with('[') {
+            return self.speak(Kind::Text, json, events);
+        }
+        let parts = as_array(json).unwrap_or_default();
         for part in parts {
             let fields = Envelope::parse(part).ok();
             let member = |key| fields.as_ref().and_then(|fields| fields.present(key));

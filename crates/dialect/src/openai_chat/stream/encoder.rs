@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use billing::money::NanoUsd;
 use billing::usage::Usage;
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use crate::canonical::{Delta, Encode, Event, Identity, Losses, Open, StopReason, ToolKind};
-use crate::openai_chat::object::{Object, object};
+use crate::openai_chat::object::{Object, object, raw};
 use crate::openai_chat::{error, said, usage, words};
 use crate::relay::End;
 use crate::sse::Frame;
@@ -16,13 +17,18 @@ use crate::sse::Frame;
 #[derive(Debug)]
 pub struct Encoder {
     identity: Identity,
+    /// The answer's id.
+    id: String,
     /// Blocks that are open, by their numbers.
     open: BTreeMap<usize, Block>,
     begun: bool,
     stopped: bool,
-    /// Tool calls so far, and details of reasoning.
+    /// Calls of functions that take nothing.
+    without_input: Vec<u64>,
+    /// Tool calls so far, details of reasoning, and annotations.
     calls: u64,
     details: u64,
+    annotations: u64,
     /// The length of the content, in characters: ranges of citations count from its beginning.
     content_chars: u64,
     service_tier: Option<String>,
@@ -42,6 +48,8 @@ enum Block {
         kind: ToolKind,
         /// The JSON around the input of a custom tool, until it is whole.
         wrapped: Option<String>,
+        /// Whether nothing of its input has come.
+        empty: bool,
     },
 }
 
@@ -50,12 +58,15 @@ impl Encoder {
     #[must_use]
     pub fn new(identity: Identity) -> Self {
         Self {
+            id: format!("chatcmpl-{}", identity.id),
             identity,
             open: BTreeMap::new(),
             begun: false,
             stopped: false,
+            without_input: Vec::new(),
             calls: 0,
             details: 0,
+            annotations: 0,
             content_chars: 0,
             service_tier: None,
             losses: Losses::default(),
@@ -86,10 +97,7 @@ impl Encode for Encoder {
             End::Truncated | End::Failed => return Frame::data_line(&error::broken_stream()).into_raw(),
         }
         if self.identity.include_usage {
-            let mut chunk = self.envelope();
-            chunk.set("choices", &[(); 0]);
-            chunk.set_json("usage", Some(&usage::detailed(usage, Some(cost))));
-            bytes.extend(Frame::data_line(&chunk.json()).into_raw());
+            self.write(&mut bytes, [], raw(&usage::detailed(usage, Some(cost))).as_deref());
         }
         bytes.extend(Frame::data_line("[DONE]").into_raw());
         bytes
@@ -117,7 +125,7 @@ impl Encoder {
                 self.say("tool_calls", &[call], bytes);
                 let index = self.calls;
                 self.calls = self.calls.saturating_add(1);
-                Block::Call { index, kind: tool.kind, wrapped: wrapped.then(String::new) }
+                Block::Call { index, kind: tool.kind, wrapped: wrapped.then(String::new), empty: true }
             }
         };
         self.open.insert(index, block);
@@ -140,12 +148,19 @@ impl Encoder {
                 self.detail(&detail, bytes);
             }
             (Some(Block::Call { wrapped: Some(wrapped), .. }), Delta::Input(input)) => wrapped.push_str(input),
-            (Some(Block::Call { index, kind, .. }), Delta::Input(input)) => {
+            (Some(Block::Call { index, kind, empty, .. }), Delta::Input(input)) => {
+                *empty = false;
                 let call = more_input(*index, *kind, input);
                 self.say("tool_calls", &[call], bytes);
             }
             (Some(Block::Text(start)), Delta::Citation(citation)) => match said::annotation(citation, *start) {
-                Some(annotation) => self.say("annotations", &[annotation], bytes),
+                Some(annotation) => {
+                    // The SDKs gather lists of a stream by the index of their items.
+                    let mut indexed = object([("index", &self.annotations)]);
+                    indexed.extend(annotation);
+                    self.annotations = self.annotations.saturating_add(1);
+                    self.say("annotations", &[indexed], bytes);
+                }
                 None => self.losses.add("citations"),
             },
             (Some(Block::Text(_)), Delta::Logprobs(tokens)) => {
@@ -158,9 +173,13 @@ impl Encoder {
     }
 
     fn close(&mut self, index: usize, bytes: &mut Vec<u8>) {
-        if let Some(Block::Call { index, kind, wrapped: Some(wrapped) }) = self.open.remove(&index) {
-            let call = more_input(index, kind, &said::unwrapped(&wrapped));
-            self.say("tool_calls", &[call], bytes);
+        match self.open.remove(&index) {
+            Some(Block::Call { index, kind, wrapped: Some(wrapped), .. }) if !wrapped.is_empty() => {
+                let call = more_input(index, kind, &said::unwrapped(&wrapped));
+                self.say("tool_calls", &[call], bytes);
+            }
+            Some(Block::Call { index, kind: ToolKind::Function, empty: true, .. }) => self.without_input.push(index),
+            _ => {}
         }
     }
 
@@ -171,7 +190,14 @@ impl Encoder {
         // Where the limit stops it a block may still be open.
         let open: Vec<usize> = self.open.keys().copied().collect();
         open.into_iter().for_each(|index| self.close(index, bytes));
-        self.chunk(&Object::default(), None, Some(words::finish_reason(reason)), bytes);
+        let finish = words::finish_reason(reason);
+        for index in std::mem::take(&mut self.without_input) {
+            let input = said::whole_input("", finish);
+            if !input.is_empty() {
+                self.say("tool_calls", &[more_input(index, ToolKind::Function, input)], bytes);
+            }
+        }
+        self.chunk(&Object::default(), None, Some(finish), bytes);
         self.stopped = true;
     }
 
@@ -192,23 +218,46 @@ impl Encoder {
             let role = object([("role", &"assistant"), ("content", &"")]);
             self.chunk(&role, None, None, bytes);
         }
-        let choice = object([("index", &0), ("delta", delta), ("logprobs", &logprobs), ("finish_reason", &finish)]);
-        let mut chunk = self.envelope();
-        chunk.set("choices", &[choice]);
-        bytes.extend(Frame::data_line(&chunk.json()).into_raw());
+        self.write(bytes, [Choice { index: 0, delta, logprobs, finish_reason: finish }], None);
     }
 
-    /// What every chunk begins with.
-    fn envelope(&self) -> Object {
-        let mut chunk = object([
-            ("id", &format!("chatcmpl-{}", self.identity.id)),
-            ("object", &"chat.completion.chunk"),
-            ("created", &self.identity.created_s),
-            ("model", &self.identity.model),
-        ]);
-        chunk.set_some("service_tier", self.service_tier.as_ref());
-        chunk
+    /// Writes one chunk straight into `bytes`: there is one for every few letters of an answer.
+    fn write<const N: usize>(&self, bytes: &mut Vec<u8>, choices: [Choice<'_>; N], usage: Option<&RawValue>) {
+        let chunk = Chunk {
+            id: &self.id,
+            object: "chat.completion.chunk",
+            created: self.identity.created_s,
+            model: &self.identity.model,
+            service_tier: self.service_tier.as_deref(),
+            choices: &choices,
+            usage,
+        };
+        bytes.extend_from_slice(b"data: ");
+        // Strings, numbers and JSON texts into memory: there is nothing in it that could fail.
+        let _ = serde_json::to_writer(&mut *bytes, &chunk);
+        bytes.extend_from_slice(b"\n\n");
     }
+}
+
+#[derive(Serialize)]
+struct Chunk<'a> {
+    id: &'a str,
+    object: &'static str,
+    created: i64,
+    model: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service_tier: Option<&'a str>,
+    choices: &'a [Choice<'a>],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage: Option<&'a RawValue>,
+}
+
+#[derive(Serialize)]
+struct Choice<'a> {
+    index: u64,
+    delta: &'a Object,
+    logprobs: Option<&'a Object>,
+    finish_reason: Option<&'a str>,
 }
 
 fn more_input(index: u64, kind: ToolKind, input: &str) -> Object {

@@ -13,6 +13,8 @@ pub(super) struct Speech {
     joiner: Joiner,
     /// Of reasoning: the state behind it.
     details: Vec<Detail>,
+    /// The one of them whose text it holds.
+    with_text: Option<Detail>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,13 +27,13 @@ pub(super) enum Kind {
 impl Speech {
     /// A block that has said nothing.
     pub(super) fn new(kind: Kind) -> Self {
-        Self { kind, index: None, joiner: Joiner::default(), details: Vec::new() }
+        Self { kind, index: None, joiner: Joiner::default(), details: Vec::new(), with_text: None }
     }
 
     /// Whether `detail` belongs to it: a block holds the text of one detail, so that it can be put back.
     pub(super) fn takes(&self, detail: &Detail) -> bool {
-        let other_text = |known: &Detail| known.text.is_some() && !known.is_same(detail);
-        self.kind == Kind::Reasoning && (detail.text.is_none() || !self.details.iter().any(other_text))
+        let other_text = || self.with_text.as_ref().is_some_and(|known| !known.is_same(detail));
+        self.kind == Kind::Reasoning && (detail.text.is_none() || !other_text())
     }
 
     /// More words, a JSON string; `next`: the number that the block takes with its first words.
@@ -43,6 +45,9 @@ impl Speech {
     /// One of `reasoning_details`.
     pub(super) fn detail(&mut self, detail: Detail, next: &mut usize, events: &mut Vec<Event>) {
         let text = detail.text.as_deref().and_then(|json| self.joiner.push(json));
+        if detail.text.is_some() && self.with_text.is_none() {
+            self.with_text = Some(detail.clone());
+        }
         details::merge(&mut self.details, detail);
         self.say(text.unwrap_or_default(), next, events);
     }

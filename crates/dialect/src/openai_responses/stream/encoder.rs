@@ -10,6 +10,7 @@ use crate::openai_responses::item::{Content, Item, annotation, array, object};
 use crate::openai_responses::response::{MAX_OUTPUT_TOKENS, Status, response, status_of};
 use crate::openai_responses::usage;
 use crate::relay::End;
+use crate::sse::Frame;
 
 /// Appends one event with its sequence number.
 pub(in crate::openai_responses) fn event(
@@ -20,9 +21,7 @@ pub(in crate::openai_responses) fn event(
 ) {
     let mut all = vec![("type", quoted(kind)), ("sequence_number", number.to_string())];
     all.extend(members.iter().map(|(key, json)| (*key, json.clone())));
-    // JSON texts of a request may stand on several lines; between two lines there is only white space.
-    let data = object(&all).replace(['\n', '\r'], " ");
-    bytes.extend_from_slice(format!("event: {kind}\ndata: {data}\n\n").as_bytes());
+    bytes.extend(Frame::named(kind, &object(&all)).into_raw());
     *number = number.saturating_add(1);
 }
 
