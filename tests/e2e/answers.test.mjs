@@ -46,6 +46,23 @@ test("the model is named as the client named it", async () => {
   assert.equal(streamed, events(ours));
 });
 
+test("trap_03 cache writes for an hour cost their own price", async () => {
+  const usage = { prompt_tokens: 1_000, completion_tokens: 0, prompt_tokens_details: { cached_tokens: 100, cache_write_tokens: 400 } };
+  gateway.upstream.answer("caching", json({ ...completion("caching"), usage }));
+  const marked = (ttl) => [{ role: "user", content: [{ type: "text", text: "hi", cache_control: { type: "ephemeral", ...ttl } }] }];
+  for (const [ttl, cost, written] of [
+    // 500 × $1, 100 × $0.10 and 400 × $1.25 or $2, each a million tokens.
+    [{}, "0.00101", { cache_write_5m_tokens: 400, cache_write_1h_tokens: 0 }],
+    [{ ttl: "1h" }, "0.00131", { cache_write_5m_tokens: 0, cache_write_1h_tokens: 400 }],
+  ]) {
+    const own = await gateway.account();
+    const response = await ask("caching", { messages: marked(ttl) }, own);
+    assert.deepEqual([response.status, response.headers.get("x-oneinterface-cost")], [200, cost], await response.text());
+    const [row] = await gateway.usageRows(own, 1);
+    assert.deepEqual(Object.fromEntries(Object.keys(written).map((key) => [key, row[key]])), written);
+  }
+});
+
 test("what an upstream is known to add is taken out", async () => {
   const added = { provider: "Someone", usage: { ...completion("").usage, cost: 0.5, cost_details: { upstream: 0.4 } } };
   gateway.upstream.answerOnce("resold", json({ ...completion("resold"), ...added }));
@@ -90,7 +107,7 @@ test("a stream arrives as it is made, not when it is over", async () => {
   assert.equal(text, events(rest.slice(0, 1)));
 });
 
-test("where the whole cannot be afforded, the limit is lowered and said", async () => {
+test("trap_16 where the whole cannot be afforded, the limit is lowered and said", async () => {
   gateway.upstream.answer("chat", json(completion("chat")));
   // 3,000 tokens of output at $10 a million; a limit of 10,000 would be $0.10.
   const poor = await gateway.account({ usd: "0.03" });

@@ -118,7 +118,7 @@ test("a flood of admits is shed, and the settles beside it are not", async () =>
   assert.deepEqual(await gateway.balance(account), { balance: 1_000_000_000n - BigInt(served * COMPLETION_NANO_USD), held: 0n });
 });
 
-test("a settle that the account never gets is written down, sent again and charged once", async (t) => {
+test("trap_19 a settle that the account never gets is written down, sent again and charged once", async (t) => {
   for (const way of ["there", "back"]) {
     await t.test(`lost on the way ${way}`, async () => {
       const account = await gateway.account({ usd: "1" });
@@ -143,7 +143,7 @@ test("a settle that the account never gets is written down, sent again and charg
   }
 });
 
-test("an admit whose answer is lost is one hold", async () => {
+test("trap_15 an admit whose answer is lost is one hold", async () => {
   const account = await gateway.account({ usd: "1" });
   await world({ lose: { command: "admit", way: "back", times: 2 } });
   const id = await served(account.key);

@@ -14,7 +14,7 @@ afterEach(() => gateway.upstream.forget());
 
 const chat = (key, more) => gateway.fetch("/v1/chat/completions", { method: "POST", key, body: chatBody("chat", more) });
 
-test("200 requests at once with balance for exactly one: one is served, 199 are told to retry", async () => {
+test("trap_25 200 requests at once with balance for exactly one: one is served, 199 are told to retry", async () => {
   const requests = 200;
   // 256 tokens of output, the least that is worth dispatching, hold $0.00256, and some for the input.
   const account = await gateway.account({ usd: "0.003" });

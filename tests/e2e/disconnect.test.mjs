@@ -208,7 +208,7 @@ test("trap_07 a client that leaves an upstream that fails pays no more than one 
   const comments = ["one", "two", "three", "four"].map((word) => `: ${word}\n\n`);
   gateway.upstream.answer("chat", script(comments[0], gone.opened, ...comments.slice(1), ERROR_EVENT));
   const sent = request(account.key, "chat", { stream: true });
-  await leaveAfter(sent, "one");
+  await leaveAfter(sent, "keep-alive");
   gone.open();
   await settledOnce(account, balance, { status: "client_gone", billing_status: "released", settled_by: null, cost_nano_usd: 0 });
 });

@@ -146,6 +146,25 @@ test("the next route is asked, in the order of priority", async () => {
   }
 });
 
+test("trap_24 a request that several upstreams may serve holds once, and the most of it", async () => {
+  const account = await gateway.account();
+  const held = [];
+  const noted = (answer) => async (response, seen) => {
+    held.push((await gateway.balance(account)).held);
+    await answer(response, seen);
+  };
+  gateway.upstream.answer("failover-first", noted(failure(500)));
+  gateway.upstream.answer("failover-second", noted(json(completion("failover-second"))));
+  const body = chatBody("failover", { max_tokens: 1_000 });
+  const response = await gateway.fetch("/v1/chat/completions", { method: "POST", key: account.key, body });
+  assert.equal(response.status, 200, await response.text());
+  const [first, second] = held;
+  // 1,000 tokens of output at $4 a million, and a few of input: the same for either upstream.
+  assert.ok(first >= 4_000_000n && first < 4_100_000n, `${first}`);
+  assert.deepEqual([held.length, second], [2, first]);
+  assert.equal((await gateway.rows(account, "SELECT * FROM holds")).length, 1);
+});
+
 test("a request that the first upstream rejects is not sent to the next", async () => {
   for (const status of [400, 413, 422]) {
     gateway.upstream.forget();

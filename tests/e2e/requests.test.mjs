@@ -54,7 +54,7 @@ test("where the upstream has another name for the model, the name alone differs"
   assert.equal(await sent(ODD.replace('"chat"', '"vendor/renamed"')), ODD.replace('"chat"', '"their-name"'));
 });
 
-test("usage is asked for in every stream", async () => {
+test("trap_04 usage is asked for in every stream", async () => {
   const stream = eventStream(events(completionChunks("chat")));
   const body = (more) => chatBody("chat", { stream: true, ...more });
   const asked = '"stream_options":{"include_usage":true}';

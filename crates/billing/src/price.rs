@@ -158,3 +158,57 @@ impl Price {
         free(&self.rates) && self.long_input.is_none_or(|long| free(&long.rates))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each class of usage at a price of its own, in nano-USD a token.
+    fn rates() -> Rates {
+        let nano = |n: u64| PicoUsd::new(n * 1_000).unwrap();
+        Rates {
+            input: nano(2),
+            output: Some(nano(3)),
+            cache_read: Some(nano(5)),
+            cache_write_5m: Some(nano(7)),
+            cache_write_1h: Some(nano(11)),
+            request: Some(nano(13)),
+            web_search: Some(nano(17)),
+            ..Rates::default()
+        }
+    }
+
+    fn price(rates: Rates) -> Price {
+        Price { effective_at_ms: 0, rates, long_input: None }
+    }
+
+    #[test]
+    fn trap_03_each_class_of_usage_has_its_own_price() {
+        let none = Usage::default();
+        for (usage, nano) in [
+            (none, 13),
+            (Usage { input: 100, ..none }, 213),
+            (Usage { output: 100, ..none }, 313),
+            (Usage { cache_read: 100, ..none }, 513),
+            (Usage { cache_write_5m: 100, ..none }, 713),
+            (Usage { cache_write_1h: 100, ..none }, 1_113),
+            (Usage { web_searches: 100, ..none }, 1_713),
+            (Usage { reasoning: 100, ..none }, 13),
+        ] {
+            assert_eq!(price(rates()).cost(&usage).unwrap().nano(), nano, "{usage:?}");
+        }
+        assert_eq!(rates().dearest_input(true).pico(), 11_000);
+        assert_eq!(rates().dearest_input(false).pico(), 7_000);
+    }
+
+    #[test]
+    fn trap_23_a_class_without_a_price_is_not_free() {
+        let bare = Rates { cache_read: None, cache_write_5m: None, cache_write_1h: None, ..rates() };
+        let usage = Usage { cache_read: 1, cache_write_5m: 10, cache_write_1h: 100, ..Usage::default() };
+        assert_eq!(price(bare).cost(&usage).unwrap().nano(), 13 + 111 * 2);
+        let five_minutes = Rates { cache_write_1h: None, ..rates() };
+        assert_eq!(price(five_minutes).cost(&usage).unwrap().nano(), 13 + 5 + 70 + 700);
+        assert!(!price(Rates { request: rates().request, ..Rates::default() }).is_free());
+        assert!(price(Rates::default()).is_free());
+    }
+}

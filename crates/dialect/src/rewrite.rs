@@ -44,7 +44,7 @@ impl Rewrite {
     /// Adds the edits that `envelope`, an answer or a chunk, needs.
     pub fn apply(&self, envelope: &Envelope<'_>, edits: &mut Edits<'_>) {
         if let Some(model) = &self.model
-            && envelope.present("model").is_some_and(|theirs| theirs.starts_with('"') && theirs != "\"\"")
+            && envelope.all("model").any(|theirs| theirs.starts_with('"') && theirs != "\"\"")
         {
             edits.set("model", &quoted(model));
         }
@@ -57,7 +57,7 @@ impl Rewrite {
         let nested: Vec<(&str, &str)> = nested.filter(|(parent, _)| !whole(parent)).collect();
         let parents: BTreeSet<&str> = nested.iter().map(|(parent, _)| *parent).collect();
         for parent in parents {
-            let Some(Ok(inner)) = envelope.present(parent).map(Envelope::parse) else { continue };
+            let Some(Ok(inner)) = envelope.all(parent).next_back().map(Envelope::parse_any) else { continue };
             let mut inner_edits = inner.edit();
             nested.iter().filter(|(of, _)| *of == parent).for_each(|(_, field)| inner_edits.remove(field));
             if !inner_edits.is_empty() {

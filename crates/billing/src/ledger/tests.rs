@@ -183,6 +183,51 @@ fn usage_never_takes_the_balance_below_zero() {
 }
 
 #[test]
+fn trap_26_a_credit_counts_once_and_a_refund_after_the_money_was_spent_is_an_entry() {
+    const DOLLAR: i64 = 1_000_000_000;
+    let credit = enter("cs_1", EntryKind::Credit, DOLLAR);
+    let refund = enter("re_1", EntryKind::Refund, -DOLLAR);
+    let mut bench = Bench::funded("0");
+    let now = bench.now_ms;
+    let first = bench.ok(credit.clone());
+    bench.ok(admit("spent", 800, now));
+    bench.ok(settle("spent", 800));
+    bench.ok(admit("running", 200, now));
+    bench.ok(refund.clone());
+    assert_eq!(bench.balance(), "-0.8");
+    // Each event comes again, in any order: nothing moves, and the answer is the first one.
+    let rows = bench.journal.len();
+    assert_eq!(bench.ok(credit), first);
+    bench.ok(refund);
+    assert_eq!(bench.run(enter("re_1", EntryKind::Refund, -1)), Err(Refusal::Conflict));
+    assert_eq!(bench.run(enter("re_1", EntryKind::Dispute, -DOLLAR)), Err(Refusal::Conflict));
+    assert_eq!((bench.journal.len(), bench.balance().as_str()), (rows, "-0.8"));
+    // What is owed refuses new requests, and what runs settles without making it more.
+    assert!(matches!(bench.run(admit("more", 1, now)), Err(Refusal::InsufficientCredit { .. })));
+    let answer = bench.ok(settle("running", 50));
+    let amount = |usd| NanoUsd::from_usd(usd).unwrap();
+    assert_eq!(
+        answer,
+        Answer::Settled { cost: NanoUsd::ZERO, uncollected: amount("0.05"), balance: amount("0.8").negated() }
+    );
+    // A dispute that is won brings its money back; then the customer is served again.
+    bench.ok(enter("dp_1", EntryKind::Dispute, -DOLLAR));
+    bench.ok(enter("dp_1:won", EntryKind::Dispute, DOLLAR));
+    bench.ok(enter("cs_2", EntryKind::Credit, DOLLAR));
+    assert_eq!(bench.balance(), "0.2");
+    bench.ok(admit("again", 200, now));
+}
+
+#[test]
+fn trap_26_a_refund_that_comes_before_its_credit_leaves_the_same_balance() {
+    let mut bench = Bench::funded("1");
+    bench.ok(enter("re_1", EntryKind::Refund, -3_000_000_000));
+    assert_eq!(bench.balance(), "-2");
+    bench.ok(enter("cs_1", EntryKind::Credit, 3_000_000_000));
+    assert_eq!(bench.balance(), "1");
+}
+
+#[test]
 fn trap_18_trap_21_an_expired_hold_charges_its_last_checkpoint_or_nothing() {
     let mut bench = Bench::funded("1");
     let now = bench.now_ms;

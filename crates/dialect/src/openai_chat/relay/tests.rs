@@ -117,10 +117,11 @@ fn trap_08_an_error_is_ours_and_costs_nothing() {
 
 #[test]
 fn a_chunk_with_a_member_twice_is_metered_and_rewritten() {
-    let twice = "data: {\"model\":\"up\",\"model\":\"up\",\"choices\":[{\"delta\":{\"content\":\"a\"},\"delta\":{\"content\":\"b\"}}],\"provider\":1,\"provider\":2}\n\n";
-    let rewrite = Rewrite { model: Some("m".into()), strip: vec!["provider".into()], owner: None };
+    let twice = "data: {\"model\":\"up\",\"model\":\"up\",\"choices\":[{\"delta\":{\"content\":\"a\"},\"delta\":{\"content\":\"b\"}}],\"provider\":1,\"provider\":2,\"usage\":{\"cost\":1,\"prompt_tokens\":1,\"cost\":2}}\n\n";
+    let rewrite = Rewrite { model: Some("m".into()), strip: vec!["provider".into(), "usage.cost".into()], owner: None };
     let (out, _, meter) = relay(&[twice.into(), stop(), DONE.into()].concat(), false, &rewrite);
     let kept = twice.replace("\"up\"", "\"m\"").replace(",\"provider\":1,\"provider\":2", "");
+    let kept = kept.replace("{\"cost\":1,", "{").replace(",\"cost\":2", "");
     assert_eq!(out, [kept, stop(), DONE.into()].concat());
     assert_eq!(meter.visible_output, 1);
 }
