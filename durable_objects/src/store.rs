@@ -6,15 +6,15 @@
 //! says from which request id on holds may be open: ids sort by time. That they do is no condition: a hold
 //! with a lesser id sets it back.
 
-use billing::ledger::{
-    Account, Checkpoint, Command, Entry, EntryKind, Event, Hold, HoldState, Key, MINUTE_MS, Prior, Spend, State,
-};
+use billing::ledger::{Checkpoint, Command, Entry, Event, Hold, HoldState, Key, Prior, State};
 use billing::money::NanoUsd;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::audit::Line;
 use crate::sql::{Row, Sql, SqlError, Value};
+
+mod load;
 
 const SCHEMA: [&str; 6] = [
     "CREATE TABLE account (
@@ -65,20 +65,9 @@ const SCHEMA: [&str; 6] = [
     "CREATE TABLE key_spend (key_id TEXT PRIMARY KEY, spend TEXT NOT NULL) STRICT, WITHOUT ROWID",
 ];
 
-/// What an object's tables lack that was provisioned before there was `open_from`.
-const ADD_OPEN_FROM: &str = "ALTER TABLE account ADD COLUMN open_from TEXT NOT NULL DEFAULT ''";
-
 const HOLD_COLUMNS: &str =
     "admit, key_id, amount_nano, granted_output, opened_at_ms, deadline_ms, checkpoint, state, seq";
 const ENTRY_COLUMNS: &str = "seq, id, kind, at_ms, amount_nano, balance_after_nano, usage";
-
-/// How many rows of the journal are read at once on the way back to where the last minute began.
-const RATE_PAGE: u64 = 100;
-
-/// How far the account's clock may have stepped back in two minutes, so that an earlier row of the journal
-/// has a later time: rates are restored from rows of the last minute and of so much before it, in
-/// milliseconds.
-const CLOCK_BACK_MS: i64 = 60_000;
 
 const OPEN: i64 = 0;
 const RESOLVED: i64 = 1;
@@ -93,94 +82,6 @@ pub const TOMBSTONE_MS: i64 = 86_400_000;
 pub struct Store<S>(pub S);
 
 impl<S: Sql> Store<S> {
-    /// The whole state at `now_ms`; an empty one for an object that nobody provisioned, which has no
-    /// tables.
-    ///
-    /// # Errors
-    /// [`SqlError`] when the database fails or holds what this build cannot read.
-    pub fn load(&self, now_ms: i64) -> Result<State, SqlError> {
-        let mut state = State::default();
-        let table = "SELECT sql FROM sqlite_master WHERE type = 'table' AND name = 'account'";
-        let Some(mut row) = self.0.query(table, &[])?.pop() else { return Ok(state) };
-        if !row.text()?.contains("open_from") {
-            self.0.query(ADD_OPEN_FROM, &[])?;
-        }
-        let account = "SELECT account_id, created_at_ms, uncollected_nano, spend_seq, open_from FROM account";
-        let (mut spend_seq, mut open_from) = (0, String::new());
-        for mut row in self.0.query(account, &[])? {
-            state.account = Some(Account { account_id: row.text()?, created_at_ms: row.int()? });
-            state.uncollected = nano(row.int()?)?;
-            (spend_seq, open_from) = (row.int()?, row.text()?);
-        }
-        let last = format!("SELECT {ENTRY_COLUMNS} FROM journal ORDER BY seq DESC LIMIT 1");
-        for row in self.0.query(&last, &[])? {
-            let entry = read_entry(row)?;
-            (state.seq, state.balance) = (entry.seq, entry.balance_after);
-        }
-        let keys = "SELECT key_id, digest, name, permissions, limits, parent, created_at_ms, revoked_at_ms FROM keys";
-        for row in self.0.query(keys, &[])? {
-            let key = read_key(row)?;
-            state.keys.insert(key.key_id.clone(), key);
-        }
-        self.load_holds(&mut state, &open_from)?;
-        self.load_rates(&mut state, now_ms)?;
-        self.load_spend(&mut state, spend_seq)?;
-        Ok(state)
-    }
-
-    fn load_holds(&self, state: &mut State, open_from: &str) -> Result<(), SqlError> {
-        for row in self.0.query(&open_holds(), &[open_from.into()])? {
-            let hold = read_hold(row)?;
-            state.holds.insert(hold.admit.request_id.clone(), hold);
-        }
-        Ok(())
-    }
-
-    /// The request rates of the last minute, made by open holds and by those that ended since they were
-    /// opened: the journal has these, the newest last.
-    fn load_rates(&self, state: &mut State, now_ms: i64) -> Result<(), SqlError> {
-        if state.keys.values().all(|key| key.limits.requests_per_minute.is_none()) {
-            return Ok(());
-        }
-        let opened = |hold: &Hold| (hold.opened_at_ms, hold.admit.request_id.clone(), hold.key_id.clone());
-        let mut admitted: Vec<_> = state.holds.values().map(opened).collect();
-        let begin_ms = now_ms.saturating_sub(MINUTE_MS);
-        let mut before = state.seq.saturating_add(1);
-        loop {
-            let rows = self.0.query(&entries_backwards(), &[before.into(), RATE_PAGE.into()])?;
-            let mut at_ms = i64::MIN;
-            for row in rows {
-                let entry = read_entry(row)?;
-                (before, at_ms) = (entry.seq, entry.at_ms);
-                if let (EntryKind::Usage, Some(usage)) = (entry.kind, entry.usage) {
-                    admitted.push((usage.admitted_at_ms, entry.id, usage.key_id));
-                }
-            }
-            if at_ms <= begin_ms.saturating_sub(CLOCK_BACK_MS) {
-                break;
-            }
-        }
-        admitted.retain(|(opened_at_ms, ..)| *opened_at_ms > begin_ms);
-        admitted.sort_unstable();
-        for (opened_at_ms, _, key_id) in admitted {
-            state.count_request(&key_id, opened_at_ms);
-        }
-        Ok(())
-    }
-
-    /// The last snapshot of what keys have spent, and what the journal says behind it.
-    fn load_spend(&self, state: &mut State, spend_seq: i64) -> Result<(), SqlError> {
-        for mut row in self.0.query("SELECT key_id, spend FROM key_spend", &[])? {
-            let (key_id, spend) = (row.text()?, from_json::<Spend>(&row.text()?)?);
-            state.spend.insert(key_id, spend);
-        }
-        let behind = format!("SELECT {ENTRY_COLUMNS} FROM journal WHERE seq > ?1 ORDER BY seq");
-        for row in self.0.query(&behind, &[spend_seq.into()])? {
-            state.count_spend(&read_entry(row)?);
-        }
-        Ok(())
-    }
-
     /// Writes what each key has spent, and from where on holds are open, so that a wake need not read the
     /// whole journal and all tombstones. The caller wraps it in one transaction.
     ///
@@ -426,14 +327,6 @@ impl<S: Sql> Store<S> {
         let before = now_ms.saturating_sub(TOMBSTONE_MS);
         self.0.query("DELETE FROM holds WHERE state <> 0 AND opened_at_ms < ?1", &[before.into()]).map(drop)
     }
-}
-
-fn open_holds() -> String {
-    format!("SELECT {HOLD_COLUMNS} FROM holds WHERE request_id >= ?1 AND state = {OPEN}")
-}
-
-fn entries_backwards() -> String {
-    format!("SELECT {ENTRY_COLUMNS} FROM journal WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2")
 }
 
 fn read_hold(mut row: Row) -> Result<Hold, SqlError> {

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use billing::hold::{HoldRequest, OutputBound};
 use billing::ledger::{
-    Admit, Answer, Budget, CreateKey, Enter, EntryKind, KeyLimits, Outcome, Period, Permission, Refusal, Settle,
-    SettledBy, Terms, decide,
+    Admit, Answer, Budget, CreateKey, Enter, EntryKind, KeyLimits, MINUTE_MS, Outcome, Period, Permission, Refusal,
+    Settle, SettledBy, Terms, decide,
 };
 use billing::money::PicoUsd;
 use billing::price::{Price, Rates};

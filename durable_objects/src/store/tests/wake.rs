@@ -5,6 +5,7 @@ use std::cell::Cell;
 use billing::ledger::{KeyLimits, UpdateKey};
 use rusqlite::{Connection, StatementStatus};
 
+use super::super::load::{RATE_PAGE, entries_backwards, open_holds};
 use super::bench::{Bench, admit, limits, settle};
 use super::*;
 

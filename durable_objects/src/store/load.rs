@@ -1,0 +1,116 @@
+//! What a wake reads: the whole state of an account, and of what is stored no more than that takes.
+
+use billing::ledger::{Account, EntryKind, Hold, MINUTE_MS, Spend, State};
+
+use super::{ENTRY_COLUMNS, HOLD_COLUMNS, OPEN, Store, from_json, nano, read_entry, read_hold, read_key};
+use crate::sql::{Sql, SqlError};
+
+/// What an object's tables lack that was provisioned before there was `open_from`.
+const ADD_OPEN_FROM: &str = "ALTER TABLE account ADD COLUMN open_from TEXT NOT NULL DEFAULT ''";
+
+/// How many rows of the journal are read at once on the way back to where the last minute began.
+pub(super) const RATE_PAGE: u64 = 100;
+
+/// How far the account's clock may have stepped back in two minutes, so that an earlier row of the journal
+/// has a later time: rates are restored from rows of the last minute and of so much before it, in
+/// milliseconds.
+const CLOCK_BACK_MS: i64 = 60_000;
+
+impl<S: Sql> Store<S> {
+    /// The whole state at `now_ms`; an empty one for an object that nobody provisioned, which has no
+    /// tables.
+    ///
+    /// # Errors
+    /// [`SqlError`] when the database fails or holds what this build cannot read.
+    pub fn load(&self, now_ms: i64) -> Result<State, SqlError> {
+        let mut state = State::default();
+        let table = "SELECT sql FROM sqlite_master WHERE type = 'table' AND name = 'account'";
+        let Some(mut row) = self.0.query(table, &[])?.pop() else { return Ok(state) };
+        if !row.text()?.contains("open_from") {
+            self.0.query(ADD_OPEN_FROM, &[])?;
+        }
+        let account = "SELECT account_id, created_at_ms, uncollected_nano, spend_seq, open_from FROM account";
+        let (mut spend_seq, mut open_from) = (0, String::new());
+        for mut row in self.0.query(account, &[])? {
+            state.account = Some(Account { account_id: row.text()?, created_at_ms: row.int()? });
+            state.uncollected = nano(row.int()?)?;
+            (spend_seq, open_from) = (row.int()?, row.text()?);
+        }
+        let last = format!("SELECT {ENTRY_COLUMNS} FROM journal ORDER BY seq DESC LIMIT 1");
+        for row in self.0.query(&last, &[])? {
+            let entry = read_entry(row)?;
+            (state.seq, state.balance) = (entry.seq, entry.balance_after);
+        }
+        let keys = "SELECT key_id, digest, name, permissions, limits, parent, created_at_ms, revoked_at_ms FROM keys";
+        for row in self.0.query(keys, &[])? {
+            let key = read_key(row)?;
+            state.keys.insert(key.key_id.clone(), key);
+        }
+        self.load_holds(&mut state, &open_from)?;
+        self.load_rates(&mut state, now_ms)?;
+        self.load_spend(&mut state, spend_seq)?;
+        Ok(state)
+    }
+
+    /// Open holds, of which none lies before `open_from`.
+    fn load_holds(&self, state: &mut State, open_from: &str) -> Result<(), SqlError> {
+        for row in self.0.query(&open_holds(), &[open_from.into()])? {
+            let hold = read_hold(row)?;
+            state.holds.insert(hold.admit.request_id.clone(), hold);
+        }
+        Ok(())
+    }
+
+    /// The request rates of the last minute, made by open holds and by those that ended since they were
+    /// opened: the journal has these, the newest last.
+    fn load_rates(&self, state: &mut State, now_ms: i64) -> Result<(), SqlError> {
+        if state.keys.values().all(|key| key.limits.requests_per_minute.is_none()) {
+            return Ok(());
+        }
+        let opened = |hold: &Hold| (hold.opened_at_ms, hold.admit.request_id.clone(), hold.key_id.clone());
+        let mut admitted: Vec<_> = state.holds.values().map(opened).collect();
+        let begin_ms = now_ms.saturating_sub(MINUTE_MS);
+        let mut before = state.seq.saturating_add(1);
+        loop {
+            let rows = self.0.query(&entries_backwards(), &[before.into(), RATE_PAGE.into()])?;
+            let mut at_ms = i64::MIN;
+            for row in rows {
+                let entry = read_entry(row)?;
+                (before, at_ms) = (entry.seq, entry.at_ms);
+                if let (EntryKind::Usage, Some(usage)) = (entry.kind, entry.usage) {
+                    admitted.push((usage.admitted_at_ms, entry.id, usage.key_id));
+                }
+            }
+            if at_ms <= begin_ms.saturating_sub(CLOCK_BACK_MS) {
+                break;
+            }
+        }
+        admitted.retain(|(opened_at_ms, ..)| *opened_at_ms > begin_ms);
+        admitted.sort_unstable();
+        for (opened_at_ms, _, key_id) in admitted {
+            state.count_request(&key_id, opened_at_ms);
+        }
+        Ok(())
+    }
+
+    /// The last snapshot of what keys have spent, and what the journal says behind it.
+    fn load_spend(&self, state: &mut State, spend_seq: i64) -> Result<(), SqlError> {
+        for mut row in self.0.query("SELECT key_id, spend FROM key_spend", &[])? {
+            let (key_id, spend) = (row.text()?, from_json::<Spend>(&row.text()?)?);
+            state.spend.insert(key_id, spend);
+        }
+        let behind = format!("SELECT {ENTRY_COLUMNS} FROM journal WHERE seq > ?1 ORDER BY seq");
+        for row in self.0.query(&behind, &[spend_seq.into()])? {
+            state.count_spend(&read_entry(row)?);
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn open_holds() -> String {
+    format!("SELECT {HOLD_COLUMNS} FROM holds WHERE request_id >= ?1 AND state = {OPEN}")
+}
+
+pub(super) fn entries_backwards() -> String {
+    format!("SELECT {ENTRY_COLUMNS} FROM journal WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2")
+}
