@@ -1,15 +1,6 @@
 // What the scripted agent tells each client's tools to do, by the tool's name.
 import { instanceOf } from "../../dev/demo/schema.mjs";
-
-// The first of these that a client offers is called.
-const SHELLS = {
-  // Claude Code
-  Bash: (command) => ({ command, description: "Run a command" }),
-  // Codex, in its three forms
-  exec_command: (command) => ({ cmd: command }),
-  shell_command: (command) => ({ command }),
-  shell: (command) => ({ command: ["sh", "-c", command] }),
-};
+import { SHELLS } from "../../dev/demo/shells.mjs";
 
 /**
  * One call: `{ name, namespace, custom, input }`, input as text. A shell runs `command`; a client without
