@@ -91,7 +91,7 @@ function oneAnswer(body, index) {
 
 /** The functions that this request makes the demo call: none, one, or two when the user asks for two. */
 function toolsToCall({ messages, tools = [], tool_choice: choice = "auto", parallel_tool_calls: parallel = true }) {
-  const last = messages.at(-1);
+  const last = conversation(messages).at(-1) ?? messages.at(-1);
   const functions = tools.filter(({ type }) => type === "function").map((tool) => tool.function);
   if (last.role !== "user" || choice === "none" || functions.length === 0) return [];
   const named = functions.find(({ name }) => name === choice?.function?.name);
@@ -110,8 +110,14 @@ function textFor({ model, messages, response_format: format, n = 1 }, index) {
   return n > 1 ? `${sentence} (Answer ${index + 1} of ${n}.)` : sentence;
 }
 
+/** What was said: some agents end with an instruction to the model. */
+function conversation(messages) {
+  return messages.filter(({ role }) => role !== "system" && role !== "developer");
+}
+
 function lastWords(messages) {
-  const results = messages.slice(messages.findLastIndex(({ role }) => role !== "tool") + 1);
+  const said = conversation(messages);
+  const results = said.slice(said.findLastIndex(({ role }) => role !== "tool") + 1);
   if (results.length > 0) return `The tools answered: ${shorten(results.map(textOf).join(" | "))}`;
   const user = messages.findLast(({ role }) => role === "user");
   return `You said: ${shorten(user ? textOf(user) : "")}`;

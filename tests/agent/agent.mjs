@@ -2,20 +2,15 @@
 // of the scripted upstream (tests/e2e/upstream.mjs). It calls a tool of those that it is offered, and when
 // the result is there it says what the tool said.
 import { randomUUID } from "node:crypto";
-import { message, messageEvents } from "../../dev/demo/wire-messages.mjs";
-import { response as responseOf, responseEvents } from "../../dev/demo/wire-responses.mjs";
 import { pieces } from "../../dev/demo/tokens.mjs";
-import { eventStream, events, json } from "../e2e/upstream.mjs";
+import { eventStream } from "../e2e/upstream.mjs";
 import { dialectOf, newResults, readRequest } from "./read.mjs";
 import { callFor } from "./tools.mjs";
-import { completion, completionChunks } from "./wire-chat.mjs";
+import { brokenStream, send, text, thinking, tool } from "./wire.mjs";
 
 /** What the agent thinks, where it is told to, and the provider's state behind it. */
 export const THOUGHT = "The user wants a command to be run.";
 export const OPAQUE = Buffer.from("the state behind a thought").toString("base64");
-
-/** Words of a failing provider, which no client may read. */
-export const THEIR_WORDS = "words of the provider";
 
 // Of a tool's output, in the final answer.
 const MAX_REPEATED_CHARS = 400;
@@ -39,8 +34,7 @@ export function agent({ commands = ["echo hello"], think = false, call, failStre
       failures -= 1;
       return eventStream(brokenStream(dialect, seen.json))(http);
     }
-    const answer = answerTo(dialect, seen.json, { commands, think, call });
-    await (streamed ? eventStream(streamOf(dialect, answer, seen.json)) : json(wholeOf(dialect, answer, seen.json)))(http);
+    await send(answerTo(dialect, seen.json, { commands, think, call }), http, seen);
   };
 }
 
@@ -72,47 +66,9 @@ function nextBlocks(request, prefix, { commands, think, call }) {
   }
   const calls = call ? [call(request.tools)] : commands.map((command) => callFor(request.tools, command));
   if (calls.includes(null)) return [text("I was offered no tool.")];
-  const thinking = think ? [{ type: "thinking", pieces: pieces(THOUGHT), opaque: OPAQUE }] : [];
-  return [...thinking, ...calls.map(({ input, ...named }) => ({ type: "tool", id: callId(prefix), ...named, pieces: pieces(input) }))];
-}
-
-function text(words) {
-  return { type: "text", pieces: pieces(words) };
+  return [...(think ? [thinking(THOUGHT, OPAQUE)] : []), ...calls.map(({ input, ...named }) => tool(callId(prefix), named, input))];
 }
 
 function callId(prefix) {
   return `${prefix}_${randomUUID().replaceAll("-", "").slice(0, 24)}`;
-}
-
-/** A whole answer in a dialect. */
-export function wholeOf(dialect, answer, request) {
-  return { chat: completion, messages: message, responses: responseOf }[dialect](answer, request);
-}
-
-/** The text on the wire of a streamed answer in a dialect. */
-export function streamOf(dialect, answer, request) {
-  if (dialect === "chat") return events(completionChunks(answer));
-  return named(dialect === "messages" ? messageEvents(answer) : responseEvents(answer, request));
-}
-
-/** The text on the wire of events that carry their name. */
-export function named(list) {
-  return list.map((event) => `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`).join("");
-}
-
-/** A stream that begins, and fails before its first word. */
-export function brokenStream(dialect, request) {
-  const empty = { id: "broken", model: request.model, blocks: [], finish: "stop", usage: { input: 8, cached: 0, output: 0, reasoning: 0 } };
-  if (dialect === "chat") {
-    const [first] = completionChunks(empty);
-    const error = { error: { message: THEIR_WORDS, type: "server_error", param: null, code: null } };
-    return `data: ${JSON.stringify(first)}\n\ndata: ${JSON.stringify(error)}\n\n`;
-  }
-  if (dialect === "messages") {
-    const [start, ping] = messageEvents(empty);
-    return named([start, ping, { type: "error", error: { type: "overloaded_error", message: THEIR_WORDS } }]);
-  }
-  const [created, progress] = responseEvents(empty, request);
-  const failed = { ...created.response, status: "failed", error: { code: "server_error", message: THEIR_WORDS } };
-  return named([created, progress, { type: "response.failed", response: failed, sequence_number: 2 }]);
 }

@@ -4,10 +4,11 @@ import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { after, before, beforeEach, test } from "node:test";
-import { agent, OPAQUE, THEIR_WORDS, THOUGHT } from "../agent/agent.mjs";
+import { agent, OPAQUE, THOUGHT } from "../agent/agent.mjs";
 import { assertPaid, reached, startDialects, UPSTREAMS } from "../agent/gateway.mjs";
 import { newResults } from "../agent/read.mjs";
 import { patchCall } from "../agent/tools.mjs";
+import { THEIR_WORDS } from "../agent/wire.mjs";
 import { startCounter } from "./counter.mjs";
 import { codex, workplace } from "./programs.mjs";
 
