@@ -48,6 +48,17 @@ export function reached(gateway, model) {
   });
 }
 
+/**
+ * Asserts that a request that reached an upstream gives it back what it had thought, as it was: the words and
+ * the signature over them to Anthropic, the encrypted state to OpenAI. Chat completions have no place for it.
+ */
+export function assertThought({ dialect, turns, body }, words, opaque) {
+  const thoughts = turns.flatMap((turn) => turn.thinking);
+  if (dialect === "messages") assert.deepEqual(thoughts, [{ text: words, opaque }]);
+  if (dialect === "responses") assert.deepEqual(thoughts.map((thought) => thought.opaque), [opaque]);
+  assert.doesNotMatch(JSON.stringify(body), /"oi-\w+-/, "a tag of ours reached the upstream");
+}
+
 /** The nano-USD of `{ input, cached, output }` as the agent counts them (input includes cached). */
 export function costNano({ input, cached, output }) {
   const pico = BigInt(input - cached) * PRICE.input + BigInt(cached) * PRICE.cached + BigInt(output) * PRICE.output;

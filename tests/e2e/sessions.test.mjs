@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, beforeEach, test } from "node:test";
 import { agent, OPAQUE, THOUGHT } from "../agent/agent.mjs";
-import { assertPaid, reached, startDialects, UPSTREAMS } from "../agent/gateway.mjs";
+import { assertPaid, assertThought, reached, startDialects, UPSTREAMS } from "../agent/gateway.mjs";
 import { newResults } from "../agent/read.mjs";
 import { breaks, says, text, THEIR_WORDS, thinking, tool } from "../agent/wire.mjs";
 import { CLAUDE_CODE_HEADERS, claudeCodeBody, claudeCodeResult, claudeCodeTurn, CODEX_HEADERS, codexBody, codexTurn } from "./session-bodies.mjs";
@@ -92,8 +92,7 @@ for (const dialect of UPSTREAMS) {
     const requests = reached(gateway, model);
     const [, after, last] = requests;
     assert.deepEqual(newResults(after).map(({ id }) => id), after.turns.flatMap(({ calls }) => calls.map(({ id }) => id)));
-    const thoughts = after.turns.flatMap((turn) => turn.thinking);
-    if (dialect !== "chat") assert.deepEqual(thoughts, [{ text: THOUGHT, opaque: OPAQUE }]);
+    assertThought(after, THOUGHT, OPAQUE);
     const users = last.turns.filter(({ role, text }) => role === "user" && text.includes("Thank you."));
     assert.equal(users.length, 1);
     assert.equal(requests.every(({ body }) => body.stream === true), true);
@@ -146,8 +145,7 @@ for (const dialect of UPSTREAMS) {
     const second = itemsOf(await codex(codexBody(model, input)));
     assert.equal(second.at(-1).content[0].text, "The tool said: contents 0 | contents 1");
     const [, after] = reached(gateway, model);
-    const thoughts = after.turns.flatMap((turn) => turn.thinking);
-    if (dialect !== "chat") assert.deepEqual(thoughts, [{ text: THOUGHT, opaque: OPAQUE }]);
+    assertThought(after, THOUGHT, OPAQUE);
     assert.deepEqual(newResults(after).map(({ id }) => id), after.turns.flatMap(({ calls }) => calls.map(({ id }) => id)));
 
     const offered = after.tools.find(({ name }) => name.endsWith("spawn_agent"));
