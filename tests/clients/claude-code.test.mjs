@@ -1,7 +1,7 @@
 // Claude Code as it comes from npm, through the gateway, with a model behind each dialect of an upstream.
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
-import { writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { after, before, beforeEach, test } from "node:test";
 import { agent, OPAQUE, THOUGHT } from "../agent/agent.mjs";
@@ -93,11 +93,13 @@ test("a key in ANTHROPIC_AUTH_TOKEN, without --bare", async () => {
   assert.deepEqual([code, stdout], [0, `The tool said: ${token}\n`], stderr);
 });
 
-test("a key by apiKeyHelper", async () => {
+test("a key from a helper, with all of it in the settings", async () => {
   gateway.upstream.answer("agent-chat", agent({ commands: ["cat token.txt"] }));
-  const settings = path.join(place.home, "settings.json");
-  writeFileSync(settings, JSON.stringify({ apiKeyHelper: `echo ${account.key}` }));
-  const { code, stdout, stderr } = await ask("agent-chat", { flags: ["--bare", "--settings", settings], env: {} });
+  const folder = path.join(place.home, ".claude");
+  mkdirSync(folder);
+  const settings = { apiKeyHelper: `echo ${account.key}`, env: { ANTHROPIC_BASE_URL: counter.url } };
+  writeFileSync(path.join(folder, "settings.json"), JSON.stringify(settings));
+  const { code, stdout, stderr } = await ask("agent-chat", { flags: [], env: {}, origin: undefined });
   assert.deepEqual([code, stdout], [0, `The tool said: ${token}\n`], stderr);
 });
 

@@ -1,8 +1,8 @@
 // The programs that developers use, run as they are, each in an empty home of its own.
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import { launch } from "../../dev/processes.mjs";
+import { launch, ROOT } from "../../dev/processes.mjs";
 
 const MODULES = path.join(import.meta.dirname, "node_modules");
 // A turn takes a second; a client that retries a refusal, seven.
@@ -22,7 +22,7 @@ function claudeBinary() {
  */
 export function workplace(files = {}) {
   // Not in the system's temporary folder, where Codex refuses to keep what it needs.
-  const parent = path.join(import.meta.dirname, "../../.wrangler/clients");
+  const parent = path.join(ROOT, ".wrangler/clients");
   mkdirSync(parent, { recursive: true });
   const folder = mkdtempSync(path.join(parent, "run-"));
   const [work, home] = [path.join(folder, "work"), path.join(folder, "home")];
@@ -56,17 +56,11 @@ export function codex({ origin, key, model, prompt, place, config = "" }) {
   return program(process.execPath, args, place, { CODEX_HOME: home, ONEINTERFACE_API_KEY: key });
 }
 
-/** As README has it. */
+/** Codex's configuration as README has it, for another address and model. */
 function codexConfig(origin, model) {
-  return `model = "${model}"
-model_provider = "oneinterface"
-
-[model_providers.oneinterface]
-name = "One Interface"
-base_url = "${origin}/v1"
-env_key = "ONEINTERFACE_API_KEY"
-wire_api = "responses"
-`;
+  const readme = readFileSync(path.join(ROOT, "README.md"), "utf8");
+  const [, toml] = readme.match(/```toml\n(model = [^`]*\[model_providers\.oneinterface\][^`]*)```/);
+  return toml.replace(/^model = .*$/m, `model = "${model}"`).replace(/^base_url = .*$/m, `base_url = "${origin}/v1"`);
 }
 
 function program(command, args, { work, home }, env) {
