@@ -63,8 +63,9 @@ export function breaks(blocks) {
 export function brokenStream(dialect, request, blocks = []) {
   const answer = { id: "broken", model: request.model, blocks, finish: "stop", usage: USAGE };
   if (dialect === "chat") {
-    const chunks = completionChunks(answer).slice(0, -2); // without the finish and the usage
-    return [...chunks, { error: { message: THEIR_WORDS, type: "server_error", param: null, code: null } }].map((chunk) => `data: ${JSON.stringify(chunk)}\n\n`).join("");
+    const error = { error: { message: THEIR_WORDS, type: "server_error", param: null, code: null } };
+    const chunks = [...completionChunks(answer).slice(0, -2), error]; // in place of the finish and the usage
+    return chunks.map((chunk) => `data: ${JSON.stringify(chunk)}\n\n`).join("");
   }
   if (dialect === "messages") {
     return named([...messageEvents(answer).slice(0, -2), { type: "error", error: { type: "overloaded_error", message: THEIR_WORDS } }]);

@@ -78,23 +78,29 @@ test("a body that is wrong", async () => {
 });
 
 // What each upstream says when a prompt is too long, in its own words.
+const openaiTooLong = (message, param) => ({
+  error: { message: `${message} ${THEIR_WORDS}`, type: "invalid_request_error", param, code: "context_length_exceeded" },
+});
+const anthropicError = (type, message) => ({ type: "error", error: { type, message } });
 const TOO_LONG = {
-  chat: { error: { message: `This model's maximum context length is 200000 tokens. ${THEIR_WORDS}`, type: "invalid_request_error", param: "messages", code: "context_length_exceeded" } },
-  messages: { type: "error", error: { type: "invalid_request_error", message: `prompt is too long: 200001 tokens > 200000 maximum ${THEIR_WORDS}` } },
-  responses: { error: { message: `Your input exceeds the context window of this model. ${THEIR_WORDS}`, type: "invalid_request_error", param: "input", code: "context_length_exceeded" } },
+  chat: openaiTooLong("This model's maximum context length is 200000 tokens.", "messages"),
+  messages: anthropicError("invalid_request_error", `prompt is too long: 200001 tokens > 200000 maximum ${THEIR_WORDS}`),
+  responses: openaiTooLong("Your input exceeds the context window of this model.", "input"),
 };
+const openaiBusy = { error: { message: THEIR_WORDS, type: "rate_limit", param: null, code: "rate_limit_exceeded" } };
+const BUSY = { chat: openaiBusy, messages: anthropicError("rate_limit_error", THEIR_WORDS), responses: openaiBusy };
 
 for (const dialect of UPSTREAMS) {
   const model = `agent-${dialect}`;
   const asked = { ...request, model };
 
   test(`an upstream that speaks ${dialect} is busy, then not`, async () => {
-    const busy = { chat: { error: { message: THEIR_WORDS, type: "rate_limit" } }, messages: { type: "error", error: { type: "rate_limit_error", message: THEIR_WORDS } } };
-    gateway.upstream.answerOnce(model, json(busy[dialect] ?? busy.chat, { status: 429, headers: { "retry-after": "1" } }));
+    const busy = json(BUSY[dialect], { status: 429, headers: { "retry-after": "1" } });
+    gateway.upstream.answerOnce(model, busy);
     gateway.upstream.answer(model, says([text("Hello.")]));
     const { content } = await client.messages.create(asked);
     assert.deepEqual([content[0].text, client.attempts], ["Hello.", 2]);
-    gateway.upstream.answer(model, json(busy[dialect] ?? busy.chat, { status: 429, headers: { "retry-after": "1" } }));
+    gateway.upstream.answer(model, busy);
     const once = clientOf(account.key).withOptions({ maxRetries: 0 });
     const error = await once.messages.create(asked).catch((error) => error);
     assert.ok(error instanceof Anthropic.RateLimitError, `${error}`);

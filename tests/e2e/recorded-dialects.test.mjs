@@ -46,8 +46,10 @@ const WORDS = "Say what was recorded.";
 
 /** Each dialect's SDK reading a streamed answer: `{ events, error }`. */
 const READERS = {
-  chat: async (model) =>
-    gather(await clients.openai.chat.completions.create({ model, messages: [{ role: "user", content: WORDS }], stream: true, stream_options: { include_usage: true } })),
+  async chat(model) {
+    const messages = [{ role: "user", content: WORDS }];
+    return gather(await clients.openai.chat.completions.create({ model, messages, stream: true, stream_options: { include_usage: true } }));
+  },
 
   async messages(model) {
     const events = [];

@@ -36,10 +36,10 @@ const PATCH = { type: "custom", name: "apply_patch", description: "Applies a pat
 const PIXEL = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
 
 // What Open Responses requires to be there, be it null.
-const FIELDS =
-  "id object created_at completed_at status incomplete_details model previous_response_id instructions output error tools tool_choice truncation parallel_tool_calls text top_p presence_penalty frequency_penalty top_logprobs temperature reasoning usage max_output_tokens max_tool_calls store background service_tier metadata safety_identifier prompt_cache_key".split(
-    " ",
-  );
+const FIELDS = `id object created_at completed_at status incomplete_details model previous_response_id instructions output
+  error tools tool_choice truncation parallel_tool_calls text top_p presence_penalty frequency_penalty top_logprobs
+  temperature reasoning usage max_output_tokens max_tool_calls store background service_tier metadata
+  safety_identifier prompt_cache_key`.split(/\s+/);
 
 function countsOf({ usage }) {
   const { input_tokens, input_tokens_details: input, output_tokens, output_tokens_details: output, total_tokens } = usage;
@@ -103,7 +103,8 @@ for (const dialect of UPSTREAMS) {
       const asked = { ...request, input: [{ role: "user", content: "The weather?" }], tools: [WEATHER], tool_choice: "required" };
       const { output } = await respond(asked, streamed);
       const made = output.filter(({ type }) => type === "function_call");
-      assert.deepEqual(made.map(({ name, arguments: args }) => [name, JSON.parse(args)]), [["get_weather", { city: "Zürich ☃" }], ["get_weather", { city: "Rome" }]]);
+      const inputs = made.map(({ name, arguments: args }) => [name, JSON.parse(args)]);
+      assert.deepEqual(inputs, [["get_weather", { city: "Zürich ☃" }], ["get_weather", { city: "Rome" }]]);
 
       answer([text("Sunny.")]);
       const results = made.map(({ call_id }, index) => ({ type: "function_call_output", call_id, output: ["sunny", "rain"][index] }));

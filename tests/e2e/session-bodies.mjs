@@ -14,8 +14,15 @@ const EPHEMERAL = { cache_control: { type: "ephemeral" } };
 /** The headers of Claude Code, but for the key. */
 export const CLAUDE_CODE_HEADERS = {
   "anthropic-version": "2023-06-01",
-  "anthropic-beta":
-    "claude-code-20250219,interleaved-thinking-2025-05-14,context-management-2025-06-27,mid-conversation-tool-changes-2026-07-01,thinking-token-count-2026-05-13,advanced-tool-use-2025-11-20,effort-2025-11-24",
+  "anthropic-beta": [
+    "claude-code-20250219",
+    "interleaved-thinking-2025-05-14",
+    "context-management-2025-06-27",
+    "mid-conversation-tool-changes-2026-07-01",
+    "thinking-token-count-2026-05-13",
+    "advanced-tool-use-2025-11-20",
+    "effort-2025-11-24",
+  ].join(","),
   "anthropic-dangerous-direct-browser-access": "true",
   "content-type": "application/json",
   "user-agent": "claude-cli/2.1.330 (external, sdk-cli)",
@@ -77,7 +84,10 @@ export const CODEX_HEADERS = {
   "x-codex-beta-features": "remote_compaction_v2",
 };
 
-const fn = (name, properties) => ({ type: "function", name, description: `${name}.`, strict: false, parameters: { type: "object", properties, additionalProperties: false } });
+function fn(name, properties) {
+  const parameters = { type: "object", properties, additionalProperties: false };
+  return { type: "function", name, description: `${name}.`, strict: false, parameters };
+}
 
 /** Codex's request for the next turn after `input`; `more` are further fields. */
 export function codexBody(model, input, more = {}) {

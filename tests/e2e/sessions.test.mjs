@@ -139,7 +139,8 @@ for (const dialect of UPSTREAMS) {
     gateway.upstream.answer(model, agent({ think: true, commands: ["cat a", "cat b"] }));
     const first = itemsOf(await codex(codexBody(model, input)));
     assert.deepEqual(first.map(({ type }) => type), ["reasoning", "function_call", "function_call"]);
-    assert.deepEqual(first.slice(1).map(({ name, arguments: args }) => [name, JSON.parse(args)]), [["exec_command", { cmd: "cat a" }], ["exec_command", { cmd: "cat b" }]]);
+    const commands = first.slice(1).map(({ name, arguments: args }) => [name, JSON.parse(args)]);
+    assert.deepEqual(commands, [["exec_command", { cmd: "cat a" }], ["exec_command", { cmd: "cat b" }]]);
     const outputs = first.slice(1).map(({ call_id }, index) => ({ type: "function_call_output", id: `fco_${index}`, call_id, output: `contents ${index}` }));
     input.push(...first, ...outputs);
     const second = itemsOf(await codex(codexBody(model, input)));
