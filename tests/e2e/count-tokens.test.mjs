@@ -32,19 +32,17 @@ for (const dialect of UPSTREAMS) {
     gateway.upstream.answer(model, json({ input_tokens: 4321 }));
     const tokens = async (more) => (await client.messages.countTokens({ model, messages: SHORT, ...more })).input_tokens;
     const counts = [await tokens({}), await tokens({ tools: [TOOL] }), await tokens({ messages: LONG, system: "Be brief." })];
-    if (gateway.upstream.requests.length > 0) {
-      assert.equal(dialect, "messages");
-      assert.ok(gateway.upstream.requests.every(counted));
+    if (dialect === "messages") {
+      assert.ok(gateway.upstream.requests.length === 3 && gateway.upstream.requests.every(counted));
       assert.deepEqual(counts, [4321, 4321, 4321]);
     } else {
+      assert.equal(gateway.upstream.requests.length, 0);
       const [short, withTool, long] = counts;
       assert.ok(short >= 1 && short < 20 && withTool > short, `${counts}`);
       // 200 × 10 tokens by any tokenizer of these providers; an estimate may be a quarter off.
       assert.ok(long > 1_500 && long < 3_000, `${long}`);
     }
-    const rows = await gateway.usageRows(account, 0);
-    await assertPaid(gateway, account, rows.length);
-    assert.ok(rows.every(({ cost_nano_usd: cost }) => cost === 0));
+    await assertPaid(gateway, account, 0);
   });
 }
 
