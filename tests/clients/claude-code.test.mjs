@@ -66,12 +66,15 @@ for (const dialect of UPSTREAMS) {
   test(`thought, and two calls at once, on an upstream that speaks ${dialect}`, async () => {
     gateway.upstream.answer(model, agent({ think: true, commands: ["cat token.txt", "cat other.txt"] }));
     const { code, stdout, stderr } = await ask(model);
-    assert.deepEqual([code, stdout], [0, `The tool said: ${token} | other ${token}\n`], stderr);
+    assert.equal(code, 0, stderr);
+    // The commands run at once, and their results come in the order in which they end.
+    const said = stdout.trim().replace("The tool said: ", "").split(" | ");
+    assert.deepEqual(said.sort(), [token, `other ${token}`].sort());
 
     const [, second] = reached(gateway, model);
     const calls = second.turns.flatMap((turn) => turn.calls);
     assert.equal(calls.length, 2);
-    assert.deepEqual(newResults(second).map(({ id }) => id), calls.map(({ id }) => id));
+    assert.deepEqual(newResults(second).map(({ id }) => id).sort(), calls.map(({ id }) => id).sort());
     assertThought(second, THOUGHT, OPAQUE);
     await assertPaid(gateway, account, 2);
   });
@@ -81,8 +84,8 @@ for (const dialect of UPSTREAMS) {
     const { code, stdout, stderr } = await ask(model);
     assert.deepEqual([code, stdout], [0, `The tool said: ${token}\n`], stderr);
     assert.ok(!stderr.includes(THEIR_WORDS), stderr);
-    // Two streams that fail, the same without a stream, and the tool's result.
-    assert.deepEqual(inference().map(({ status, stream }) => [status, stream]), [[200, true], [200, true], [200, false], [200, true]]);
+    // Each stream that fails is asked for again without one.
+    assert.deepEqual(inference().map(({ status, stream }) => [status, stream]), [[200, true], [200, false], [200, true], [200, false]]);
     await assertPaid(gateway, account, 4);
   });
 }
