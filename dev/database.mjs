@@ -33,9 +33,10 @@ function writeOverlay(state, demoUrl) {
   const toml = `# Made by npm start: the demo upstream, behind every other route.
 [[upstream]]
 id = "demo"
-dialects = ["openai_chat", "openai_embeddings"]
+dialects = ["openai_chat", "openai_embeddings", "openai_responses", "anthropic_messages"]
 base_url = "${demoUrl}"
 priority = 1000
+responses_complete = true
 `;
   writeFileSync(state.file.overlay, toml);
   return state.file.overlay;

@@ -1,15 +1,20 @@
-// The demo upstream: a small OpenAI-compatible server, so that everything can be tried without a
-// provider's key. It is no language model and says so in each of its answers: it repeats what it was
+// The demo upstream: a small server that speaks as OpenAI and as Anthropic do, so that everything can be
+// tried without a provider's key. It is no language model and says so in each of its answers: it repeats what it was
 // told, calls the tools that it is offered and fills in the schemas that it is given.
 //
 //   npm run demo-upstream [-- --port N --delay-ms N]
 //
-// POST /v1/chat/completions (whole and streamed), POST /v1/embeddings, GET /v1/models.
+// POST /v1/chat/completions, /v1/responses and /v1/messages (whole and streamed), POST /v1/messages/count_tokens,
+// POST /v1/embeddings, GET /v1/models.
 import http from "node:http";
 import { parseArgs } from "node:util";
 import { completion, completionChunks } from "./demo/chat.mjs";
 import { embeddings } from "./demo/embeddings.mjs";
-import { BadRequest } from "./demo/errors.mjs";
+import { BadRequest, inAnthropicsShape } from "./demo/errors.mjs";
+import { answerToMessages, inputTokens } from "./demo/messages.mjs";
+import { answerToResponses } from "./demo/responses.mjs";
+import { message, messageEvents } from "./demo/wire-messages.mjs";
+import { response as responseOf, responseEvents } from "./demo/wire-responses.mjs";
 import { isProgram } from "./processes.mjs";
 
 // Above the 32 MB that the gateway takes, so that the gateway's own limit is the one that is met.
@@ -21,7 +26,20 @@ const DELAY_MS = 15;
 const PORT = "8788";
 
 const ROUTES = {
-  "/v1/chat/completions": { POST: chat },
+  "/v1/chat/completions": { POST: generating(completion, (body) => [...completionChunks(body).map(unnamed), "data: [DONE]\n\n"]) },
+  "/v1/messages": {
+    POST: generating(
+      (body) => message(answerToMessages(body)),
+      (body) => messageEvents(answerToMessages(body)).map(named),
+    ),
+  },
+  "/v1/messages/count_tokens": { POST: async (request, response) => sendJson(response, 200, inputTokens(await readJson(request))) },
+  "/v1/responses": {
+    POST: generating(
+      (body) => responseOf(answerToResponses(body), body),
+      (body) => responseEvents(answerToResponses(body), body).map(named),
+    ),
+  },
   "/v1/embeddings": { POST: async (request, response) => sendJson(response, 200, embeddings(await readJson(request))) },
   "/v1/models": { GET: (_, response) => sendJson(response, 200, MODELS) },
 };
@@ -59,22 +77,33 @@ async function answer(request, response, settings) {
     if (!(error instanceof BadRequest)) console.error("demo upstream:", error);
     const { status, body } = error instanceof BadRequest ? error : new BadRequest(500, "The demo upstream has a defect.", null);
     if (response.headersSent) return response.destroy();
-    sendJson(response, status, body);
+    sendJson(response, status, request.url.startsWith("/v1/messages") ? inAnthropicsShape(status, body) : body);
   }
 }
 
-async function chat(request, response, { delayMs }) {
-  const body = await readJson(request);
-  if (body.stream !== true) return sendJson(response, 200, completion(body));
+/** A handler that answers with `whole(body)`, or, when the body asks for a stream, with the texts of `events(body)`. */
+function generating(whole, events) {
+  return async (request, response, { delayMs }) => {
+    const body = await readJson(request);
+    if (body.stream !== true) return sendJson(response, 200, whole(body));
 
-  const chunks = completionChunks(body); // refuses a bad request before the first header
-  response.writeHead(200, { "content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache" });
-  for (const chunk of chunks) {
-    if (response.destroyed) return; // the client left
-    response.write(`data: ${JSON.stringify(chunk)}\n\n`);
-    if (delayMs > 0) await new Promise((resolve) => setTimeout(resolve, delayMs));
-  }
-  response.end("data: [DONE]\n\n");
+    const texts = events(body); // refuses a bad request before the first header
+    response.writeHead(200, { "content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache" });
+    for (const text of texts) {
+      if (response.destroyed) return; // the client left
+      response.write(text);
+      if (delayMs > 0) await new Promise((resolve) => setTimeout(resolve, delayMs));
+    }
+    response.end();
+  };
+}
+
+function unnamed(chunk) {
+  return `data: ${JSON.stringify(chunk)}\n\n`;
+}
+
+function named(event) {
+  return `event: ${event.type}\n${unnamed(event)}`;
 }
 
 async function readJson(request) {

@@ -11,6 +11,7 @@ import { ROOT } from "../dev/processes.mjs";
 import { ensureRustTarget } from "../dev/setup.mjs";
 import { main, run, step, StepFailed } from "../dev/steps.mjs";
 import { chromium } from "./browser/run.mjs";
+import { ensureClients } from "./clients/run.mjs";
 import { clearOldBundles, ensureBundle, prepare } from "./e2e/bundle.mjs";
 import { LeftOut } from "./left-out.mjs";
 import { python } from "./python/run.mjs";
@@ -44,6 +45,11 @@ const SUITES = {
     chromium();
     await prepare();
     await nodeTests("browser", "tests/browser");
+  },
+  async clients() {
+    await ensureClients();
+    await prepare();
+    await nodeTests("clients", "tests/clients");
   },
 };
 

@@ -2,6 +2,7 @@
 import { randomUUID } from "node:crypto";
 import { BadRequest } from "./errors.mjs";
 import { instanceOf } from "./schema.mjs";
+import { argumentsFor, isShell } from "./shells.mjs";
 import { pieces, promptTokens, sum } from "./tokens.mjs";
 
 const MAX_CHOICES = 128; // OpenAI's own
@@ -55,7 +56,7 @@ function deltas({ text, calls, finish }, index, logprobs) {
  * One answer a choice: `{ text: pieces or null, calls: [{id, name, args: pieces}], finish }`, cut at the
  * request's limit.
  */
-function answersTo(body) {
+export function answersTo(body) {
   const { messages, tools, n = 1 } = body;
   if (!Array.isArray(messages) || messages.length === 0 || !messages.every(isMessage)) {
     throw new BadRequest(400, "messages is a non-empty array of messages.", "invalid_value", "messages");
@@ -80,7 +81,7 @@ function oneAnswer(body, index) {
     const calls = tools.map(({ name, parameters }) => ({
       id: `call_${randomUUID().replaceAll("-", "").slice(0, 24)}`,
       name,
-      args: pieces(JSON.stringify(instanceOf(parameters ?? { type: "object" }))),
+      args: pieces(JSON.stringify(argumentsFor(name, parameters))),
     }));
     return { text: null, calls, finish: "tool_calls" };
   }
@@ -90,13 +91,15 @@ function oneAnswer(body, index) {
 
 /** The functions that this request makes the demo call: none, one, or two when the user asks for two. */
 function toolsToCall({ messages, tools = [], tool_choice: choice = "auto", parallel_tool_calls: parallel = true }) {
-  const last = messages.at(-1);
+  const last = conversation(messages).at(-1) ?? messages.at(-1);
   const functions = tools.filter(({ type }) => type === "function").map((tool) => tool.function);
   if (last.role !== "user" || choice === "none" || functions.length === 0) return [];
   const named = functions.find(({ name }) => name === choice?.function?.name);
   if (named) return [named];
   const two = parallel && /\b(two|both|twice|parallel)\b/i.test(textOf(last));
-  return two ? [functions[0], functions[1] ?? functions[0]] : [functions[0]];
+  // A coding agent offers many tools; its shell shows most.
+  const first = functions.find(({ name }) => isShell(name)) ?? functions[0];
+  return two ? [first, functions.find((tool) => tool !== first) ?? first] : [first];
 }
 
 function textFor({ model, messages, response_format: format, n = 1 }, index) {
@@ -107,8 +110,14 @@ function textFor({ model, messages, response_format: format, n = 1 }, index) {
   return n > 1 ? `${sentence} (Answer ${index + 1} of ${n}.)` : sentence;
 }
 
+/** What was said: some agents end with an instruction to the model. */
+function conversation(messages) {
+  return messages.filter(({ role }) => role !== "system" && role !== "developer");
+}
+
 function lastWords(messages) {
-  const results = messages.slice(messages.findLastIndex(({ role }) => role !== "tool") + 1);
+  const said = conversation(messages);
+  const results = said.slice(said.findLastIndex(({ role }) => role !== "tool") + 1);
   if (results.length > 0) return `The tools answered: ${shorten(results.map(textOf).join(" | "))}`;
   const user = messages.findLast(({ role }) => role === "user");
   return `You said: ${shorten(user ? textOf(user) : "")}`;
@@ -143,8 +152,8 @@ function cut(answer, limit) {
   return { text, calls, finish: "length" };
 }
 
-// A call's name is one token here, and is sent even when its arguments are cut.
-function tokensOf({ text, calls }) {
+/** The tokens of an answer. A call's name is one here, and is sent even when its arguments are cut. */
+export function tokensOf({ text, calls }) {
   return (text ?? []).length + sum(calls.map((call) => call.args.length));
 }
 

@@ -6,3 +6,10 @@ export class BadRequest extends Error {
     this.body = { error: { message, type: status < 500 ? "invalid_request_error" : "server_error", param, code } };
   }
 }
+
+const ANTHROPICS_TYPES = { 400: "invalid_request_error", 404: "not_found_error", 413: "request_too_large" };
+
+/** The same refusal as Anthropic says it. */
+export function inAnthropicsShape(status, { error }) {
+  return { type: "error", error: { type: ANTHROPICS_TYPES[status] ?? (status < 500 ? "invalid_request_error" : "api_error"), message: error.message } };
+}

@@ -13,7 +13,7 @@ export function pieces(text) {
 
 /** The tokens of a chat request's input: messages, tools and schema. */
 export function promptTokens({ messages, tools, response_format: format }) {
-  const declared = [tools, format?.json_schema].filter(Boolean).map((part) => pieces(JSON.stringify(part)).length);
+  const declared = [tools?.length > 0 && tools, format?.json_schema].filter(Boolean).map((part) => pieces(JSON.stringify(part)).length);
   return sum(messages.map(messageTokens)) + sum(declared);
 }
 

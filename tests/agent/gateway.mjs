@@ -1,0 +1,66 @@
+// The gateway with a model for each dialect of an upstream, and what is true of every request through it.
+import assert from "node:assert/strict";
+import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { ROOT } from "../../dev/processes.mjs";
+import { startGateway } from "../e2e/harness.mjs";
+import { dialectOf, readRequest } from "./read.mjs";
+
+/** The dialects that an upstream may speak; `agent-NAME` is the model that speaks it. */
+export const UPSTREAMS = ["chat", "messages", "responses"];
+
+// What a client does not wait for: an answer's end waits 250 ms for its settle and no longer.
+const SETTLE_LIMIT_MS = 5_000;
+const POLL_MS = 20;
+
+const BALANCE_NANO_USD = 10_000_000_000n;
+
+/** Prices of every model in it, in pico-USD a token. */
+export const PRICE = { input: 2_000_000n, cached: 500_000n, written5m: 2_500_000n, written1h: 4_000_000n, output: 10_000_000n };
+
+export function startDialects(options = {}) {
+  return startGateway({ catalogue: path.join(ROOT, "tests/fixtures/catalog.dialects.toml"), ...options });
+}
+
+/**
+ * Asserts that an account, made with 10 USD, has exactly `count` usage rows and has paid exactly what they
+ * say; resolves to the rows.
+ */
+export async function assertPaid(gateway, account, count) {
+  const deadline = performance.now() + SETTLE_LIMIT_MS;
+  let money = await gateway.balance(account);
+  while (money.held > 0n && performance.now() < deadline) {
+    await sleep(POLL_MS);
+    money = await gateway.balance(account);
+  }
+  const rows = await gateway.usageRows(account, count);
+  assert.equal(rows.length, count, JSON.stringify(rows.map(({ status, model }) => [model, status])));
+  const cost = rows.reduce((sum, row) => sum + BigInt(row.cost_nano_usd), 0n);
+  assert.deepEqual({ balance: money.balance, held: money.held }, { balance: BALANCE_NANO_USD - cost, held: 0n });
+  return rows;
+}
+
+/** What reached the upstream of a model, oldest first: as `readRequest` reads it, with `dialect` and `body`. */
+export function reached(gateway, model) {
+  return gateway.upstream.seen(model).map((seen) => {
+    const dialect = dialectOf(seen.path);
+    return { ...readRequest(dialect, seen.json), dialect, body: seen.json, headers: seen.headers };
+  });
+}
+
+/**
+ * Asserts that a request that reached an upstream gives it back what it had thought, as it was: the words and
+ * the signature over them to Anthropic, the encrypted state to OpenAI. Chat completions have no place for it.
+ */
+export function assertThought({ dialect, turns, body }, words, opaque) {
+  const thoughts = turns.flatMap((turn) => turn.thinking);
+  if (dialect === "messages") assert.deepEqual(thoughts, [{ text: words, opaque }]);
+  if (dialect === "responses") assert.deepEqual(thoughts.map((thought) => thought.opaque), [opaque]);
+  assert.doesNotMatch(JSON.stringify(body), /"oi-\w+-/, "a tag of ours reached the upstream");
+}
+
+/** The nano-USD of `{ input, cached, output }` as the agent counts them (input includes cached). */
+export function costNano({ input, cached, output }) {
+  const pico = BigInt(input - cached) * PRICE.input + BigInt(cached) * PRICE.cached + BigInt(output) * PRICE.output;
+  return (pico + 999n) / 1_000n;
+}
