@@ -15,7 +15,7 @@ use crate::database::Database;
 use crate::faults::{Fault, Faults};
 use crate::rng::Rng;
 
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     include_str!("../../../d1_migrations/0001_create_catalogue.sql"),
     include_str!("../../../d1_migrations/0002_create_accounts.sql"),
     include_str!("../../../d1_migrations/0003_add_dropped_to_journal.sql"),
