@@ -25,6 +25,7 @@ pub mod routes;
 pub mod token;
 pub mod upstream;
 
+use account::panics::{self, Panicked, caught};
 use futures::channel::oneshot;
 use worker::{Env, Request, Response, console_error};
 use worker_macros::event;
@@ -36,6 +37,11 @@ use crate::router::Route;
 
 // Named, or the class would not be part of the module.
 pub use account::Account;
+
+#[event(start)]
+fn start() {
+    panics::log_places();
+}
 
 #[event(fetch)]
 async fn fetch(request: Request, env: Env, platform: worker::Context) -> worker::Result<Response> {
@@ -58,7 +64,10 @@ async fn fetch(request: Request, env: Env, platform: worker::Context) -> worker:
 async fn scheduled(_event: worker::ScheduledEvent, env: Env, _platform: worker::ScheduleContext) {
     let (run_id, context) = Context::new(env);
     let result = match context {
-        Ok(context) => redeliver::run(&context).await.map_err(|error| error.to_string()),
+        Ok(context) => match caught(redeliver::run(&context)).await {
+            Ok(result) => result.map_err(|error| error.to_string()),
+            Err(panicked) => Err(panicked.to_string()),
+        },
         Err(error) => Err(error.to_string()),
     };
     if let Err(error) = result {
@@ -78,7 +87,13 @@ async fn handle(mut request: Request, env: Env) -> Handled {
     let (method, path) = (request.inner().method(), request.path());
     let (request_id, context) = Context::new(env);
     let result = match context {
-        Ok(context) => serve(&mut request, &method, &path, &context).await,
+        Ok(context) => {
+            let served = caught(serve(&mut request, &method, &path, &context)).await;
+            served.unwrap_or_else(|Panicked| {
+                console_error!("{request_id}: a panic ended it; its hold, if it has one, will expire");
+                Err(ApiError::internal())
+            })
+        }
         Err(error) => {
             console_error!("{request_id}: {error}");
             Err(ApiError::internal())

@@ -7,6 +7,7 @@ pub mod audit;
 pub mod client;
 pub mod clock;
 pub mod outbox;
+pub mod panics;
 pub mod protocol;
 pub mod sql;
 pub mod store;

@@ -1,0 +1,72 @@
+//! Panics. None is expected; the build unwinds, so that one that comes anyway ends the request or the
+//! command that it happens in, and not the instance with all that runs there beside it.
+//!
+//! The one rule: what a panic says may be a customer's words (a slice of a string quotes the string), so
+//! it is never let out. The log has where it happened.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
+use std::pin::pin;
+use std::task::Poll;
+
+use worker::console_error;
+
+/// There was a panic, and the log says where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a panic")]
+pub struct Panicked;
+
+/// Runs `work` up to its end, or to its first panic. What it shares with others has to bear that it
+/// stops anywhere.
+///
+/// # Errors
+/// [`Panicked`]; all that `work` owned is dropped by then.
+pub async fn caught<T>(work: impl Future<Output = T>) -> Result<T, Panicked> {
+    let mut work = pin!(work);
+    std::future::poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
+        Ok(poll) => poll.map(Ok),
+        Err(_) => Poll::Ready(Err(Panicked)),
+    })
+    .await
+}
+
+/// Makes every panic of this instance log where it happened, instead of all that it says.
+pub fn log_places() {
+    std::panic::set_hook(Box::new(|info: &PanicHookInfo<'_>| {
+        let place = info.location().map(ToString::to_string).unwrap_or_default();
+        console_error!("panicked at {place}: {}", words(info.payload()));
+    }));
+}
+
+/// What a panic says, if it stands in the code as it is.
+fn words(payload: &(dyn Any + Send)) -> &'static str {
+    payload.downcast_ref::<&'static str>().copied().unwrap_or("(its words are not logged)")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+
+    /// Polls once.
+    fn poll<T>(work: impl Future<Output = T>) -> Poll<T> {
+        pin!(work).poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    #[test]
+    fn a_panic_is_an_error_and_all_else_passes() {
+        assert_eq!(poll(caught(async { 1 })), Poll::Ready(Ok(1)));
+        assert_eq!(poll(caught(std::future::pending::<i32>())), Poll::Pending);
+        assert_eq!(poll(caught(async { panic!("on purpose") })), Poll::<Result<(), _>>::Ready(Err(Panicked)));
+    }
+
+    #[test]
+    fn only_what_stands_in_the_code_is_logged() {
+        let said =
+            |work: fn()| *catch_unwind(work).map(|()| "").map_err(|payload| words(&*payload)).as_ref().unwrap_err();
+        assert_eq!(said(|| panic!("on purpose")), "on purpose");
+        assert_eq!(said(|| panic!("{}", String::from("a secret"))), "(its words are not logged)");
+    }
+}
