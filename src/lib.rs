@@ -25,7 +25,7 @@ pub mod routes;
 pub mod token;
 pub mod upstream;
 
-use account::panics::{self, Panicked, caught};
+use account::panics::{Panicked, caught};
 use futures::channel::oneshot;
 use worker::{Env, Request, Response, console_error};
 use worker_macros::event;
@@ -37,11 +37,6 @@ use crate::router::Route;
 
 // Named, or the class would not be part of the module.
 pub use account::Account;
-
-#[event(start)]
-fn start() {
-    panics::log_places();
-}
 
 #[event(fetch)]
 async fn fetch(request: Request, env: Env, platform: worker::Context) -> worker::Result<Response> {

@@ -7,6 +7,7 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::pin::pin;
+use std::sync::Once;
 use std::task::Poll;
 
 use worker::console_error;
@@ -22,6 +23,9 @@ pub struct Panicked;
 /// # Errors
 /// [`Panicked`]; all that `work` owned is dropped by then.
 pub async fn caught<T>(work: impl Future<Output = T>) -> Result<T, Panicked> {
+    // Here and not at the start, where the `worker` crate sets a hook of its own, which logs all.
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| std::panic::set_hook(Box::new(log_place)));
     let mut work = pin!(work);
     std::future::poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
         Ok(poll) => poll.map(Ok),
@@ -30,12 +34,9 @@ pub async fn caught<T>(work: impl Future<Output = T>) -> Result<T, Panicked> {
     .await
 }
 
-/// Makes every panic of this instance log where it happened, instead of all that it says.
-pub fn log_places() {
-    std::panic::set_hook(Box::new(|info: &PanicHookInfo<'_>| {
-        let place = info.location().map(ToString::to_string).unwrap_or_default();
-        console_error!("panicked at {place}: {}", words(info.payload()));
-    }));
+fn log_place(info: &PanicHookInfo<'_>) {
+    let place = info.location().map(ToString::to_string).unwrap_or_default();
+    console_error!("panicked at {place}: {}", words(info.payload()));
 }
 
 /// What a panic says, if it stands in the code as it is.

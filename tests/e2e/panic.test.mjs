@@ -95,10 +95,10 @@ test("a stream that panics ends with an error, and what it produced is paid for"
     [[chunk.length, 1_000_000], chunk],
     [[1_000_000], ""],
   ]) {
-    gateway.upstream.answerOnce("chat", eventStream(`${chunk}${events(rest)}: PANIC\n\n`, { sizes, delayMs: 50 }));
+    gateway.upstream.answerOnce("chat", eventStream(`${chunk}${events(rest)}: PANIC\n\n`, { sizes, delayMs: 50, end: "stall" }));
     const response = await chat(account.key, { stream: true });
     assert.equal(await response.text(), `${produced}data: ${JSON.stringify(CUT)}\n\n`);
-    assert.equal(await gateway.upstream.requests.at(-1).closed, "finished");
+    assert.equal(await gateway.upstream.requests.at(-1).closed, "cut");
   }
   const [first] = await gateway.usageRows(account, 1);
   assert.ok(first.cost_nano_usd > 0);
