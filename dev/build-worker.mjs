@@ -15,6 +15,11 @@ const STAMP = path.join(ROOT, "build/.stamp");
 // Not in build/, which worker-build clears.
 const LOCK = path.join(ROOT, "target/build-worker.lock");
 const ARGS = ["--release"];
+// A panic unwinds, so that it ends one request and not the instance with every stream that runs there.
+// The standard library that rustup has for this target aborts, so a copy that unwinds is compiled along.
+// Cargo and rustc take that from a stable release when RUSTC_BOOTSTRAP is set. None of it is in
+// .cargo/config.toml: native builds and clippy need nothing of it.
+const UNWINDING = { RUSTC_BOOTSTRAP: "1", RUSTFLAGS: "-Cpanic=unwind", CARGO_UNSTABLE_BUILD_STD: "std,panic_unwind" };
 
 /**
  * Builds the Worker, and first installs whatever the machine lacks for it. Resolves to whether there
@@ -27,10 +32,10 @@ export async function buildWorker() {
   const unlock = await lock();
   try {
     // Taken before the build: what changes during it makes the next one run.
-    const inputs = stamp([ARGS, await run("rustc", ["--version"])], INPUTS);
+    const inputs = stamp([ARGS, UNWINDING, await run("rustc", ["--version"])], INPUTS);
     if (read(STAMP) === inputs && OUTPUTS.every((file) => existsSync(path.join(ROOT, file)))) return false;
     rmSync(STAMP, { force: true });
-    await step("building the Worker", () => run(WORKER_BUILD, ARGS, { env: toolPaths() }));
+    await step("building the Worker", () => run(WORKER_BUILD, ARGS, { env: { ...process.env, ...toolPaths(), ...UNWINDING } }));
     writeFileSync(STAMP, inputs);
     return true;
   } finally {
@@ -45,7 +50,7 @@ function toolPaths() {
   for (const [variable, file] of Object.entries(helpers)) {
     if (!existsSync(file)) throw new StepFailed(`${file} is missing (${variable}): run npm ci --ignore-scripts.`);
   }
-  return { ...process.env, ...helpers };
+  return helpers;
 }
 
 /** Waits for its turn; resolves to the function that ends it. */

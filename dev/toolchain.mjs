@@ -1,5 +1,6 @@
-// What a fresh machine lacks: the wasm target, and the tools that turn a crate into a Worker. All of
-// it comes from the registries (rustup's own target excepted) and nothing is downloaded prebuilt.
+// What a fresh machine lacks: the wasm target, the source of Rust's standard library, and the tools that
+// turn a crate into a Worker. All of it comes from the registries (what rustup has excepted) and nothing
+// else is downloaded prebuilt.
 // Each function is quick when there is nothing to do. The versions are read from Cargo.lock: the
 // command-line tools must be the same release as the crates that they work for.
 import { existsSync, readFileSync } from "node:fs";
@@ -15,15 +16,22 @@ const TOOLS = path.join(ROOT, ".tools");
 export const WASM_BINDGEN = path.join(TOOLS, "bin/wasm-bindgen");
 export const WORKER_BUILD = path.join(TOOLS, "bin/worker-build");
 
-/** Makes sure that cargo is there and can compile for wasm. */
+/** Makes sure that cargo is there and can compile for wasm, the standard library included. */
 export async function ensureRustTarget() {
   // rustup installs the toolchain of rust-toolchain.toml when it is first asked for, and that takes
   // its time; where rustup may not do so by itself, the answer says what is missing.
-  const libraries = await step("finding the Rust toolchain", () =>
-    run("rustc", ["--print", "target-libdir", "--target", TARGET]),
+  const printed = await step("finding the Rust toolchain", () =>
+    run("rustc", ["--print", "target-libdir", "--print", "sysroot", "--target", TARGET]),
   ).catch(orNoRust);
-  if (existsSync(libraries.trim())) return;
-  await step(`adding the Rust target ${TARGET}`, () => run("rustup", ["target", "add", TARGET])).catch(orNoRust);
+  const [libraries, sysroot] = printed.trim().split("\n");
+  if (!existsSync(libraries)) await fromRustup(`the Rust target ${TARGET}`, "target", "add", TARGET);
+  // The standard library is compiled along with the Worker (see build-worker.mjs).
+  const source = path.join(sysroot, "lib/rustlib/src/rust/library/Cargo.lock");
+  if (!existsSync(source)) await fromRustup("the source of Rust's standard library", "component", "add", "rust-src");
+}
+
+function fromRustup(what, ...args) {
+  return step(`adding ${what}`, () => run("rustup", args)).catch(orNoRust);
 }
 
 /** Installs wasm-bindgen and worker-build into .tools/bin, where they are not there in the right version. */
@@ -72,5 +80,5 @@ function lockedVersion(crate) {
 
 function orNoRust(error) {
   if (!/ENOENT/.test(error.message)) throw error;
-  throw new StepFailed("Rust was not found: install it with rustup (https://rustup.rs), open a new shell, and try again.");
+  throw new StepFailed("Rust was not found, or it is not rustup's: install it with rustup (https://rustup.rs), open a new shell, and try again.");
 }

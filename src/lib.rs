@@ -26,6 +26,7 @@ pub mod routes;
 pub mod token;
 pub mod upstream;
 
+use account::panics::{Panicked, caught};
 use futures::channel::oneshot;
 use worker::{Env, Request, Response, console_error};
 use worker_macros::event;
@@ -59,7 +60,10 @@ async fn fetch(request: Request, env: Env, platform: worker::Context) -> worker:
 async fn scheduled(_event: worker::ScheduledEvent, env: Env, _platform: worker::ScheduleContext) {
     let (run_id, context) = Context::new(env);
     let result = match context {
-        Ok(context) => redeliver::run(&context).await.map_err(|error| error.to_string()),
+        Ok(context) => match caught(redeliver::run(&context)).await {
+            Ok(result) => result.map_err(|error| error.to_string()),
+            Err(panicked) => Err(panicked.to_string()),
+        },
         Err(error) => Err(error.to_string()),
     };
     if let Err(error) = result {
@@ -80,7 +84,11 @@ async fn handle(mut request: Request, env: Env) -> Handled {
     let (request_id, context) = Context::new(env);
     let (result, flood) = match context {
         Ok(context) => {
-            let result = serve(&mut request, &method, &path, &context).await;
+            let served = caught(serve(&mut request, &method, &path, &context)).await;
+            let result = served.unwrap_or_else(|Panicked| {
+                console_error!("{request_id}: a panic ended it; its hold, if it has one, will expire");
+                Err(ApiError::internal())
+            });
             let is_refused = result.as_ref().is_err_and(|error| error.status == 401);
             (result, if is_refused { floods::note(request.headers(), &context).await } else { None })
         }

@@ -15,6 +15,7 @@ use worker::{DurableObject, Env, Request, Response, Result, SqlStorage, console_
 
 use crate::audit::{Audit, Line};
 use crate::flush::{self, Flush};
+use crate::panics::{Panicked, caught};
 use crate::protocol::{Ask, Call, Outcome, Reply, VERSION};
 use crate::sql::SqlError;
 use crate::store::Store;
@@ -41,7 +42,7 @@ pub struct Account {
     state: worker::State,
     env: Env,
     store: Store<SqlStorage>,
-    /// `None` until loaded, and after a failed transaction.
+    /// `None` until loaded, and after a command that failed.
     memory: RefCell<Option<State>>,
     /// When the alarm is set for; `None`: not set.
     alarm_at_ms: Cell<Option<i64>>,
@@ -57,8 +58,8 @@ pub struct Account {
     snapshot_seq: Cell<u64>,
 }
 
-// A caught panic leaves `memory` behind a transaction that was rolled back or never begun, and a
-// poisoned borrow is not possible: no borrow is held over a call that can panic in between.
+// A caught panic leaves what it interrupted in order: a command has taken `memory` out, so it is read
+// again from SQL, and the rest says when alarms are due, which the next command finds out anew.
 impl std::panic::RefUnwindSafe for Account {}
 impl std::panic::UnwindSafe for Account {}
 
@@ -79,7 +80,29 @@ impl DurableObject for Account {
         }
     }
 
-    async fn fetch(&self, mut request: Request) -> Result<Response> {
+    async fn fetch(&self, request: Request) -> Result<Response> {
+        match caught(self.answer(request)).await {
+            Ok(response) => response,
+            Err(Panicked) => Response::error("panicked", 500),
+        }
+    }
+
+    /// Never fails: an alarm that keeps throwing is dropped for good.
+    async fn alarm(&self) -> Result<Response> {
+        self.alarm_at_ms.set(None);
+        let tick = caught(self.tick()).await;
+        if let Err(error) = tick.unwrap_or_else(|Panicked| Err("a panic".into())) {
+            console_error!("account: an alarm failed and will be tried again: {error}");
+        }
+        if let Err(error) = self.schedule().await {
+            console_error!("account: no alarm could be set: {error}");
+        }
+        Response::ok("")
+    }
+}
+
+impl Account {
+    async fn answer(&self, mut request: Request) -> Result<Response> {
         let Ok(call) = serde_json::from_str::<Call>(&request.text().await?) else {
             return Response::error("not a call", 400);
         };
@@ -105,20 +128,6 @@ impl DurableObject for Account {
         }
     }
 
-    /// Never fails: an alarm that keeps throwing is dropped for good.
-    async fn alarm(&self) -> Result<Response> {
-        self.alarm_at_ms.set(None);
-        if let Err(error) = self.tick().await {
-            console_error!("account: an alarm failed and will be tried again: {error}");
-        }
-        if let Err(error) = self.schedule().await {
-            console_error!("account: no alarm could be set: {error}");
-        }
-        Response::ok("")
-    }
-}
-
-impl Account {
     /// Reads what memory must know after the object was asleep.
     async fn wake(&self) -> Result<()> {
         if self.memory.borrow().is_some() {
@@ -161,16 +170,14 @@ impl Account {
 
     /// Decides, stores, remembers; all of it without a pause.
     fn run(&self, command: &Command) -> std::result::Result<Outcome, SqlError> {
-        let result = self.run_in_memory(command);
-        if result.is_err() {
-            self.memory.replace(None);
-        }
-        result
+        // Taken out, so that whatever ends this early, an error or a panic, leaves none behind.
+        let mut state = self.memory.take().ok_or_else(|| SqlError("not loaded".into()))?;
+        let outcome = self.run_on(&mut state, command)?;
+        self.memory.replace(Some(state));
+        Ok(outcome)
     }
 
-    fn run_in_memory(&self, command: &Command) -> std::result::Result<Outcome, SqlError> {
-        let mut memory = self.memory.borrow_mut();
-        let state = memory.as_mut().ok_or_else(|| SqlError("not loaded".into()))?;
+    fn run_on(&self, state: &mut State, command: &Command) -> std::result::Result<Outcome, SqlError> {
         let prior = self.store.prior(command, state)?;
         let (events, answer) = match ledger::decide(state, command, &prior, clock::now_ms()) {
             Ok(decision) => decision,

@@ -8,6 +8,7 @@ pub mod client;
 pub mod clock;
 pub mod flush;
 pub mod outbox;
+pub mod panics;
 pub mod protocol;
 pub mod sql;
 pub mod store;

@@ -1,9 +1,12 @@
 //! The object's SQLite on workerd, and the one storage method that the `worker` crate does not wrap.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::*;
 use worker::{SqlStorage, SqlStorageValue, Storage};
 
+use crate::panics::Panicked;
 use crate::sql::{Row, Sql, SqlError, Value};
 
 #[wasm_bindgen]
@@ -27,14 +30,17 @@ impl Sql for SqlStorage {
     }
 }
 
-/// Runs `f` in one transaction of the object's storage: an error rolls everything back.
+/// Runs `f` in one transaction of the object's storage: an error, and a panic too, rolls everything back.
 ///
 /// # Errors
 /// What `f` or the storage said.
 pub fn transaction(storage: &Storage, mut f: impl FnMut() -> Result<(), SqlError> + 'static) -> Result<(), SqlError> {
     let storage: &TransactionalStorage = storage.as_raw().unchecked_ref();
-    let run = move || f().map_err(|e| JsValue::from_str(&e.to_string()));
-    // An unwinding panic inside rolls back too, and the caller drops its memory of the state.
+    let run = move || {
+        // The platform rolls back when it is thrown an error.
+        let done = catch_unwind(AssertUnwindSafe(&mut f)).unwrap_or_else(|_| Err(SqlError(Panicked.to_string())));
+        done.map_err(|e| JsValue::from_str(&e.to_string()))
+    };
     let closure = Closure::wrap_assert_unwind_safe(Box::new(run) as Box<dyn FnMut() -> Result<(), JsValue>>);
     storage.transaction_sync(&closure).map(drop).map_err(|e| SqlError(format!("{e:?}")))
 }

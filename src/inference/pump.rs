@@ -5,6 +5,7 @@
 
 use std::cell::{Cell, RefCell};
 
+use account::panics::{Panicked, caught};
 use billing::ledger::Outcome;
 use dialect::relay::{End, Forward, Relay};
 use futures::future::{Either, join, select};
@@ -82,7 +83,13 @@ impl Pump {
     /// Pumps until the end and settles.
     pub async fn run(self) {
         let forward = within(self.total_ms, self.forward());
-        let end = self.ticket.alive_during(&self.upstream, forward).await.flatten();
+        let forwarded = caught(self.ticket.alive_during(&self.upstream, forward)).await;
+        // One that panicked ends as one whose upstream broke off: what was produced is paid for.
+        let end = forwarded.unwrap_or_else(|Panicked| {
+            worker::console_error!("{}: a panic ended its stream", self.ticket.request_id());
+            None
+        });
+        let end = end.flatten();
         let client = self.progress.client_left_ms.get().is_none();
         let (outcome, bill) = if client { self.with_client(end) } else { self.without_client(end) };
         let dropped = self.relay.borrow().losses();

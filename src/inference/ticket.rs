@@ -84,6 +84,12 @@ impl Ticket {
         Self { client, env, request_id, terms, seen: Cell::default(), covered: Cell::new(covered) }
     }
 
+    /// The request's id.
+    #[must_use]
+    pub fn request_id(&self) -> &str {
+        &self.request_id
+    }
+
     /// Notes what is known by now; the next checkpoint says it.
     pub fn note(&self, seen: Seen) {
         self.seen.set(seen);
