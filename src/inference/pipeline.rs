@@ -221,7 +221,7 @@ async fn answer(inference: &Inference<'_>, way: &Way<'_>, context: &Context) -> 
         }
     };
     let request = &inference.request;
-    let read = request.read(way.dialect, &text, &way.rewrite(), &way.identity(request, context));
+    let read = request.read(way.pair, &text, &way.rewrite(), &way.identity(request, context));
     read.map_err(|NotAnAnswer| Failure::NotAnAnswer)
 }
 
@@ -238,7 +238,7 @@ async fn streamed(
         let begun = admitted.ticket.alive_during(&candidate.upstream.id, attempt).await;
         match begun.and_then(event_stream) {
             Ok((source, Exchange { abort, .. })) => {
-                let relay = request.relay(way.dialect, way.rewrite(), way.identity(request, context));
+                let relay = request.relay(way.pair, way.rewrite(), way.identity(request, context));
                 let headers = headers("text/event-stream; charset=utf-8", &admitted, &way, None)?;
                 headers.set("cache-control", "no-cache")?;
                 if let Some(available) = admitted.available {

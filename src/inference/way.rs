@@ -2,7 +2,7 @@
 
 use catalog::{Dialect, LimitField, Model};
 use dialect::canonical::{Encoded, Identity, Owner, Target};
-use dialect::client::ClientRequest;
+use dialect::client::{ClientRequest, Pair};
 use dialect::openai_chat::wire::{DEFAULT_LIMIT_FIELD, LIMIT_FIELDS};
 use dialect::request::{Outgoing, RequestError};
 use dialect::rewrite::Rewrite;
@@ -27,8 +27,8 @@ pub fn owner_of(candidate: &Candidate<'_>, context: &Context) -> Owner {
 pub struct Way<'a> {
     /// Where to.
     pub candidate: &'a Candidate<'a>,
-    /// In which of its dialects.
-    pub dialect: Dialect,
+    /// In which of its dialects, and whether bytes pass.
+    pub pair: Pair,
     /// The body, and what it could not hold.
     pub encoded: Encoded,
     model: &'a Model,
@@ -69,9 +69,9 @@ impl<'a> Way<'a> {
             stream_options: upstream.stream_options,
         };
         let mut first_error = None;
-        for dialect in request.ways(&upstream.dialects, upstream.responses_complete, target.reasons) {
-            match request.encode(dialect, &outgoing, &target) {
-                Ok(encoded) => return Ok(Self { candidate, dialect, encoded, model, owner }),
+        for pair in request.pairs(&upstream.dialects, upstream.responses_complete, target.reasons) {
+            match request.encode(pair, &outgoing, &target) {
+                Ok(encoded) => return Ok(Self { candidate, pair, encoded, model, owner }),
                 Err(error) => drop(first_error.get_or_insert(error)),
             }
         }
@@ -85,11 +85,11 @@ impl<'a> Way<'a> {
     pub async fn send(&self, anthropic: &AnthropicHeaders, request: &ClientRequest<'_>) -> Result<Exchange, Failure> {
         let anthropic = AnthropicHeaders {
             version: Some(request.anthropic_version(anthropic.version.as_deref()).to_owned()),
-            beta: anthropic.beta.clone().filter(|_| request.passes(self.dialect)),
+            beta: anthropic.beta.clone().filter(|_| self.pair.passes),
         };
         let call = Call {
-            dialect: self.dialect,
-            path: self.dialect.path(),
+            dialect: self.pair.theirs,
+            path: self.pair.theirs.path(),
             body: &self.encoded.body,
             stream: request.facts().stream,
             anthropic: &anthropic,
@@ -100,13 +100,13 @@ impl<'a> Way<'a> {
     /// Whether its usage tells cache writes for an hour from those for five minutes.
     #[must_use]
     pub fn tells_cache_writes(&self) -> bool {
-        self.dialect == Dialect::AnthropicMessages
+        self.pair.theirs == Dialect::AnthropicMessages
     }
 
     /// What is changed in an answer that is passed on.
     #[must_use]
     pub fn rewrite(&self) -> Rewrite {
-        let carries_state = matches!(self.dialect, Dialect::AnthropicMessages | Dialect::OpenaiResponses);
+        let carries_state = matches!(self.pair.theirs, Dialect::AnthropicMessages | Dialect::OpenaiResponses);
         Rewrite {
             model: (self.candidate.route.model != self.model.id).then(|| self.model.id.clone()),
             strip: self.candidate.upstream.strip.clone(),

@@ -119,7 +119,7 @@ fn relay(bencher: divan::Bencher<'_, '_>, (upstream, downstream): (&str, &str)) 
     let request = client(downstream);
     bencher.counter(BytesCount::new(bytes.len())).counter(ItemsCount::new(frames(&bytes))).bench_local(|| {
         let rewrite = Rewrite { owner: Some(Owner::new("owner000")), ..Rewrite::default() };
-        let mut relay = request.relay(way(upstream), rewrite, identity(true));
+        let mut relay = request.relay(request.pair(way(upstream), true), rewrite, identity(true));
         let ended = bytes.chunks(READ_BYTES).any(|chunk| relay.push(chunk).end.is_some());
         assert!(ended);
         relay.tail(&Usage::default(), NanoUsd::ZERO)

@@ -19,6 +19,15 @@ use crate::request::{Facts, Outgoing, RequestError};
 use crate::rewrite::{NotAnAnswer, Passed, Rewrite};
 use crate::translate::{Count, Translation};
 
+/// What an upstream speaks, and how its answers reach the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pair {
+    /// The dialect in which the upstream is asked.
+    pub theirs: Dialect,
+    /// Whether bytes pass in both directions, instead of going through the pivot.
+    pub passes: bool,
+}
+
 /// A request of a client.
 pub struct ClientRequest<'a> {
     wire: Wire<'a>,
@@ -126,10 +135,11 @@ impl<'a> ClientRequest<'a> {
     /// own, then the one that holds most. `reasons`: the model keeps reasoning between turns, which
     /// chat completions cannot carry.
     #[must_use]
-    pub fn ways(&self, theirs: &[Dialect], responses_complete: bool, reasons: bool) -> Vec<Dialect> {
+    pub fn pairs(&self, theirs: &[Dialect], responses_complete: bool, reasons: bool) -> Vec<Pair> {
         let own = self.dialect();
+        let pair = |dialect| self.pair(dialect, responses_complete);
         if own.embeds() {
-            return theirs.iter().copied().filter(|dialect| *dialect == own).collect();
+            return theirs.iter().copied().filter(|dialect| *dialect == own).map(pair).collect();
         }
         let place = |dialect: &Dialect| match dialect {
             dialect if *dialect == own && (*dialect != Dialect::OpenaiResponses || responses_complete) => 0,
@@ -141,19 +151,21 @@ impl<'a> ClientRequest<'a> {
         };
         let mut ways: Vec<Dialect> = theirs.iter().copied().filter(|dialect| !dialect.embeds()).collect();
         ways.sort_by_key(place);
-        ways
+        ways.into_iter().map(pair).collect()
     }
 
-    /// Whether bytes pass to and from an upstream that is asked in `way`.
+    /// How an upstream is asked in `theirs`. `responses_complete`: its responses have all that OpenAI's
+    /// have; those of others are not passed on but written anew.
     #[must_use]
-    pub fn passes(&self, way: Dialect) -> bool {
-        match &self.wire {
-            Wire::Chat(request) => way == Dialect::OpenaiChat && !request.mixed,
-            Wire::Responses(_) => way == Dialect::OpenaiResponses,
-            Wire::Messages(_) => way == Dialect::AnthropicMessages,
-            Wire::Embeddings(_) => way == Dialect::OpenaiEmbeddings,
+    pub fn pair(&self, theirs: Dialect, responses_complete: bool) -> Pair {
+        let passes = match &self.wire {
+            Wire::Chat(request) => theirs == Dialect::OpenaiChat && !request.mixed,
+            Wire::Responses(_) => theirs == Dialect::OpenaiResponses && responses_complete,
+            Wire::Messages(_) => theirs == Dialect::AnthropicMessages,
+            Wire::Embeddings(_) => theirs == Dialect::OpenaiEmbeddings,
             Wire::ChatOfResponses(_) | Wire::Completions(_) => false,
-        }
+        };
+        Pair { theirs, passes }
     }
 
     /// The `anthropic-version` for an upstream that is asked in Anthropic's dialect by a client that sent
@@ -167,12 +179,12 @@ impl<'a> ClientRequest<'a> {
         }
     }
 
-    /// The body for an upstream that is asked in `way`.
+    /// The body for an upstream.
     ///
     /// # Errors
     /// [`RequestError`] where the dialect cannot hold what the request means.
-    pub fn encode(&self, way: Dialect, outgoing: &Outgoing<'_>, target: &Target<'_>) -> Result<Encoded, RequestError> {
-        if self.passes(way) {
+    pub fn encode(&self, pair: Pair, outgoing: &Outgoing<'_>, target: &Target<'_>) -> Result<Encoded, RequestError> {
+        if pair.passes {
             let (body, losses) = match &self.wire {
                 Wire::Chat(request) => (request.pass_through(outgoing), Losses::default()),
                 Wire::Responses(request) => request.pass_through(outgoing),
@@ -183,7 +195,7 @@ impl<'a> ClientRequest<'a> {
             return Ok(Encoded { body, losses });
         }
         let request = self.decoded()?;
-        match way {
+        match pair.theirs {
             Dialect::OpenaiChat => chat::encode::encode(request, target),
             Dialect::OpenaiResponses => responses::encode::encode(request, target),
             Dialect::AnthropicMessages => messages::encode::encode(request, target),
@@ -206,11 +218,11 @@ impl<'a> ClientRequest<'a> {
         if let Wire::Responses(request) = &self.wire { request.echo() } else { Vec::new() }
     }
 
-    /// A stream from an upstream that was asked in `way`.
+    /// A stream from an upstream.
     #[must_use]
-    pub fn relay(&self, way: Dialect, rewrite: Rewrite, identity: Identity) -> Box<dyn Relay> {
+    pub fn relay(&self, pair: Pair, rewrite: Rewrite, identity: Identity) -> Box<dyn Relay> {
         let answers = self.answers();
-        if self.passes(way) {
+        if pair.passes {
             match answers {
                 Answers::Chat => return Box::new(chat::relay::PassThrough::new(self.facts().include_usage, rewrite)),
                 Answers::Responses => return Box::new(responses::relay::PassThrough::new(rewrite)),
@@ -221,7 +233,7 @@ impl<'a> ClientRequest<'a> {
             }
         }
         let owner = identity.owner.clone();
-        let decoder: Box<dyn Decode> = match way {
+        let decoder: Box<dyn Decode> = match pair.theirs {
             Dialect::AnthropicMessages => Box::new(messages::stream::Decoder::new(owner)),
             Dialect::OpenaiResponses => Box::new(responses::stream::Decoder::new(owner)),
             Dialect::OpenaiChat | Dialect::OpenaiEmbeddings => Box::new(chat::stream::Decoder::new(owner)),
@@ -235,18 +247,18 @@ impl<'a> ClientRequest<'a> {
         Box::new(Translation::new(decoder, encoder))
     }
 
-    /// A whole answer of an upstream that was asked in `way`, and what of it the client cannot be told.
+    /// A whole answer of an upstream, and what of it the client cannot be told.
     ///
     /// # Errors
     /// [`NotAnAnswer`].
     pub fn read(
         &self,
-        way: Dialect,
+        pair: Pair,
         body: &str,
         rewrite: &Rewrite,
         identity: &Identity,
     ) -> Result<(Passed, Losses), NotAnAnswer> {
-        if self.passes(way) {
+        if pair.passes {
             let passed = match &self.wire {
                 Wire::Responses(_) => responses::answer::read(body, rewrite),
                 Wire::Messages(_) => messages::answer::read(body, rewrite),
@@ -255,19 +267,19 @@ impl<'a> ClientRequest<'a> {
             };
             return Ok((passed?, Losses::default()));
         }
-        let answer = match way {
+        let answer = match pair.theirs {
             Dialect::AnthropicMessages => messages::answer::decode(body, &identity.owner),
             Dialect::OpenaiResponses => responses::answer::decode(body, &identity.owner),
             Dialect::OpenaiChat | Dialect::OpenaiEmbeddings => chat::answer::decode(body, &identity.owner),
         }?;
-        let text = match self.answers() {
+        let (body, mut losses) = match self.answers() {
             Answers::Chat => chat::answer::encode(&answer, identity),
             Answers::Completions => completions::answer::encode(&answer, identity),
             Answers::Responses => responses::answer::encode(&answer, identity),
             Answers::Messages => messages::answer::encode(&answer, identity),
         };
-        let passed = Passed { usage: answer.usage, visible_output: visible(&answer), body: text };
-        Ok((passed, answer.losses))
+        losses.merge(&answer.losses);
+        Ok((Passed { usage: answer.usage, visible_output: visible(&answer), body }, losses))
     }
 
     fn decoded(&self) -> Result<&Request, RequestError> {

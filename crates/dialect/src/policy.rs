@@ -105,7 +105,8 @@ pub fn check(envelope: &Envelope<'_>) -> Result<(), RequestError> {
 pub fn check_fields(envelope: &Envelope<'_>, decided: &[&str]) -> Result<(), RequestError> {
     check_spelling(envelope, decided)?;
     for (key, value) in envelope.members() {
-        if matches!(value, "null" | "false") {
+        // The speed that nobody pays more for.
+        if matches!(value, "null" | "false") || (key, value) == ("speed", "\"standard\"") {
             continue;
         }
         if PRICED_FIELDS.contains(&key) {
@@ -251,6 +252,8 @@ mod tests {
             (r#""service_tier":"priority","#, "service_tier"),
             (r#""service_tier":"flex","#, "service_tier"),
             (r#""web_search_options":{},"#, "web_search_options"),
+            (r#""speed":"fast","#, "speed"),
+            (r#""inference_geo":"us","#, "inference_geo"),
             (r#""modalities":["text","audio"],"#, "modalities"),
             (r#""audio":{"voice":"alloy"},"#, "audio"),
             (r#""tools":[{"type":"web_search"}],"#, "tools[0].type"),
@@ -286,7 +289,7 @@ mod tests {
     #[test]
     fn harmless_values_of_the_same_fields_pass() {
         let body = request(
-            r#""service_tier":"default","background":false,"audio":null,"modalities":["text"],"store":false,"#,
+            r#""service_tier":"default","speed":"standard","background":false,"audio":null,"modalities":["text"],"store":false,"#,
             "\"hi\"",
         );
         assert_eq!(ChatRequest::parse(&body).unwrap().pass_through(&Outgoing::default()), body);

@@ -163,10 +163,10 @@ fn a_stream_folds_into_the_whole_answer() {
         let folded = folded(&file);
         assert_eq!(folded.blocks, whole.blocks, "{name}");
         assert_eq!((&folded.stop, folded.usage), (&whole.stop, whole.usage), "{name}");
-        assert_eq!(answer::decode(&answer::encode(&whole, &identity(true)), &owner()).unwrap().usage, whole.usage);
+        assert_eq!(answer::decode(&answer::encode(&whole, &identity(true)).0, &owner()).unwrap().usage, whole.usage);
         // The same answer, streamed and whole, as a client reads it.
         let (streamed, ..) = translated([file.as_bytes()], true);
-        let body: Value = serde_json::from_str(&answer::encode(&folded, &identity(true))).unwrap();
+        let body: Value = serde_json::from_str(&answer::encode(&folded, &identity(true)).0).unwrap();
         let heard = Heard::read(&streamed);
         assert_eq!(Heard::read_whole(&body), heard, "{name}");
     }

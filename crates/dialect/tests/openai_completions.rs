@@ -87,7 +87,7 @@ fn a_cut_ends_in_an_error() {
 #[test]
 fn a_whole_answer_is_one_choice() {
     let given = openai_responses::answer::decode(WHOLE, &Owner::new("a1")).unwrap();
-    let body: Value = serde_json::from_str(&answer::encode(&given, &identity(false))).unwrap();
+    let body: Value = serde_json::from_str(&answer::encode(&given, &identity(false)).0).unwrap();
     assert_eq!(
         body,
         json!({

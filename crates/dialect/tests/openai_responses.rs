@@ -470,7 +470,7 @@ fn a_client_gets_its_own_tools_back() {
 #[test]
 fn a_whole_answer_reads_back() {
     let given = answer::decode(WHOLE, &owner()).unwrap();
-    let written = answer::encode(&given, &identity());
+    let written = answer::encode(&given, &identity()).0;
     let response: Value = serde_json::from_str(&written).unwrap();
     for member in MEMBERS.split_whitespace() {
         assert!(response.get(member).is_some(), "{member}");
@@ -492,7 +492,7 @@ fn a_whole_answer_reads_back() {
         let body = format!(r#"{{"status":"{status}","incomplete_details":{details},"output":[]}}"#);
         let answer = answer::decode(&body, &owner()).unwrap();
         assert_eq!(answer.stop.as_ref().unwrap().reason, reason);
-        let again: Value = serde_json::from_str(&answer::encode(&answer, &identity())).unwrap();
+        let again: Value = serde_json::from_str(&answer::encode(&answer, &identity()).0).unwrap();
         assert_eq!(
             (&again["status"], &again["incomplete_details"]),
             (&status.into(), &serde_json::from_str(details).unwrap())

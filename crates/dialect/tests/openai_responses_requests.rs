@@ -219,9 +219,22 @@ fn trap_12_a_choice_of_an_absent_tool_is_refused() {
 }
 
 #[test]
+fn tools_that_only_this_dialect_knows_are_left_out_and_counted() {
+    let request = decode(
+        r#"{"model":"m","input":"a","tool_choice":"required","tools":[{"type":"tool_search","execution":"client","description":"d","parameters":{"type":"object"}},{"type":"local_shell"},{"type":"function","name":"f","defer_loading":true}]}"#,
+    );
+    let names: Vec<&str> = request.tools.iter().map(|tool| tool.name.as_str()).collect();
+    assert_eq!((names.as_slice(), request.tool_choice), (["f"].as_slice(), Some(ToolChoice::Required)));
+    assert_eq!(request.losses.to_string(), "defer_loading=1, local_shell=1, tool_search=1");
+    let left = decode(r#"{"model":"m","input":"a","tool_choice":"auto","tools":[{"type":"apply_patch"}]}"#);
+    assert!(left.tools.is_empty() && left.tool_choice == Some(ToolChoice::Auto), "{left:?}");
+}
+
+#[test]
 fn what_cannot_be_told_is_refused_by_name() {
     for (members, param) in [
-        (r#""input":"a","tools":[{"type":"local_shell"}]"#, "tools[0].type"),
+        (r#""input":"a","tools":[{"type":"local_shell"}],"tool_choice":"required""#, "tool_choice"),
+        (r#""input":"a","tools":[{"type":"local_shell"}],"tool_choice":{"type":"local_shell"}"#, "tool_choice"),
         (r#""input":"a","tool_choice":{"type":"apply_patch"}"#, "tool_choice"),
         (r#""input":"a","tool_choice":{"type":"function","name":"absent"}"#, "tool_choice"),
         (r#""input":"a","reasoning":{"effort":"huge"}"#, "reasoning.effort"),

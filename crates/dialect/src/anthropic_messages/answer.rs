@@ -10,7 +10,9 @@ use super::stream::{message_id, tool_use_id};
 use super::text::lossy;
 use super::trim;
 use super::usage::{self, Counts};
-use crate::canonical::{Answer, Block, Delta, Event, Fold, Identity, Opaque, Open, Owner, Stop, StopReason, Text};
+use crate::canonical::{
+    Answer, Block, Delta, Event, Fold, Identity, Losses, Opaque, Open, Owner, Stop, StopReason, Text, ToolKind, ToolUse,
+};
 use crate::envelope::{Envelope, quoted};
 use crate::rewrite::{NotAnAnswer, Passed, Rewrite};
 use crate::translate::Count;
@@ -80,11 +82,12 @@ pub fn decode(body: &str, owner: &Owner) -> Result<Answer, NotAnAnswer> {
     Ok(fold.finish())
 }
 
-/// Writes a whole message.
+/// Writes a whole message, and says what it cannot hold.
 #[must_use]
-pub fn encode(answer: &Answer, identity: &Identity) -> String {
-    let content: Vec<String> =
-        answer.blocks.iter().enumerate().filter_map(|(at, block)| block_json(block, at, identity)).collect();
+pub fn encode(answer: &Answer, identity: &Identity) -> (String, Losses) {
+    let mut losses = Losses::default();
+    let blocks = answer.blocks.iter().enumerate();
+    let content: Vec<String> = blocks.filter_map(|(at, block)| block_json(block, at, identity, &mut losses)).collect();
     let refused = answer.blocks.iter().any(|block| matches!(block, Block::Refusal(_)));
     let reason = match answer.stop.as_ref().map(|stop| stop.reason) {
         // It was cut, and the only cut that is an answer is the one at the limit.
@@ -94,7 +97,7 @@ pub fn encode(answer: &Answer, identity: &Identity) -> String {
     };
     let sequence = answer.stop.as_ref().and_then(|stop| stop.sequence.as_deref());
     let usage = answer.usage.unwrap_or(Usage { input: identity.likely_input, ..Usage::default() });
-    format!(
+    let body = format!(
         r#"{{"id":{id},"type":"message","role":"assistant","model":{model},"content":[{content}],"stop_reason":"{reason}","stop_sequence":{sequence},"usage":{usage}}}"#,
         id = message_id(identity),
         model = quoted(&identity.model),
@@ -102,13 +105,18 @@ pub fn encode(answer: &Answer, identity: &Identity) -> String {
         reason = stop::word(reason),
         sequence = sequence.map_or_else(|| "null".to_owned(), quoted),
         usage = usage::to_json(&usage, answer.service_tier.as_deref(), None),
-    )
+    );
+    (body, losses)
 }
 
-fn block_json(block: &Block, at: usize, identity: &Identity) -> Option<String> {
+fn block_json(block: &Block, at: usize, identity: &Identity, losses: &mut Losses) -> Option<String> {
     Some(match block {
-        Block::Text(Text { text, citations, .. }) => {
-            let citations: Vec<String> = citations.iter().filter_map(citation_json).collect();
+        Block::Text(Text { text, citations: given, logprobs, .. }) => {
+            let citations: Vec<String> = given.iter().filter_map(citation_json).collect();
+            given.iter().skip(citations.len()).for_each(|_| losses.add("citations"));
+            if !logprobs.is_empty() {
+                losses.add("logprobs");
+            }
             if citations.is_empty() {
                 text_json(text)
             } else {
@@ -125,7 +133,7 @@ fn block_json(block: &Block, at: usize, identity: &Identity) -> Option<String> {
         Block::ToolUse(call) => {
             let id = quoted(&tool_use_id(identity, &call.id, at));
             let name = quoted(&identity.tool_names.client(&call.name).name);
-            let input = input_object(&call.input);
+            let input = input_of(call);
             format!(r#"{{"type":"tool_use","id":{id},"name":{name},"input":{input}}}"#)
         }
         // No model answers with these.
@@ -137,9 +145,17 @@ fn text_json(text: &str) -> String {
     json!({"type": "text", "text": text}).to_string()
 }
 
-/// The arguments as the object that they must be: what is cut off or none stands in one as a text.
+/// The input of a call: an object, in which the text of a custom tool stands too.
+pub(super) fn input_of(call: &ToolUse) -> String {
+    match call.kind {
+        ToolKind::Function => input_object(&call.input),
+        ToolKind::Custom => json!({"input": call.input}).to_string(),
+    }
+}
+
+/// The arguments as the object that they must be: what is cut off or no object stands in one as a text.
 pub(super) fn input_object(input: &str) -> String {
-    if input.trim().is_empty() {
+    if matches!(input.trim(), "" | "null") {
         return "{}".to_owned();
     }
     let is_object = input.trim_start().starts_with('{') && serde_json::from_str::<&RawValue>(input).is_ok();

@@ -5,7 +5,7 @@ use super::object::{Object, object};
 use super::relay::chunk::Chunk;
 use super::stream::Decoder;
 use super::{said, usage, words};
-use crate::canonical::{Answer, Block, Fold, Identity, Owner, ToolKind};
+use crate::canonical::{Answer, Block, Fold, Identity, Losses, Owner, ToolKind};
 use crate::envelope::Envelope;
 use crate::json_text;
 use crate::rewrite::{NotAnAnswer, Passed, Rewrite};
@@ -66,9 +66,9 @@ pub fn decode(body: &str, owner: &Owner) -> Result<Answer, NotAnAnswer> {
     Ok(fold.finish())
 }
 
-/// Writes a whole chat completion.
+/// Writes a whole chat completion, and says what it cannot hold.
 #[must_use]
-pub fn encode(answer: &Answer, identity: &Identity) -> String {
+pub fn encode(answer: &Answer, identity: &Identity) -> (String, Losses) {
     let finish = answer.stop.as_ref().map(|stop| words::finish_reason(stop.reason));
     let mut said = Said { finish: finish.unwrap_or("length"), ..Said::default() };
     answer.blocks.iter().for_each(|block| said.block(block, identity));
@@ -82,9 +82,13 @@ pub fn encode(answer: &Answer, identity: &Identity) -> String {
         ("model", &identity.model),
         ("choices", &[choice]),
     ]);
-    body.set_some("service_tier", answer.service_tier.as_deref().and_then(words::service_tier));
+    let tier = answer.service_tier.as_deref().map(words::service_tier);
+    if tier == Some(None) {
+        said.losses.add("service_tier");
+    }
+    body.set_some("service_tier", tier.flatten());
     body.set_json("usage", answer.usage.map(|usage| usage::detailed(&usage, None)).as_deref());
-    body.json()
+    (body.json(), said.losses)
 }
 
 /// The message of an answer.
@@ -100,6 +104,7 @@ struct Said {
     calls: Vec<Object>,
     annotations: Vec<Object>,
     logprobs: Vec<String>,
+    losses: Losses,
 }
 
 impl Said {
@@ -111,8 +116,12 @@ impl Said {
                 let start = self.content_chars;
                 let chars = u64::try_from(text.text.chars().count()).unwrap_or(u64::MAX);
                 self.content_chars = start.saturating_add(chars);
-                let annotations = text.citations.iter().filter_map(|citation| said::annotation(citation, start));
-                self.annotations.extend(annotations);
+                for citation in &text.citations {
+                    match said::annotation(citation, start) {
+                        Some(annotation) => self.annotations.push(annotation),
+                        None => self.losses.add("citations"),
+                    }
+                }
                 self.logprobs.extend_from_slice(&text.logprobs);
             }
             Block::Refusal(text) => self.refusal.get_or_insert_default().push_str(text),
@@ -228,7 +237,8 @@ mod tests {
             r#""completion_tokens":4,"total_tokens":10,"prompt_tokens_details":{"cached_tokens":2,"#,
             r#""cache_write_tokens":3},"completion_tokens_details":{"reasoning_tokens":0}}}"#
         );
-        assert_eq!(encode(&answer, &identity()), expected);
+        let (written, losses) = encode(&answer, &identity());
+        assert_eq!((written.as_str(), losses.to_string().as_str()), (expected, "citations=1"));
     }
 
     #[test]

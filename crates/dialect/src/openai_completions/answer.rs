@@ -1,6 +1,6 @@
 //! Whole completions for clients.
 
-use crate::canonical::{Answer, Block, Identity, StopReason};
+use crate::canonical::{Answer, Block, Identity, Losses, StopReason};
 use crate::envelope::{Envelope, quoted};
 use crate::openai_chat::usage;
 use crate::request::as_string;
@@ -66,23 +66,29 @@ pub(super) fn choice(text: &str, logprobs: Option<&str>, finish_reason: Option<&
     )
 }
 
-/// Writes a whole completion: the text of the answer.
+/// Writes a whole completion, the text of the answer, and says what it cannot hold.
 #[must_use]
-pub fn encode(answer: &Answer, identity: &Identity) -> String {
+pub fn encode(answer: &Answer, identity: &Identity) -> (String, Losses) {
     let mut text = String::new();
     let mut entries = Vec::new();
+    let mut losses = Losses::default();
     for block in &answer.blocks {
         match block {
             Block::Text(more) => {
                 text.push_str(&more.text);
                 entries.extend_from_slice(&more.logprobs);
+                more.citations.iter().for_each(|_| losses.add("citation"));
             }
             Block::Refusal(more) => text.push_str(more),
-            _ => {}
+            Block::ToolUse(_) => losses.add("tool_calls"),
+            Block::Reasoning { .. } | Block::Redacted(_) => losses.add("reasoning"),
+            // No model answers with these.
+            Block::Image(_) | Block::Document(_) | Block::ToolResult(_) => {}
         }
     }
     let logprobs = (!entries.is_empty()).then(|| logprobs(&entries, 0));
     let finish = answer.stop.as_ref().map_or("stop", |stop| finish_reason(stop.reason));
     let usage = answer.usage.map(|usage| format!(",\"usage\":{}", usage::to_json(&usage)));
-    completion(identity, &choice(&text, logprobs.as_deref(), Some(finish)), &usage.unwrap_or_default())
+    let body = completion(identity, &choice(&text, logprobs.as_deref(), Some(finish)), &usage.unwrap_or_default());
+    (body, losses)
 }

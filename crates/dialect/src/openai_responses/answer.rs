@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::canonical::{Answer, Encode, Event, Fold, Identity, Owner};
+use crate::canonical::{Answer, Encode, Event, Fold, Identity, Losses, Owner};
 use crate::envelope::Envelope;
 use crate::openai_responses::response::Status;
 use crate::openai_responses::state;
@@ -61,9 +61,9 @@ pub fn decode(body: &str, owner: &Owner) -> Result<Answer, NotAnAnswer> {
     Ok(fold.finish())
 }
 
-/// Writes a whole response for a client.
+/// Writes a whole response for a client, and says what it cannot hold.
 #[must_use]
-pub fn encode(answer: &Answer, identity: &Identity) -> String {
+pub fn encode(answer: &Answer, identity: &Identity) -> (String, Losses) {
     let mut encoder = Encoder::new(identity.clone());
     let mut bytes = Vec::new();
     for event in answer.events() {
@@ -71,5 +71,6 @@ pub fn encode(answer: &Answer, identity: &Identity) -> String {
         bytes.clear();
     }
     let status = if answer.stop.is_some() { encoder.status() } else { Status::Completed };
-    encoder.response(status, answer.usage.map(|usage| usage::to_json(&usage, None)))
+    let body = encoder.response(status, answer.usage.map(|usage| usage::to_json(&usage, None)));
+    (body, encoder.losses().clone())
 }

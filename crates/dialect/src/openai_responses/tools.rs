@@ -92,13 +92,16 @@ pub(super) struct Declared {
     pub names: ToolNames,
     /// The upstream's names by the client's own and their namespaces.
     upstream: BTreeMap<(String, Option<String>), String>,
+    /// Whether there are more, which other dialects have no form for.
+    left_out: bool,
 }
 
 impl Declared {
-    /// Reads `tools`.
+    /// Reads `tools`. One that the client runs and only this dialect knows is left out: the answer is
+    /// the same without it, and programs such as Codex offer theirs whether the model knows it or not.
     ///
     /// # Errors
-    /// [`RequestError`]: a tool has no place in any other dialect.
+    /// [`RequestError`]: a tool is none, or the provider would run it.
     pub fn read(tools: &[&str], losses: &mut Losses) -> Result<Self, RequestError> {
         let mut declared = Self::default();
         for (at, json) in tools.iter().enumerate() {
@@ -116,7 +119,10 @@ impl Declared {
                     }
                 }
                 Some("function" | "custom") => declared.declare(&path, &tool, None, losses)?,
-                _ => return Err(refused(&format!("{path}.type"))),
+                kind => {
+                    losses.add(kind.unwrap_or_default());
+                    declared.left_out = true;
+                }
             }
         }
         Ok(declared)
@@ -170,6 +176,7 @@ impl Declared {
             return match mode.as_ref() {
                 "auto" => Ok(ToolChoice::Auto),
                 "none" => Ok(ToolChoice::None),
+                "required" if self.left_out && self.tools.is_empty() => Err(refused("tool_choice")),
                 "required" => Ok(ToolChoice::Required),
                 _ => Err(RequestError::wrong_type("tool_choice", "`auto`, `none`, `required` or an object")),
             };

@@ -5,7 +5,7 @@ use billing::money::NanoUsd;
 use billing::usage::Usage;
 use dialect::Dialect;
 use dialect::canonical::{Identity, Owner, Target, ToolNames};
-use dialect::client::ClientRequest;
+use dialect::client::{ClientRequest, Pair};
 use dialect::envelope::Envelope;
 use dialect::relay::{Forward, Relay};
 use dialect::request::{Outgoing, RequestError};
@@ -68,6 +68,7 @@ pub fn request(body: &str) {
         let Ok(request) = parse(body) else { continue };
         for way in DIALECTS {
             for lowered in [None, Some(300)] {
+                let pair = request.pair(way, lowered.is_none());
                 let (owner, target_owner) = (owner(), owner());
                 let outgoing = Outgoing {
                     model: Some("up"),
@@ -86,7 +87,7 @@ pub fn request(body: &str) {
                     limit_field: "max_tokens",
                     stream_options: true,
                 };
-                if let Ok(encoded) = request.encode(way, &outgoing, &target) {
+                if let Ok(encoded) = request.encode(pair, &outgoing, &target) {
                     assert!(Envelope::parse(&encoded.body).is_ok(), "{way:?}: {}", encoded.body);
                 }
             }
@@ -118,16 +119,22 @@ pub fn relayed(relay: &mut dyn Relay, input: &[u8], piece: usize) -> Vec<u8> {
     out
 }
 
+/// How a request reaches an upstream, by the byte that chose the client too.
+fn pair(request: &ClientRequest<'_>, choice: u8) -> Pair {
+    let choice = usize::from(choice) / CLIENTS.len();
+    request.pair(DIALECTS[choice % DIALECTS.len()], choice / DIALECTS.len() % 2 == 0)
+}
+
 /// The first two bytes choose the pair and the pieces; the rest is the upstream's stream.
 pub fn stream(bytes: &[u8]) {
     let [choice, piece, input @ ..] = bytes else { return };
     let (_, parse, body) = CLIENTS[usize::from(*choice) % CLIENTS.len()];
-    let way = DIALECTS[usize::from(*choice) / CLIENTS.len() % DIALECTS.len()];
     let request = parse(body).unwrap();
-    let make = || request.relay(way, rewrite(), identity(&request));
+    let pair = pair(&request, *choice);
+    let make = || request.relay(pair, rewrite(), identity(&request));
     let whole = relayed(make().as_mut(), input, input.len());
     let pieces = relayed(make().as_mut(), input, usize::from(*piece));
-    assert_eq!(String::from_utf8_lossy(&whole), String::from_utf8_lossy(&pieces), "{way:?}");
+    assert_eq!(String::from_utf8_lossy(&whole), String::from_utf8_lossy(&pieces), "{pair:?}");
     let mut stopped = make();
     let _ = stopped.push(input);
     stopped.stop_at_limit();
@@ -139,9 +146,9 @@ pub fn answer(bytes: &[u8]) {
     let Some((choice, input)) = bytes.split_first() else { return };
     let Ok(text) = std::str::from_utf8(input) else { return };
     let (_, parse, body) = CLIENTS[usize::from(*choice) % CLIENTS.len()];
-    let way = DIALECTS[usize::from(*choice) / CLIENTS.len() % DIALECTS.len()];
     let request = parse(body).unwrap();
-    if let Ok((passed, _)) = request.read(way, text, &rewrite(), &identity(&request)) {
+    let pair = pair(&request, *choice);
+    if let Ok((passed, _)) = request.read(pair, text, &rewrite(), &identity(&request)) {
         assert!(Envelope::parse(&passed.body).is_ok(), "{}", passed.body);
     }
 }

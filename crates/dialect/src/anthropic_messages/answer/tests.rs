@@ -1,7 +1,7 @@
 use serde_json::Value;
 
 use super::*;
-use crate::canonical::{ClientTool, ToolKind, ToolNames, ToolUse};
+use crate::canonical::{Citation, ClientTool, ToolKind, ToolNames, ToolUse};
 
 const BODY: &str = r#"{ "id":"msg_1","type":"message","provider":"Azure","role":"assistant","model":"up","content":[ {"type":"thinking","thinking":"hm","signature":"Eq"}, {"type":"text","text":"so \u00e9"},{"type":"tool_use","id":"t","name":"f","input":{"n": 1e400}}],"stop_reason":"tool_use","stop_sequence":null,"usage":{"input_tokens":3,"cache_read_input_tokens":2,"output_tokens":7} }"#;
 
@@ -54,7 +54,7 @@ fn an_answer_reads_and_writes_the_same() {
     let owner = Owner::new("own");
     let answer = decode(BODY, &owner).unwrap();
     assert_eq!(answer.stop, Some(Stop { reason: StopReason::ToolUse, sequence: None }));
-    let written = encode(&answer, &identity());
+    let written = encode(&answer, &identity()).0;
     assert!(written.contains(r#""input":{"n": 1e400}"#) && written.contains(r#""signature":"oi-own-Eq""#), "{written}");
     let mut again = decode(&written, &owner).unwrap();
     if let Some(Block::Reasoning { opaque: Some(opaque), .. }) = again.blocks.first_mut() {
@@ -65,26 +65,24 @@ fn an_answer_reads_and_writes_the_same() {
 
 #[test]
 fn what_only_others_know_has_a_form_here() {
-    let call = |name: &str, input: &str| {
-        Block::ToolUse(ToolUse {
-            id: String::new(),
-            name: name.into(),
-            input: input.into(),
-            kind: ToolKind::Function,
-            cache: None,
-        })
+    let called = |name: &str, input: &str, kind| {
+        Block::ToolUse(ToolUse { id: String::new(), name: name.into(), input: input.into(), kind, cache: None })
     };
+    let call = |name: &str, input: &str| called(name, input, ToolKind::Function);
     let answer = Answer {
         blocks: vec![
             Block::Reasoning { text: "hm".into(), opaque: None },
             Block::Refusal("no".into()),
             call("my_tool", "{\"cut\":"),
             call("f", ""),
+            call("f", " null"),
+            call("f", "[1]"),
+            called("patch", "a \"b\"\n", ToolKind::Custom),
         ],
         stop: Some(Stop { reason: StopReason::EndTurn, sequence: None }),
         ..Answer::default()
     };
-    let written: Value = serde_json::from_str(&encode(&answer, &identity())).unwrap();
+    let written: Value = serde_json::from_str(&encode(&answer, &identity()).0).unwrap();
     assert_eq!(
         written["content"],
         json!([
@@ -92,10 +90,34 @@ fn what_only_others_know_has_a_form_here() {
             {"type": "text", "text": "no"},
             {"type": "tool_use", "id": "toolu_1a2", "name": "my tool", "input": {"input": "{\"cut\":"}},
             {"type": "tool_use", "id": "toolu_1a3", "name": "f", "input": {}},
+            {"type": "tool_use", "id": "toolu_1a4", "name": "f", "input": {}},
+            {"type": "tool_use", "id": "toolu_1a5", "name": "f", "input": {"input": "[1]"}},
+            {"type": "tool_use", "id": "toolu_1a6", "name": "patch", "input": {"input": "a \"b\"\n"}},
         ])
     );
     assert_eq!((&written["id"], &written["model"]), (&json!("msg_1a"), &json!("our-model")));
     assert_eq!((&written["stop_reason"], &written["usage"]["input_tokens"]), (&json!("refusal"), &json!(77)));
-    let cut: Value = serde_json::from_str(&encode(&Answer::default(), &identity())).unwrap();
+    let cut: Value = serde_json::from_str(&encode(&Answer::default(), &identity()).0).unwrap();
     assert_eq!(cut["stop_reason"], "max_tokens");
+}
+
+#[test]
+fn what_has_no_form_is_counted() {
+    let citation = |url: Option<&str>| Citation {
+        url: url.map(String::from),
+        title: None,
+        cited_text: None,
+        range: None,
+        raw: "{}".into(),
+    };
+    let text = Text {
+        text: "so".into(),
+        citations: vec![citation(None), citation(Some("https://a.b"))],
+        logprobs: vec!["{}".into()],
+        ..Text::default()
+    };
+    let (written, losses) = encode(&Answer { blocks: vec![Block::Text(text)], ..Answer::default() }, &identity());
+    assert_eq!(losses.to_string(), "citations=1, logprobs=1");
+    let written: Value = serde_json::from_str(&written).unwrap();
+    assert_eq!(written["content"][0]["citations"].as_array().map(Vec::len), Some(1));
 }

@@ -8,7 +8,7 @@ use data_encoding::BASE64;
 use serde_json::value::RawValue;
 
 use super::body::{Block as Out, Cache, Enabled, Message, Source};
-use crate::anthropic_messages::answer::input_object;
+use crate::anthropic_messages::answer::input_of;
 use crate::anthropic_messages::blocks::is_own_citation;
 use crate::canonical::{
     Block, Document, DocumentSource, Image, ImageSource, Losses, Opaque, Owner, Role, Text, ToolKind, ToolResult,
@@ -225,17 +225,13 @@ impl Writer<'_> {
         })
     }
 
-    /// The input of a call: an object, which is what a custom tool's text stands in too.
+    /// The input of a call.
     fn input(&mut self, call: &ToolUse) -> Result<Box<RawValue>, RequestError> {
-        let json = if call.kind == ToolKind::Custom {
-            serde_json::json!({"input": call.input}).to_string()
-        } else {
-            let json = input_object(&call.input);
-            if !call.input.trim().is_empty() && json != call.input.trim() {
-                self.losses.add("tool_use.input");
-            }
-            json
-        };
+        let json = input_of(call);
+        let given = call.input.trim();
+        if call.kind == ToolKind::Function && !matches!(given, "" | "null") && json != given {
+            self.losses.add("tool_use.input");
+        }
         RawValue::from_string(json).map_err(|_| refused("tool_use.input"))
     }
 }

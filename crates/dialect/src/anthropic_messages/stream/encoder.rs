@@ -8,9 +8,10 @@ use billing::money::NanoUsd;
 use billing::usage::Usage;
 use serde_json::json;
 
+use crate::anthropic_messages::answer::input_object;
 use crate::anthropic_messages::blocks::citation_json;
 use crate::anthropic_messages::{error, stop, usage};
-use crate::canonical::{Delta, Encode, Event, Identity, Losses, Opaque, Open, Stop, StopReason};
+use crate::canonical::{Delta, Encode, Event, Identity, Losses, Opaque, Open, Stop, StopReason, ToolKind};
 use crate::envelope::quoted;
 use crate::relay::End;
 use crate::sse::Frame;
@@ -39,8 +40,21 @@ struct Writing {
     index: usize,
     /// Its number on the wire.
     at: usize,
-    /// The signature that ends it, of reasoning.
-    signature: Option<Opaque>,
+    /// What ends it.
+    rest: Rest,
+}
+
+/// What is still to be written of a block when it ends.
+#[derive(Debug)]
+enum Rest {
+    /// Nothing.
+    Nothing,
+    /// Of reasoning, its signature.
+    Signature(Opaque),
+    /// Of a call, what has come of arguments that are not known to be an object.
+    Arguments(String),
+    /// Of a custom tool's call, the end of the object that its text stands in.
+    Closing,
 }
 
 impl Encoder {
@@ -110,7 +124,7 @@ impl Encoder {
     fn begin(&mut self, index: usize, block: &Open, bytes: &mut Vec<u8>) {
         let at = self.begun;
         self.begun = self.begun.saturating_add(1);
-        let mut signature = None;
+        let mut rest = Rest::Nothing;
         let content = match block {
             Open::Text => json!({"type": "text", "text": ""}),
             Open::Refusal => {
@@ -119,34 +133,43 @@ impl Encoder {
             }
             Open::Reasoning => {
                 // Reasoning without a provider's state still has an owner.
-                signature = Some(Opaque::made_by(&self.identity.owner, ""));
+                rest = Rest::Signature(Opaque::made_by(&self.identity.owner, ""));
                 json!({"type": "thinking", "thinking": "", "signature": ""})
             }
             Open::Redacted(opaque) => json!({"type": "redacted_thinking", "data": opaque.tagged()}),
-            Open::ToolUse { id, name, .. } => json!({
-                "type": "tool_use",
-                "id": tool_use_id(&self.identity, id, at),
-                "name": self.identity.tool_names.client(name).name,
-                "input": {},
-            }),
+            Open::ToolUse { id, name, kind } => {
+                rest = match kind {
+                    ToolKind::Function => Rest::Arguments(String::new()),
+                    ToolKind::Custom => Rest::Closing,
+                };
+                json!({
+                    "type": "tool_use",
+                    "id": tool_use_id(&self.identity, id, at),
+                    "name": self.identity.tool_names.client(name).name,
+                    "input": {},
+                })
+            }
         };
-        self.open = Some(Writing { index, at, signature });
         let data = json!({"type": "content_block_start", "index": at, "content_block": content});
         write(bytes, "content_block_start", &data.to_string());
+        if matches!(rest, Rest::Closing) {
+            write_input(at, "{\"input\":\"", bytes);
+        }
+        self.open = Some(Writing { index, at, rest });
     }
 
     fn delta(&mut self, delta: &Delta, bytes: &mut Vec<u8>) {
         let Some(open) = &mut self.open else { return };
         let written = match delta {
-            Delta::Text(text) if open.signature.is_some() => {
+            Delta::Text(text) if matches!(open.rest, Rest::Signature(_)) => {
                 format!(r#"{{"type":"thinking_delta","thinking":{}}}"#, quoted(text))
             }
             Delta::Text(text) => format!(r#"{{"type":"text_delta","text":{}}}"#, quoted(text)),
-            // The block began with it.
-            Delta::Input(input) if input == "{}" => return,
-            Delta::Input(input) => format!(r#"{{"type":"input_json_delta","partial_json":{}}}"#, quoted(input)),
+            Delta::Input(input) => return open.input(input, bytes),
             Delta::Opaque(opaque) => {
-                open.signature = Some(opaque.clone());
+                if let Rest::Signature(signature) = &mut open.rest {
+                    signature.clone_from(opaque);
+                }
                 return;
             }
             Delta::Citation(citation) => match citation_json(citation) {
@@ -161,13 +184,45 @@ impl Encoder {
 
     fn close(&mut self, bytes: &mut Vec<u8>) {
         let Some(open) = self.open.take() else { return };
-        if let Some(signature) = open.signature {
-            let signature = quoted(&signature.tagged());
-            let delta = format!(r#"{{"type":"signature_delta","signature":{signature}}}"#);
-            let data = format!(r#"{{"type":"content_block_delta","index":{},"delta":{delta}}}"#, open.at);
-            write(bytes, "content_block_delta", &data);
+        match open.rest {
+            Rest::Nothing => {}
+            Rest::Signature(signature) => {
+                let signature = quoted(&signature.tagged());
+                let delta = format!(r#"{{"type":"signature_delta","signature":{signature}}}"#);
+                let data = format!(r#"{{"type":"content_block_delta","index":{},"delta":{delta}}}"#, open.at);
+                write(bytes, "content_block_delta", &data);
+            }
+            Rest::Arguments(held) => {
+                // The block began with an empty object.
+                let object = Some(input_object(&held)).filter(|object| object != "{}");
+                object.iter().for_each(|object| write_input(open.at, object, bytes));
+            }
+            Rest::Closing => write_input(open.at, "\"}", bytes),
         }
         write(bytes, "content_block_stop", &format!(r#"{{"type":"content_block_stop","index":{}}}"#, open.at));
+    }
+}
+
+impl Writing {
+    /// Goes on with the input of a call: arguments pass as soon as they are seen to be an object, a custom
+    /// tool's text as pieces of a JSON string.
+    fn input(&mut self, input: &str, bytes: &mut Vec<u8>) {
+        match &mut self.rest {
+            Rest::Arguments(held) => {
+                held.push_str(input);
+                // `{}` needs no delta, and what is no object is written when it is whole.
+                if held.trim_start().starts_with('{') && held != "{}" {
+                    write_input(self.at, held, bytes);
+                    self.rest = Rest::Nothing;
+                }
+            }
+            Rest::Closing => {
+                let text = quoted(input);
+                let inside = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+                write_input(self.at, inside.unwrap_or_default(), bytes);
+            }
+            Rest::Nothing | Rest::Signature(_) => write_input(self.at, input, bytes),
+        }
     }
 }
 
@@ -233,6 +288,11 @@ pub fn message_id(identity: &Identity) -> String {
 /// The id of a call: the provider's, else one of ours.
 pub fn tool_use_id(identity: &Identity, id: &str, at: usize) -> String {
     if id.is_empty() { format!("toolu_{}{at}", identity.id) } else { id.to_owned() }
+}
+
+fn write_input(at: usize, json: &str, bytes: &mut Vec<u8>) {
+    let delta = format!(r#"{{"type":"input_json_delta","partial_json":{}}}"#, quoted(json));
+    write(bytes, "content_block_delta", &format!(r#"{{"type":"content_block_delta","index":{at},"delta":{delta}}}"#));
 }
 
 fn write(bytes: &mut Vec<u8>, name: &str, data: &str) {

@@ -155,6 +155,35 @@ fn refusals_stop_as_such_and_sequences_are_named() {
     assert_eq!((&events[1]["usage"]["output_tokens"], &events[1]["usage"]["cost"]), (&json!(6), &json!(0)));
 }
 
+/// The input that a client joins from the deltas of a call.
+fn joined(kind: ToolKind, pieces: &[&str], end: End) -> String {
+    let mut events = vec![open(0, Open::ToolUse { id: "a".into(), name: "f".into(), kind })];
+    events.extend(pieces.iter().map(|piece| input(0, piece)));
+    if end == End::Complete {
+        events.push(Event::Close { index: 0 });
+    }
+    let deltas = written(&events, end);
+    deltas.iter().filter_map(|event| event["delta"]["partial_json"].as_str()).collect()
+}
+
+#[test]
+fn the_input_of_a_call_is_always_an_object() {
+    for (kind, pieces, expected) in [
+        (ToolKind::Function, &[][..], ""),
+        (ToolKind::Function, &["{}"], ""),
+        (ToolKind::Function, &["null"], ""),
+        (ToolKind::Function, &["", "nu", "ll"], ""),
+        (ToolKind::Function, &[" ", "{\"a\"", ":1}"], " {\"a\":1}"),
+        (ToolKind::Function, &["[1", ",2]"], r#"{"input":"[1,2]"}"#),
+        (ToolKind::Function, &["\"a\""], r#"{"input":"\"a\""}"#),
+        (ToolKind::Custom, &[], r#"{"input":""}"#),
+        (ToolKind::Custom, &["a \"b", "\"\n", "é👍"], r#"{"input":"a \"b\"\né👍"}"#),
+    ] {
+        assert_eq!(joined(kind, pieces, End::Complete), expected, "{pieces:?}");
+        assert_eq!(joined(kind, pieces, End::Limit), expected, "{pieces:?}");
+    }
+}
+
 #[test]
 fn what_has_no_form_is_counted() {
     let citation = Citation { url: None, title: None, cited_text: None, range: None, raw: "{}".into() };
