@@ -122,7 +122,7 @@ pub fn relayed(relay: &mut dyn Relay, input: &[u8], piece: usize) -> Vec<u8> {
 /// How a request reaches an upstream, by the byte that chose the client too.
 fn pair(request: &ClientRequest<'_>, choice: u8) -> Pair {
     let choice = usize::from(choice) / CLIENTS.len();
-    request.pair(DIALECTS[choice % DIALECTS.len()], choice / DIALECTS.len() % 2 == 0)
+    request.pair(DIALECTS[choice % DIALECTS.len()], (choice / DIALECTS.len()).is_multiple_of(2))
 }
 
 /// The first two bytes choose the pair and the pieces; the rest is the upstream's stream.
