@@ -27,7 +27,7 @@ const counted = (seen) => seen.path.split("?")[0].endsWith("/messages/count_toke
 for (const dialect of UPSTREAMS) {
   const model = `agent-${dialect}`;
 
-  test(`a prompt is counted, on an upstream that speaks ${dialect}`, async () => {
+  test(`trap_10 a prompt is counted, on an upstream that speaks ${dialect}`, async () => {
     // Only a provider of this dialect can count, and then its count is what is told.
     gateway.upstream.answer(model, json({ input_tokens: 4321 }));
     const tokens = async (more) => (await client.messages.countTokens({ model, messages: SHORT, ...more })).input_tokens;
