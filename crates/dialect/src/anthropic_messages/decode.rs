@@ -5,7 +5,7 @@ mod content;
 use std::collections::BTreeMap;
 
 use crate::canonical::{
-    ClientTool, Effort, Format, Losses, Metadata, Reasoning, ReasoningMode, Request, Role, Sampling, Tool, ToolChoice,
+    ClientTool, Effort, Format, Losses, MAX_TOOLS, Metadata, Reasoning, ReasoningMode, Request, Role, Sampling, Tool, ToolChoice,
     ToolKind, ToolNames, Turn, refused,
 };
 use crate::envelope::Envelope;
@@ -128,6 +128,9 @@ fn tools(
 ) -> Result<Vec<Tool>, RequestError> {
     let mut tools = Vec::new();
     for (at, json) in envelope.array("tools")?.unwrap_or_default().into_iter().enumerate() {
+        if at >= MAX_TOOLS {
+            return Err(RequestError::field("tools", format!("there may be at most {MAX_TOOLS} tools")));
+        }
         let path = format!("tools[{at}]");
         let tool =
             Envelope::parse(json).map_err(|_| RequestError::wrong_type(&path, "an object with each field once"))?;
