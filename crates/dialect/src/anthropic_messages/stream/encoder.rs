@@ -41,6 +41,8 @@ struct Writing {
     at: usize,
     /// The signature that ends it, of reasoning.
     signature: Option<Opaque>,
+    /// Whether some of its input has been told, of a call.
+    told: bool,
 }
 
 impl Encoder {
@@ -130,7 +132,7 @@ impl Encoder {
                 "input": {},
             }),
         };
-        self.open = Some(Writing { index, at, signature });
+        self.open = Some(Writing { index, at, signature, told: false });
         let data = json!({"type": "content_block_start", "index": at, "content_block": content});
         write(bytes, "content_block_start", &data.to_string());
     }
@@ -142,9 +144,12 @@ impl Encoder {
                 format!(r#"{{"type":"thinking_delta","thinking":{}}}"#, quoted(text))
             }
             Delta::Text(text) => format!(r#"{{"type":"text_delta","text":{}}}"#, quoted(text)),
-            // The block began with it.
-            Delta::Input(input) if input == "{}" => return,
-            Delta::Input(input) => format!(r#"{{"type":"input_json_delta","partial_json":{}}}"#, quoted(input)),
+            // The block began with it. In the middle of an input the same letters are a part of it.
+            Delta::Input(input) if input == "{}" && !open.told => return,
+            Delta::Input(input) => {
+                open.told = true;
+                format!(r#"{{"type":"input_json_delta","partial_json":{}}}"#, quoted(input))
+            }
             Delta::Opaque(opaque) => {
                 open.signature = Some(opaque.clone());
                 return;
