@@ -42,6 +42,10 @@ const TOOL_FIELDS: [&str; 6] = ["name", "description", "input_schema", "type", "
 /// # Errors
 /// [`RequestError`] where it is wrong, or means something that no other dialect can say.
 pub(super) fn request(envelope: &Envelope<'_>, facts: &Facts<'_>) -> Result<Request, RequestError> {
+    // To fill a cache and answer nothing is what no other dialect can say.
+    if facts.max_output == Some(0) {
+        return Err(refused("max_tokens"));
+    }
     let mut losses = Losses::default();
     for (key, value) in envelope.members() {
         if value != "null" && !KNOWN_FIELDS.contains(&key) {
