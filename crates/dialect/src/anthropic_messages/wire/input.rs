@@ -85,7 +85,8 @@ fn block(input: &mut InputMeasure, path: &str, json: &str, depth: usize) -> Resu
         "container_upload" => return Err(policy::no_state(path)),
         kind => match policy::check_part(path, kind, json)? {
             Media::Images => input.image(),
-            // What the provider itself said is text, however it is packed.
+            // What the provider itself said is text, however it is packed; what it fetched may be a document.
+            Media::Unmeasured if kind == "web_fetch_tool_result" => input.unmeasured(),
             Media::Unmeasured if kind == "server_tool_use" || kind.ends_with("_tool_result") => input.text(json),
             Media::Unmeasured => input.unmeasured(),
         },
