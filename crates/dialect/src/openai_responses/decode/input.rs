@@ -89,8 +89,8 @@ impl Reader<'_> {
                 self.reasoning(path, item)?;
                 Ok(())
             }
-            // What they say is nowhere else in the conversation.
-            Some("compaction") => Err(refused(&format!("{path}.type"))),
+            // What they say is nowhere else in the request.
+            Some("additional_tools" | "compaction") => Err(refused(&format!("{path}.type"))),
             Some(kind) if CLIENT_RUN.contains(&kind) || kind.starts_with("computer_call") => {
                 Err(refused(&format!("{path}.type")))
             }
