@@ -206,20 +206,23 @@ fn check_context(envelope: &Envelope<'_>) -> Result<(), RequestError> {
 
 fn check_tools(envelope: &Envelope<'_>) -> Result<(), RequestError> {
     for (at, tool) in envelope.array("tools")?.unwrap_or_default().into_iter().enumerate() {
-        let path = format!("tools[{at}]");
-        let tool =
-            Envelope::parse(tool).map_err(|_| RequestError::wrong_type(&path, "an object with each field once"))?;
-        policy::check_spelling(&tool, &["type", "name"])?;
-        if tool.string("name")?.is_none() {
-            return Err(RequestError::missing(&format!("{path}.name")));
-        }
-        match tool.string("type")?.as_deref() {
-            None | Some("custom") => {}
-            Some(kind) if CLIENT_TOOLS.into_iter().any(|prefix| kind.starts_with(prefix)) => {}
-            Some(_) => return Err(policy::not_priced(&format!("{path}.type"))),
-        }
+        check_tool(&format!("tools[{at}]"), tool)?;
     }
     Ok(())
+}
+
+/// Refuses a tool that the provider runs.
+fn check_tool(path: &str, json: &str) -> Result<(), RequestError> {
+    let tool = Envelope::parse(json).map_err(|_| RequestError::wrong_type(path, "an object with each field once"))?;
+    policy::check_spelling(&tool, &["type", "name"])?;
+    if tool.string("name")?.is_none() {
+        return Err(RequestError::missing(&format!("{path}.name")));
+    }
+    match tool.string("type")?.as_deref() {
+        None | Some("custom") => Ok(()),
+        Some(kind) if CLIENT_TOOLS.into_iter().any(|prefix| kind.starts_with(prefix)) => Ok(()),
+        Some(_) => Err(policy::not_priced(&format!("{path}.type"))),
+    }
 }
 
 /// The body of a count of tokens, which needs no `max_tokens`.

@@ -221,3 +221,22 @@ fn what_a_provider_fetched_may_be_a_document() {
     let body = with_messages(&format!(r#"[{{"role":"assistant","content":[{fetched}]}}]"#));
     assert_eq!(MessagesRequest::parse(&body).unwrap().facts.input.unmeasured, 1);
 }
+
+#[test]
+fn a_tool_that_is_added_on_the_way_is_checked_as_one_at_the_top() {
+    let changed = |block: &str| with_messages(&format!(r#"[{{"role":"system","content":[{block}]}}]"#));
+    let adds = |definition: &str| {
+        format!(r#"{{"type":"tool_addition","tool":{{"type":"tool_definition","definition":{definition}}}}}"#)
+    };
+    let hosted = adds(r#"{"type":"web_search_20260318","name":"web_search"}"#);
+    for block in [hosted.clone(), format!(r#"{{"type":"compaction","content":"x","tool_changes":[{hosted}]}}"#)] {
+        let error = MessagesRequest::parse(&changed(&block)).unwrap_err();
+        assert!(error.param.as_deref().is_some_and(|param| param.ends_with("tool.definition.type")), "{error:?}");
+    }
+    for block in [
+        adds(r#"{"name":"f","input_schema":{}}"#),
+        r#"{"type":"tool_removal","tool":{"type":"tool_reference","name":"f"}}"#.to_owned(),
+    ] {
+        assert_eq!(MessagesRequest::parse(&changed(&block)).unwrap().facts.input.unmeasured, 0, "{block}");
+    }
+}
