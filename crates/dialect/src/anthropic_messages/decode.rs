@@ -5,8 +5,8 @@ mod content;
 use std::collections::BTreeMap;
 
 use crate::canonical::{
-    ClientTool, Effort, Format, Losses, MAX_TOOLS, Metadata, Reasoning, ReasoningMode, Request, Role, Sampling, Tool, ToolChoice,
-    ToolKind, ToolNames, Turn, refused,
+    ClientTool, Effort, Format, Losses, MAX_TOOLS, Metadata, Reasoning, ReasoningMode, Request, Role, Sampling, Tool,
+    ToolChoice, ToolKind, ToolNames, Turn, refused,
 };
 use crate::envelope::Envelope;
 use crate::request::{Facts, RequestError, as_string};
