@@ -140,7 +140,8 @@ fn facts_and_measures() {
     for (members, hides) in [
         (r#""top_p":1"#, false),
         (r#""reasoning":{"effort":"high"}"#, true),
-        (r#""reasoning":{"effort":"high","summary":"auto"}"#, false),
+        (r#""reasoning":{"effort":"high","summary":"auto"}"#, true),
+        (r#""reasoning":{"effort":"none"}"#, false),
     ] {
         let body = with(members);
         let request = ResponsesRequest::parse(&body).unwrap();
