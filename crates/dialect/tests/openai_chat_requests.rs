@@ -123,6 +123,7 @@ fn answers_of_tools_stand_behind_their_calls_and_pictures_behind_them() {
             ]),
             user(vec![result("t1", vec![Block::text("new")], false)]),
             Turn { role: Role::System, blocks: vec![Block::text("mind")] },
+            user(vec![result("t3", Vec::new(), false)]),
         ],
         ..Request::default()
     };
@@ -138,6 +139,7 @@ fn answers_of_tools_stand_behind_their_calls_and_pictures_behind_them() {
             ]},
             {"role": "tool", "tool_call_id": "t1", "content": "new"},
             {"role": "tool", "tool_call_id": "t2", "content": "seen"},
+            {"role": "tool", "tool_call_id": "t3", "content": ""},
             {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBO"}}]},
             {"role": "user", "content": "before"},
             {"role": "system", "content": "mind"},

@@ -7,7 +7,9 @@ use std::path::PathBuf;
 
 use billing::money::NanoUsd;
 use billing::usage::Usage;
-use dialect::canonical::{Answer, Block, Decode, Encode, Fold, Identity, Owner, Stop, StopReason, ToolKind, ToolNames};
+use dialect::canonical::{
+    Answer, Block, Decode, Delta, Encode, Event, Fold, Identity, Open, Owner, Stop, StopReason, ToolKind, ToolNames,
+};
 use dialect::openai_responses::relay::PassThrough;
 use dialect::openai_responses::stream::{Decoder, Encoder};
 use dialect::openai_responses::wire::ResponsesRequest;
@@ -504,6 +506,29 @@ fn a_whole_answer_reads_back() {
 }
 
 /// A provider that numbers its items otherwise than its last response, and calls them otherwise.
+#[test]
+fn a_call_that_breaks_off_is_told_as_incomplete() {
+    let mut encoder = Encoder::new(identity());
+    let mut out = Vec::new();
+    let block = Open::ToolUse { id: "c".into(), name: "f".into(), kind: ToolKind::Function };
+    let stop = Stop { reason: StopReason::MaxTokens, sequence: None };
+    for event in [
+        Event::Open { index: 0, block },
+        Event::Delta { index: 0, delta: Delta::Input("{\"a\": {".into()) },
+        Event::Close { index: 0 },
+        Event::Stop(stop),
+    ] {
+        encoder.push(&event, &mut out);
+    }
+    out.extend(encoder.tail(End::Complete, &Usage::default(), NanoUsd::ZERO));
+    assert_eq!(grammar::check(&out), Ok(()));
+    let out = String::from_utf8(out).unwrap();
+    let last = last_response(&out);
+    assert_eq!((&last["status"], &last["output"][0]["status"]), (&"incomplete".into(), &"incomplete".into()));
+    let done = values(&out).into_iter().find(|value| value["type"] == "response.output_item.done").unwrap();
+    assert_eq!(done["item"]["status"], "incomplete");
+}
+
 #[test]
 fn nothing_is_told_twice() {
     let message =

@@ -290,3 +290,16 @@ proptest! {
         prop_assert_eq!(again.turns, request.turns);
     }
 }
+
+#[test]
+fn half_a_character_in_a_text_is_replaced() {
+    let request = decode(
+        r#"{"model":"m","input":[{"role":"user","content":"a\ud83d"},{"role":"user","content":[{"type":"input_text","text":"b\ud83d"}]},
+        {"type":"function_call","call_id":"c","name":"f","arguments":"{}"},{"type":"function_call_output","call_id":"c","output":"cut \ud83d"}]}"#,
+    );
+    let texts: Vec<&Block> = request.turns[..2].iter().flat_map(|turn| &turn.blocks).collect();
+    assert_eq!(texts, [&Block::text("a\u{fffd}"), &Block::text("b\u{fffd}")]);
+    assert!(
+        matches!(&request.turns[3].blocks[0], Block::ToolResult(ToolResult { content, .. }) if *content == [Block::text("cut \u{fffd}")])
+    );
+}

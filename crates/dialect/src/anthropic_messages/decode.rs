@@ -5,8 +5,8 @@ mod content;
 use std::collections::BTreeMap;
 
 use crate::canonical::{
-    ClientTool, Effort, Format, Losses, Metadata, Reasoning, ReasoningMode, Request, Role, Sampling, Tool, ToolChoice,
-    ToolKind, ToolNames, Turn, refused,
+    ClientTool, Effort, Format, Losses, MAX_TOOLS, Metadata, Reasoning, ReasoningMode, Request, Role, Sampling, Tool,
+    ToolChoice, ToolKind, ToolNames, Turn, refused,
 };
 use crate::envelope::Envelope;
 use crate::request::{Facts, RequestError, as_string};
@@ -42,6 +42,10 @@ const TOOL_FIELDS: [&str; 6] = ["name", "description", "input_schema", "type", "
 /// # Errors
 /// [`RequestError`] where it is wrong, or means something that no other dialect can say.
 pub(super) fn request(envelope: &Envelope<'_>, facts: &Facts<'_>) -> Result<Request, RequestError> {
+    // To fill a cache and answer nothing is what no other dialect can say.
+    if facts.max_output == Some(0) {
+        return Err(refused("max_tokens"));
+    }
     let mut losses = Losses::default();
     for (key, value) in envelope.members() {
         if value != "null" && !KNOWN_FIELDS.contains(&key) {
@@ -128,6 +132,9 @@ fn tools(
 ) -> Result<Vec<Tool>, RequestError> {
     let mut tools = Vec::new();
     for (at, json) in envelope.array("tools")?.unwrap_or_default().into_iter().enumerate() {
+        if at >= MAX_TOOLS {
+            return Err(RequestError::field("tools", format!("there may be at most {MAX_TOOLS} tools")));
+        }
         let path = format!("tools[{at}]");
         let tool =
             Envelope::parse(json).map_err(|_| RequestError::wrong_type(&path, "an object with each field once"))?;

@@ -70,12 +70,13 @@ fn raw(json: String, param: &str) -> Result<Box<RawValue>, RequestError> {
 }
 
 fn tools<'a>(request: &'a Request, losses: &mut Losses) -> Result<Vec<body::Tool<'a>>, RequestError> {
-    let allowed = |tool: &Tool| match &request.tool_choice {
-        Some(ToolChoice::Allowed { names, .. }) => names.contains(&tool.name),
-        _ => true,
+    let allowed: Option<BTreeSet<&str>> = match &request.tool_choice {
+        Some(ToolChoice::Allowed { names, .. }) => Some(names.iter().map(String::as_str).collect()),
+        _ => None,
     };
+    let allowed = |tool: &&Tool| allowed.as_ref().is_none_or(|names| names.contains(tool.name.as_str()));
     let mut tools = Vec::new();
-    for tool in request.tools.iter().filter(|tool| allowed(tool)) {
+    for tool in request.tools.iter().filter(allowed) {
         if tool.kind == ToolKind::Custom && tool.schema.is_some() {
             losses.add("tools.format");
         }

@@ -18,7 +18,7 @@ const DECIDED_FIELDS: [&str; 9] =
     ["cache_control", "max_tokens", "messages", "model", "service_tier", "stream", "system", "thinking", "tools"];
 
 /// Beta fields that change the price, or name state kept at the provider.
-const REFUSED_FIELDS: [&str; 2] = ["billing_policy", "thread"];
+const REFUSED_FIELDS: [&str; 3] = ["billing_policy", "compaction", "thread"];
 
 /// Tools with a version that the client runs itself; all other versioned tools are run, and charged for,
 /// by the provider.
@@ -134,6 +134,7 @@ fn begin(body: &str) -> Result<(Envelope<'_>, Cow<'_, str>, InputMeasure), Reque
     if let Some(field) = REFUSED_FIELDS.into_iter().find(|field| envelope.present(field).is_some()) {
         return Err(policy::not_priced(field));
     }
+    check_context(&envelope)?;
     check_tools(&envelope)?;
     let input = input::measure(&envelope, &messages)?;
     Ok((envelope, model, input))
@@ -187,22 +188,41 @@ fn excess(envelope: &Envelope<'_>) -> Excess {
     Excess::of(ahead.marks, messages.marks, of_request)
 }
 
-fn check_tools(envelope: &Envelope<'_>) -> Result<(), RequestError> {
-    for (at, tool) in envelope.array("tools")?.unwrap_or_default().into_iter().enumerate() {
-        let path = format!("tools[{at}]");
-        let tool =
-            Envelope::parse(tool).map_err(|_| RequestError::wrong_type(&path, "an object with each field once"))?;
-        policy::check_spelling(&tool, &["type", "name"])?;
-        if tool.string("name")?.is_none() {
-            return Err(RequestError::missing(&format!("{path}.name")));
-        }
-        match tool.string("type")?.as_deref() {
-            None | Some("custom") => {}
-            Some(kind) if CLIENT_TOOLS.into_iter().any(|prefix| kind.starts_with(prefix)) => {}
-            Some(_) => return Err(policy::not_priced(&format!("{path}.type"))),
+/// Refuses edits of the context but those that only clear some of it. A compaction is a call of the model
+/// of its own, which the provider bills beside the usage that it reports at the top.
+fn check_context(envelope: &Envelope<'_>) -> Result<(), RequestError> {
+    let Some(json) = envelope.present("context_management") else { return Ok(()) };
+    let wrong = |path: &str| RequestError::wrong_type(path, "an object with each field once");
+    let context = Envelope::parse(json).map_err(|_| wrong("context_management"))?;
+    for (at, edit) in context.array("edits")?.unwrap_or_default().into_iter().enumerate() {
+        let path = format!("context_management.edits[{at}]");
+        let kind = Envelope::parse(edit).map_err(|_| wrong(&path))?.string("type")?;
+        if !kind.is_some_and(|kind| kind.starts_with("clear_")) {
+            return Err(policy::not_priced(&path));
         }
     }
     Ok(())
+}
+
+fn check_tools(envelope: &Envelope<'_>) -> Result<(), RequestError> {
+    for (at, tool) in envelope.array("tools")?.unwrap_or_default().into_iter().enumerate() {
+        check_tool(&format!("tools[{at}]"), tool)?;
+    }
+    Ok(())
+}
+
+/// Refuses a tool that the provider runs.
+fn check_tool(path: &str, json: &str) -> Result<(), RequestError> {
+    let tool = Envelope::parse(json).map_err(|_| RequestError::wrong_type(path, "an object with each field once"))?;
+    policy::check_spelling(&tool, &["type", "name"])?;
+    if tool.string("name")?.is_none() {
+        return Err(RequestError::missing(&format!("{path}.name")));
+    }
+    match tool.string("type")?.as_deref() {
+        None | Some("custom") => Ok(()),
+        Some(kind) if CLIENT_TOOLS.into_iter().any(|prefix| kind.starts_with(prefix)) => Ok(()),
+        Some(_) => Err(policy::not_priced(&format!("{path}.type"))),
+    }
 }
 
 /// The body of a count of tokens, which needs no `max_tokens`.

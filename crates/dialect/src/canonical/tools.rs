@@ -1,6 +1,6 @@
 //! Tools: as the client names them, and as an upstream must.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::block::CacheMark;
 
@@ -63,10 +63,20 @@ pub struct ClientTool {
     pub kind: ToolKind,
 }
 
-/// From the names that an upstream uses back to the client's own. Holds only what differs: a function
-/// under its own name is not in it.
+/// The most tools of one request, those in namespaces included; no provider takes as many.
+pub const MAX_TOOLS: usize = 1024;
+
+/// From the names that an upstream uses back to the client's own, and the other way round.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ToolNames(BTreeMap<String, ClientTool>);
+pub struct ToolNames {
+    /// The tools by their names upstream. Holds only what differs: a function under its own name is not
+    /// in it.
+    renamed: BTreeMap<String, ClientTool>,
+    /// The names upstream by the client's names and their namespaces; of two of one name, the first.
+    upstream: BTreeMap<(String, Option<String>), String>,
+    /// Functions under their own names.
+    own: BTreeSet<String>,
+}
 
 /// The longest name of a function that every provider takes.
 const MAX_NAME_BYTES: usize = 64;
@@ -83,31 +93,48 @@ impl ToolNames {
         let clean: String = joined.chars().map(|c| if fits(c) { c } else { '_' }).take(MAX_NAME_BYTES).collect();
         let mut name = clean.clone();
         let mut next: u32 = 2;
-        while self.0.get(&name).is_some_and(|taken| *taken != tool) {
+        while self.is_of_another(&name, &tool) {
             let suffix = format!("_{next}");
             let kept = MAX_NAME_BYTES.saturating_sub(suffix.len());
             name = clean.chars().take(kept).collect::<String>() + &suffix;
             next = next.saturating_add(1);
         }
-        if name != tool.name || tool.kind == ToolKind::Custom || tool.namespace.is_some() {
-            self.0.insert(name.clone(), tool);
+        let client = (tool.name.clone(), tool.namespace.clone());
+        self.upstream.entry(client).or_insert_with(|| name.clone());
+        if is_plain(&name, &tool) {
+            self.own.insert(name.clone());
+        } else {
+            self.renamed.insert(name.clone(), tool);
         }
         name
+    }
+
+    /// Whether an upstream knows another tool under this name.
+    fn is_of_another(&self, name: &str, tool: &ClientTool) -> bool {
+        match self.renamed.get(name) {
+            Some(taken) => taken != tool,
+            None => self.own.contains(name) && !is_plain(name, tool),
+        }
     }
 
     /// The upstream's name of a tool that the client names so.
     #[must_use]
     pub fn upstream_name(&self, name: &str, namespace: Option<&str>) -> String {
-        let declared = self.0.iter().find(|(_, tool)| tool.name == name && tool.namespace.as_deref() == namespace);
-        declared.map_or_else(|| name.to_owned(), |(upstream, _)| upstream.clone())
+        let client = (name.to_owned(), namespace.map(str::to_owned));
+        self.upstream.get(&client).cloned().unwrap_or(client.0)
     }
 
     /// The client's tool behind an upstream's name.
     #[must_use]
     pub fn client(&self, name: &str) -> ClientTool {
         let plain = || ClientTool { name: name.to_owned(), ..ClientTool::default() };
-        self.0.get(name).cloned().unwrap_or_else(plain)
+        self.renamed.get(name).cloned().unwrap_or_else(plain)
     }
+}
+
+/// Whether `tool` is a function that an upstream is told of under its own name.
+fn is_plain(name: &str, tool: &ClientTool) -> bool {
+    name == tool.name && tool.kind == ToolKind::Function && tool.namespace.is_none()
 }
 
 #[cfg(test)]
@@ -132,5 +159,21 @@ mod tests {
         assert!(long.len() == 64 && other.len() == 64 && long != other);
         assert_eq!(names.client(&other).name.len(), 99);
         assert_eq!(names.declare(tool("a b.c", None)), "a_b_c");
+    }
+
+    #[test]
+    fn no_two_tools_have_one_name_upstream_in_whatever_order_they_come() {
+        let custom = ClientTool { kind: ToolKind::Custom, ..tool("a_b", None) };
+        let tools = [tool("a_b", None), tool("a b", None), tool("b", Some("a_")), custom, tool("a__b", None)];
+        for order in [[0, 1, 2, 3, 4], [4, 3, 2, 1, 0], [1, 0, 3, 4, 2]] {
+            let mut names = ToolNames::default();
+            let told: Vec<String> = order.iter().map(|at| names.declare(tools[*at].clone())).collect();
+            assert_eq!(told.iter().collect::<BTreeSet<_>>().len(), tools.len(), "{told:?}");
+            for (at, name) in order.iter().zip(&told) {
+                assert_eq!(names.client(name), tools[*at], "{told:?}");
+            }
+        }
+        let mut names = ToolNames::default();
+        assert_eq!((names.declare(tool("f", None)), names.declare(tool("f", None))), ("f".into(), "f".into()));
     }
 }

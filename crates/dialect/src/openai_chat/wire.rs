@@ -15,10 +15,17 @@ pub const LIMIT_FIELDS: [&str; 2] = ["max_completion_tokens", "max_tokens"];
 /// The one that servers which know only one of them know.
 pub const DEFAULT_LIMIT_FIELD: &str = "max_tokens";
 
-/// Fields with which a client can have a model reason out of sight: Groq's, OpenRouter's, Anthropic's,
+/// Fields with which a client can have a model reason out of sight: OpenAI's, Groq's, OpenRouter's, Anthropic's,
 /// Alibaba's and those of servers with a chat template.
-const HIDING_FIELDS: [&str; 6] =
-    ["reasoning_format", "include_reasoning", "reasoning", "thinking", "enable_thinking", "chat_template_kwargs"];
+const HIDING_FIELDS: [&str; 7] = [
+    "reasoning_effort",
+    "reasoning_format",
+    "include_reasoning",
+    "reasoning",
+    "thinking",
+    "enable_thinking",
+    "chat_template_kwargs",
+];
 
 /// Tokens that a provider puts around one message, and around the request.
 const MESSAGE_OVERHEAD: u64 = 8;

@@ -46,7 +46,7 @@ pub fn encode(request: &Request, target: &Target<'_>) -> Result<Encoded, Request
     set("top_p", request.sampling.top_p.clone());
     if !request.tools.is_empty() {
         set("tools", Some(array(&request.tools.iter().map(tool).collect::<Vec<_>>())));
-        set("tool_choice", request.tool_choice.as_ref().map(|choice| tool_choice(choice, request)));
+        set("tool_choice", request.tool_choice.as_ref().map(|choice| tool_choice(choice, request)).transpose()?);
         set("parallel_tool_calls", request.parallel_tool_calls.map(|parallel| parallel.to_string()));
     }
     set("reasoning", reasoning(request, target));
@@ -115,14 +115,25 @@ fn tool(tool: &Tool) -> String {
     object(&members)
 }
 
-fn tool_choice(choice: &ToolChoice, request: &Request) -> String {
+/// A choice that names a tool which is not there is refused: a provider would say no more than that
+/// something is wrong.
+fn tool_choice(choice: &ToolChoice, request: &Request) -> Result<String, RequestError> {
+    let given: BTreeSet<&str> = request.tools.iter().map(|tool| tool.name.as_str()).collect();
+    let named_tools = match choice {
+        ToolChoice::Named(name) => std::slice::from_ref(name),
+        ToolChoice::Allowed { names, .. } => names,
+        ToolChoice::Auto | ToolChoice::None | ToolChoice::Required => &[],
+    };
+    if named_tools.iter().any(|name| !given.contains(name.as_str())) {
+        return Err(refused("tool_choice"));
+    }
     let custom = request.tools.iter().filter(|tool| tool.kind == ToolKind::Custom);
     let custom: BTreeSet<&str> = custom.map(|tool| tool.name.as_str()).collect();
     let named = |name: &String| {
         let kind = if custom.contains(name.as_str()) { "custom" } else { "function" };
         object(&[("type", quoted(kind)), ("name", quoted(name))])
     };
-    match choice {
+    Ok(match choice {
         ToolChoice::Auto => quoted("auto"),
         ToolChoice::None => quoted("none"),
         ToolChoice::Required => quoted("required"),
@@ -132,7 +143,7 @@ fn tool_choice(choice: &ToolChoice, request: &Request) -> String {
             let mode = if *required { "required" } else { "auto" };
             object(&[("type", quoted("allowed_tools")), ("mode", quoted(mode)), ("tools", array(&tools))])
         }
-    }
+    })
 }
 
 /// Effort and summary. A budget of tokens is an effort here; a model that does not reason is not asked to.

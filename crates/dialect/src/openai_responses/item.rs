@@ -29,6 +29,8 @@ pub(super) struct Item {
     pub content: Content,
     /// Whether it grows no more.
     pub closed: bool,
+    /// Whether that was before its end.
+    pub cut: bool,
 }
 
 /// What an item is.
@@ -83,7 +85,17 @@ impl Item {
                 (prefix, Content::Call { call_id: id.clone(), tool, input: String::new(), wrapped })
             }
         };
-        Self { id: format!("{prefix}_{}{number}", identity.id), content, closed: false }
+        Self { id: format!("{prefix}_{}{number}", identity.id), content, closed: false, cut: false }
+    }
+
+    /// Whether it is a function's call whose arguments break off.
+    pub fn is_cut(&self) -> bool {
+        match &self.content {
+            Content::Call { tool, input, .. } if tool.kind == ToolKind::Function && !input.is_empty() => {
+                serde_json::from_str::<serde::de::IgnoredAny>(input).is_err()
+            }
+            _ => false,
+        }
     }
 
     /// The item as it is now: empty when it is `added`, else with `status`.

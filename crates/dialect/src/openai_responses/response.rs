@@ -61,6 +61,15 @@ impl Status {
     }
 }
 
+/// How an item stands in a response of this status.
+fn state(item: &Item, status: Status) -> &'static str {
+    match (item.closed, item.cut) {
+        (true, false) => "completed",
+        (true, true) => "incomplete",
+        (false, _) => status.of_open_item(),
+    }
+}
+
 /// A response object. `usage` is a JSON text; `tier` is the provider's service tier.
 pub(super) fn response(
     identity: &Identity,
@@ -70,10 +79,7 @@ pub(super) fn response(
     tier: Option<&str>,
 ) -> String {
     let null = || "null".to_owned();
-    let items: Vec<String> = output
-        .iter()
-        .map(|item| item.json(false, if item.closed { "completed" } else { status.of_open_item() }))
-        .collect();
+    let items: Vec<String> = output.iter().map(|item| item.json(false, state(item, status))).collect();
     let details = match status {
         Status::Incomplete(reason) => object(&[("reason", quoted(reason))]),
         _ => null(),

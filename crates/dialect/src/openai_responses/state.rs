@@ -71,6 +71,10 @@ pub(super) fn untagged(item: &str, owner: Option<&Owner>) -> Went {
     let ours = owner.is_some_and(|owner| opaque.is_of(owner));
     // Text with an owner and nothing behind it cannot go back.
     let Some((id, encrypted)) = opaque.data.split_once('.').filter(|_| ours) else { return Went::Out };
+    // A tag alone, around an id that anybody can write, is no more than the id.
+    if encrypted.is_empty() && !has_words(&envelope) {
+        return Went::Out;
+    }
     let mut edits = envelope.edit();
     if !id.is_empty() {
         edits.set("id", &quoted(id));
@@ -139,6 +143,8 @@ mod tests {
         assert!(matches!(untagged(item, Some(&other)), Went::Same));
         let renamed = held.replace(r#""rs_1""#, r#""rs_ours0""#);
         assert!(matches!(untagged(&renamed, Some(&owner)), Went::Edited(back) if back == item));
+        let id_alone = item.replace("gA-_=", "oi-a1-rs_of_another.");
+        assert!(matches!(untagged(&id_alone, Some(&owner)), Went::Out));
         let plain = item.replace("gA-_=", "oi-a1-");
         assert!(matches!(untagged(&plain, Some(&owner)), Went::Out));
         let stored = r#"{"type":"reasoning","id":"rs_1","summary":[]}"#;

@@ -2,13 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::canonical::{ClientTool, Losses, Tool, ToolChoice, ToolKind, ToolNames, refused};
+use crate::canonical::{ClientTool, Losses, MAX_TOOLS, Tool, ToolChoice, ToolKind, ToolNames, refused};
 use crate::envelope::Envelope;
 use crate::policy::{check_fields, not_priced};
 use crate::request::{RequestError, as_array, as_string};
-
-/// The most tools of one request, those in namespaces included; no provider takes as many.
-const MAX_TOOLS: usize = 1024;
 
 /// What is done with a tool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

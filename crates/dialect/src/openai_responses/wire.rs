@@ -200,7 +200,7 @@ fn kept_include(envelope: &Envelope<'_>, losses: &mut Losses) -> Result<Option<S
     }))
 }
 
-/// Whether reasoning is asked for and no summary of it.
+/// Whether reasoning is asked for: what is shown of it is at most a summary, and all of it is billed.
 fn hides_reasoning(envelope: &Envelope<'_>) -> Result<bool, RequestError> {
     let Some(json) = envelope.present("reasoning") else { return Ok(false) };
     let reasoning =
@@ -210,7 +210,7 @@ fn hides_reasoning(envelope: &Envelope<'_>) -> Result<bool, RequestError> {
     if reasoning.string("mode")?.is_some_and(|mode| mode != "standard") {
         return Err(not_priced("reasoning.mode"));
     }
-    Ok(["summary", "generate_summary"].into_iter().all(|key| reasoning.present(key).is_none()))
+    Ok(reasoning.string("effort")?.is_none_or(|effort| effort != "none"))
 }
 
 #[cfg(test)]

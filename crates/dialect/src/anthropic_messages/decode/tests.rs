@@ -161,3 +161,13 @@ fn what_means_something_that_cannot_be_said_is_refused() {
     let deep = format!("{}\"x\"{}", r#"[{"type":"tool_result","tool_use_id":"t","content":"#.repeat(9), "}]".repeat(9));
     assert!(decode(&format!(r#""messages":[{{"role":"user","content":{deep}}}]"#)).is_err());
 }
+
+#[test]
+fn an_answer_of_nothing_and_tools_without_number_are_refused() {
+    let body = r#"{"model":"m","max_tokens":0,"messages":[{"role":"user","content":"hi"}]}"#;
+    let error = MessagesRequest::parse(body).unwrap().decode().unwrap_err();
+    assert_eq!(error.param.as_deref(), Some("max_tokens"));
+    let tools = vec![r#"{"name":"\u00e9"}"#; crate::canonical::MAX_TOOLS + 1].join(",");
+    let error = decode(&format!(r#""tools":[{tools}],"messages":[{{"role":"user","content":"hi"}}]"#)).unwrap_err();
+    assert_eq!(error.param.as_deref(), Some("tools"));
+}

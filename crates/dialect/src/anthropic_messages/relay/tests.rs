@@ -98,3 +98,14 @@ fn bytes_that_need_no_change_are_not_copied() {
     relay.push(START.as_bytes());
     assert_eq!(relay.push(BLOCK.as_bytes()).forward, Forward::Same);
 }
+
+#[test]
+fn an_error_under_another_name_is_one_too() {
+    for event in [
+        "event: ping\ndata: {\"type\":\"ping\",\"error\":{\"message\":\"the words\"}}\n\n",
+        "data: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"},\"error\":\"the words\"}\n\n",
+    ] {
+        let (out, tail, end) = relay(&format!("{START}{event}"));
+        assert!(end == End::Failed && !(out + &tail).contains("the words"), "{event}");
+    }
+}

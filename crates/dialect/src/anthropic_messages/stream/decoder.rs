@@ -71,6 +71,8 @@ pub struct Wire<'a> {
     usage: Option<&'a RawValue>,
     #[serde(borrow, default)]
     context_management: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    error: Option<&'a RawValue>,
 }
 
 #[derive(Default, Deserialize)]
@@ -105,7 +107,7 @@ impl<'a> Wire<'a> {
     /// Reads an event; `None`: what some gateways add and no reader of this dialect expects.
     ///
     /// # Errors
-    /// [`UpstreamError`]: an error event, or no event of any dialect.
+    /// [`UpstreamError`]: an error event, whatever it calls itself, or no event of any dialect.
     pub fn read(frame: &Frame, data: &'a str) -> Result<Option<Self>, UpstreamError> {
         let name = frame.event();
         if data.trim() == "[DONE]" || name.as_deref() == Some("data") {
@@ -115,7 +117,7 @@ impl<'a> Wire<'a> {
             return Err(UpstreamError);
         }
         let wire: Self = object(data).ok_or(UpstreamError)?;
-        if wire.kind() == "error" { Err(UpstreamError) } else { Ok(Some(wire)) }
+        if wire.kind() == "error" || said(wire.error).is_some() { Err(UpstreamError) } else { Ok(Some(wire)) }
     }
 
     /// Its `type`.

@@ -82,15 +82,43 @@ fn block(input: &mut InputMeasure, path: &str, json: &str, depth: usize) -> Resu
             }
         }
         "document" => document(input, path, json, &fields, depth)?,
+        "tool_addition" | "tool_removal" => {
+            check_change(path, &fields)?;
+            input.text(json);
+        }
+        "compaction" => {
+            for (at, change) in fields.array("tool_changes")?.unwrap_or_default().into_iter().enumerate() {
+                let path = format!("{path}.tool_changes[{at}]");
+                check_change(&path, &object(&path, change)?)?;
+            }
+            // Its encrypted content is longer than what it stands for.
+            policy::check_part(path, &kind, json)?;
+            input.text(json);
+        }
         "container_upload" => return Err(policy::no_state(path)),
         kind => match policy::check_part(path, kind, json)? {
             Media::Images => input.image(),
-            // What the provider itself said is text, however it is packed.
+            // What the provider itself said is text, however it is packed; what it fetched may be a document.
+            Media::Unmeasured if kind == "web_fetch_tool_result" => input.unmeasured(),
             Media::Unmeasured if kind == "server_tool_use" || kind.ends_with("_tool_result") => input.text(json),
             Media::Unmeasured => input.unmeasured(),
         },
     }
     Ok(())
+}
+
+/// Checks a change of the tools within the conversation: one that defines a tool is as one at the top.
+fn check_change(path: &str, change: &Envelope<'_>) -> Result<(), RequestError> {
+    let path = format!("{path}.tool");
+    let Some(tool) = change.present("tool") else { return Ok(()) };
+    match object(&path, tool)?.present("definition") {
+        Some(definition) => super::check_tool(&format!("{path}.definition"), definition),
+        None => Ok(()),
+    }
+}
+
+fn object<'a>(path: &str, json: &'a str) -> Result<Envelope<'a>, RequestError> {
+    Envelope::parse(json).map_err(|_| RequestError::wrong_type(path, "an object with each field once"))
 }
 
 fn document(

@@ -200,3 +200,43 @@ fn the_version_fits_the_sampling() {
     assert!(MessagesRequest::parse(&with(r#""top_k":4"#)).unwrap().has_sampling());
     assert!(!MessagesRequest::parse(HELLO).unwrap().has_sampling());
 }
+
+#[test]
+fn a_compaction_is_not_ordered_and_clearing_is() {
+    let clear = with(r#""context_management":{"edits":[{"type":"clear_thinking_20251015","keep":"all"}]}"#);
+    assert_eq!(sent(&clear, Outgoing::default()), clear);
+    for (members, param) in [
+        (r#""context_management":{"edits":[{"type":"compact_20260112"}]}"#, "context_management.edits[0]"),
+        (r#""context_management":{"edits":[{"type":"clear_x"},{}]}"#, "context_management.edits[1]"),
+        (r#""context_management":7"#, "context_management"),
+        (r#""compaction":{}"#, "compaction"),
+    ] {
+        assert_eq!(MessagesRequest::parse(&with(members)).unwrap_err().param.as_deref(), Some(param), "{members}");
+    }
+}
+
+#[test]
+fn what_a_provider_fetched_may_be_a_document() {
+    let fetched = r#"{"type":"web_fetch_tool_result","tool_use_id":"s","content":{"type":"web_fetch_result","url":"https://a","content":{"type":"document","source":{"type":"base64","media_type":"application/pdf","data":"AAAA"}}}}"#;
+    let body = with_messages(&format!(r#"[{{"role":"assistant","content":[{fetched}]}}]"#));
+    assert_eq!(MessagesRequest::parse(&body).unwrap().facts.input.unmeasured, 1);
+}
+
+#[test]
+fn a_tool_that_is_added_on_the_way_is_checked_as_one_at_the_top() {
+    let changed = |block: &str| with_messages(&format!(r#"[{{"role":"system","content":[{block}]}}]"#));
+    let adds = |definition: &str| {
+        format!(r#"{{"type":"tool_addition","tool":{{"type":"tool_definition","definition":{definition}}}}}"#)
+    };
+    let hosted = adds(r#"{"type":"web_search_20260318","name":"web_search"}"#);
+    for block in [hosted.clone(), format!(r#"{{"type":"compaction","content":"x","tool_changes":[{hosted}]}}"#)] {
+        let error = MessagesRequest::parse(&changed(&block)).unwrap_err();
+        assert!(error.param.as_deref().is_some_and(|param| param.ends_with("tool.definition.type")), "{error:?}");
+    }
+    for block in [
+        adds(r#"{"name":"f","input_schema":{}}"#),
+        r#"{"type":"tool_removal","tool":{"type":"tool_reference","name":"f"}}"#.to_owned(),
+    ] {
+        assert_eq!(MessagesRequest::parse(&changed(&block)).unwrap().facts.input.unmeasured, 0, "{block}");
+    }
+}

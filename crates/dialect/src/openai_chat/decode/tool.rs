@@ -1,7 +1,7 @@
 //! Tools and the choice of them: chat's own form, the flat form of responses, and Anthropic's.
 
 use super::{needed, object, text};
-use crate::canonical::{ClientTool, Losses, Tool, ToolChoice, ToolKind, ToolNames, refused};
+use crate::canonical::{ClientTool, Losses, MAX_TOOLS, Tool, ToolChoice, ToolKind, ToolNames, refused};
 use crate::envelope::Envelope;
 use crate::json_text;
 use crate::openai_chat::words;
@@ -19,6 +19,9 @@ pub(super) fn tools(
     let mut tools = Vec::new();
     for field in ["tools", "functions"] {
         for (at, json) in envelope.array(field)?.unwrap_or_default().into_iter().enumerate() {
+            if tools.len() >= MAX_TOOLS {
+                return Err(RequestError::field("tools", format!("there may be at most {MAX_TOOLS} tools")));
+            }
             tools.push(tool(json, &format!("{field}[{at}]"), names, losses)?);
         }
     }

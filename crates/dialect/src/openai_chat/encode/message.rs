@@ -31,22 +31,19 @@ pub(super) fn messages(
     if !request.instructions.is_empty() {
         writer.content("system", &request.instructions.iter().collect::<Vec<_>>())?;
     }
-    for turns in request.turns.chunk_by(|a, b| a.role == b.role && a.role == Role::User) {
+    for turns in request.turns.chunk_by(|a, b| a.role != Role::Assistant && b.role != Role::Assistant) {
         match turns {
-            [Turn { role: Role::System, blocks }] => writer.content("system", &blocks.iter().collect::<Vec<_>>())?,
-            [Turn { role: Role::Developer, blocks }] => {
-                writer.content("developer", &blocks.iter().collect::<Vec<_>>())?;
-            }
             [Turn { role: Role::Assistant, blocks }] => writer.assistant(blocks)?,
-            turns => writer.user(turns)?,
+            turns => writer.others(turns)?,
         }
     }
     Ok(writer.messages)
 }
 
 impl Writer<'_> {
-    /// Turns of the user in a row.
-    fn user(&mut self, turns: &[Turn]) -> Result<(), RequestError> {
+    /// The turns between two of the assistant: the answers of tools first, for nothing may stand between
+    /// them and their calls.
+    fn others(&mut self, turns: &[Turn]) -> Result<(), RequestError> {
         let mut results: Vec<&ToolResult> = Vec::new();
         let mut at_id = std::collections::BTreeMap::new();
         for block in turns.iter().flat_map(|turn| &turn.blocks) {
@@ -70,8 +67,13 @@ impl Writer<'_> {
         for turn in turns {
             let others = turn.blocks.iter().filter(|block| !matches!(block, Block::ToolResult(_)));
             let others: Vec<&Block> = others.collect();
+            let role = match turn.role {
+                Role::System => "system",
+                Role::Developer => "developer",
+                Role::User | Role::Assistant => "user",
+            };
             if !others.is_empty() || turn.blocks.is_empty() {
-                self.content("user", &others)?;
+                self.content(role, &others)?;
             }
         }
         Ok(())

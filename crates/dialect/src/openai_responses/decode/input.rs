@@ -8,6 +8,7 @@ use crate::canonical::{
     Turn, refused,
 };
 use crate::envelope::Envelope;
+use crate::json_text;
 use crate::openai_responses::item::{citation, unredacted};
 use crate::openai_responses::tools::{Declared, required, within};
 use crate::openai_responses::wire::CLIENT_RUN;
@@ -39,7 +40,7 @@ pub(super) fn turns(
 ) -> Result<Vec<Turn>, RequestError> {
     let input = envelope.present("input").ok_or_else(|| RequestError::missing("input"))?;
     if input.starts_with('"') {
-        let text = as_string(input).ok_or_else(|| RequestError::wrong_type("input", "text"))?;
+        let text = json_text::text(input).ok_or_else(|| RequestError::wrong_type("input", "text"))?;
         return Ok(vec![Turn { role: Role::User, blocks: vec![Block::text(text)] }]);
     }
     let mut reader = Reader { declared, turns: Vec::new(), last: Group::Message, losses };
@@ -70,7 +71,7 @@ impl Reader<'_> {
                 let block = Block::ToolUse(ToolUse {
                     id: required(item, path, "call_id")?,
                     name,
-                    input: required(item, path, if custom { "input" } else { "arguments" })?,
+                    input: said(item, path, if custom { "input" } else { "arguments" })?,
                     kind: if custom { ToolKind::Custom } else { ToolKind::Function },
                     cache: None,
                 });
@@ -89,8 +90,8 @@ impl Reader<'_> {
                 self.reasoning(path, item)?;
                 Ok(())
             }
-            // What they say is nowhere else in the conversation.
-            Some("compaction") => Err(refused(&format!("{path}.type"))),
+            // What they say is nowhere else in the request.
+            Some("additional_tools" | "compaction") => Err(refused(&format!("{path}.type"))),
             Some(kind) if CLIENT_RUN.contains(&kind) || kind.starts_with("computer_call") => {
                 Err(refused(&format!("{path}.type")))
             }
@@ -145,7 +146,7 @@ impl Reader<'_> {
         let path = format!("{path}.{key}");
         let content = item.present(key).ok_or_else(|| RequestError::missing(&path))?;
         if content.starts_with('"') {
-            let text = as_string(content).ok_or_else(|| RequestError::wrong_type(&path, "text"))?;
+            let text = json_text::text(content).ok_or_else(|| RequestError::wrong_type(&path, "text"))?;
             return Ok(vec![Block::text(text)]);
         }
         let parts = as_array(content).ok_or_else(|| RequestError::wrong_type(&path, "a string or an array"))?;
@@ -167,9 +168,9 @@ impl Reader<'_> {
                 let citations = part.present("annotations").and_then(as_array).unwrap_or_default();
                 let citations = citations.into_iter().filter_map(|raw| serde_json::from_str::<&RawValue>(raw).ok());
                 let citations = citations.filter_map(citation).collect();
-                Ok(Block::Text(Text { text: required(part, path, "text")?, citations, ..Text::default() }))
+                Ok(Block::Text(Text { text: said(part, path, "text")?, citations, ..Text::default() }))
             }
-            Some("refusal") => Ok(Block::Refusal(required(part, path, "refusal")?)),
+            Some("refusal") => Ok(Block::Refusal(said(part, path, "refusal")?)),
             Some("input_image") => {
                 let url = required(part, path, "image_url")?;
                 let source = match data_url(&url) {
@@ -196,6 +197,13 @@ impl Reader<'_> {
             _ => Err(refused(&format!("{path}.type"))),
         }
     }
+}
+
+/// A text that must be there; half a character in it, as of an output that was cut, is replaced.
+fn said(fields: &Envelope<'_>, path: &str, key: &str) -> Result<String, RequestError> {
+    let path = || format!("{path}.{key}");
+    let json = fields.present(key).ok_or_else(|| RequestError::missing(&path()))?;
+    json_text::text(json).ok_or_else(|| RequestError::wrong_type(&path(), "a string"))
 }
 
 /// The media type and the base64 of a data URL.

@@ -131,7 +131,9 @@ impl Encoder {
 
     fn close(&mut self, bytes: &mut Vec<u8>, index: usize, status: &str) {
         let Some(item) = self.items.get_mut(index).filter(|item| !item.closed) else { return };
-        item.closed = status == "completed";
+        item.closed = true;
+        let status = if item.is_cut() { "incomplete" } else { status };
+        item.cut = status != "completed";
         let wrapped = matches!(item.content, Content::Call { wrapped: true, .. });
         item.unwrap_input();
         let item = item.clone();

@@ -3,8 +3,8 @@
 use super::CLIENT_RUN;
 use crate::envelope::Envelope;
 use crate::measure::InputMeasure;
-use crate::openai_responses::tools::within;
-use crate::policy::{self, no_state};
+use crate::openai_responses::tools::{Fate, fate, within};
+use crate::policy::{self, no_state, not_priced};
 use crate::request::{RequestError, as_array, as_string};
 
 /// Tokens that a provider puts around one item, and around the request.
@@ -64,6 +64,17 @@ fn measure_item(input: &mut InputMeasure, path: &str, json: &str) -> Result<(), 
                     input.text(value);
                 }
             }
+            Ok(())
+        }
+        // Tools that come within the conversation are tools like those at the top.
+        Some("additional_tools" | "tool_search_output") => {
+            for (at, tool) in item.array("tools")?.unwrap_or_default().into_iter().enumerate() {
+                let path = format!("{path}.tools[{at}]");
+                if fate(&path, tool)? == Fate::LeftOut {
+                    return Err(not_priced(&path));
+                }
+            }
+            input.text(json);
             Ok(())
         }
         Some(kind) if CLIENT_RUN.contains(&kind) => {

@@ -140,11 +140,31 @@ fn facts_and_measures() {
     for (members, hides) in [
         (r#""top_p":1"#, false),
         (r#""reasoning":{"effort":"high"}"#, true),
-        (r#""reasoning":{"effort":"high","summary":"auto"}"#, false),
+        (r#""reasoning":{"effort":"high","summary":"auto"}"#, true),
+        (r#""reasoning":{"effort":"none"}"#, false),
     ] {
         let body = with(members);
         let request = ResponsesRequest::parse(&body).unwrap();
         assert_eq!(request.facts.may_hide_reasoning, hides, "{members}");
         assert!(request.facts.include_usage && request.facts.n == 1);
+    }
+}
+
+#[test]
+fn tools_within_the_conversation_are_priced_as_those_at_the_top() {
+    let body = |kind: &str, tool: &str| {
+        format!(
+            r#"{{"model":"m","input":[{{"role":"user","content":"x"}},{{"type":"{kind}","role":"developer","execution":"client","tools":[{{"type":"function","name":"f"}},{tool}]}}]}}"#
+        )
+    };
+    for kind in ["additional_tools", "tool_search_output"] {
+        for hosted in ["web_search", "mcp", "image_generation", "code_interpreter"] {
+            let error = ResponsesRequest::parse(&body(kind, &format!(r#"{{"type":"{hosted}"}}"#))).unwrap_err();
+            assert!(error.param.as_deref().is_some_and(|param| param.starts_with("input[1].tools[1]")), "{error:?}");
+        }
+        let own = body(kind, r#"{"type":"custom","name":"g"}"#);
+        let request = ResponsesRequest::parse(&own).unwrap();
+        assert_eq!(request.facts.input.unmeasured, 0);
+        assert!(request.decode().is_err());
     }
 }

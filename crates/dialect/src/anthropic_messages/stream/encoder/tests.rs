@@ -205,3 +205,11 @@ fn a_broken_stream_ends_in_an_error() {
         assert_eq!(course(&[open(0, Open::Text)], end), ["message_start", "start 0 text", "error"]);
     }
 }
+
+#[test]
+fn an_empty_object_within_an_input_is_told() {
+    let events = [open(0, call("t", "f")), input(0, r#"{"a":"#), input(0, "{}"), input(0, "}")];
+    let pieces: String =
+        written(&events, End::Complete).iter().filter_map(|event| event["delta"]["partial_json"].as_str()).collect();
+    assert_eq!(pieces, r#"{"a":{}}"#);
+}
