@@ -48,10 +48,9 @@ test("a packed body is unpacked, and the upstream gets it plain", async () => {
     assert.ok(seen.body.equals(body), encoding);
     assert.equal(seen.headers["content-encoding"], undefined);
   }
-  const made = await gateway.keys(account, "GET");
   const create = await gateway.fetch("/console/api/keys", { method: "POST", key: account.key, body: gzipSync('{"name":"packed"}'), headers: { "content-encoding": "gzip" } });
-  assert.equal(create.status, 201, await create.text());
-  assert.equal((await gateway.keys(account, "GET")).body.keys.length, made.body.keys.length + 1);
+  const { name, key } = await create.json();
+  assert.deepEqual([name, key?.slice(0, 3)], ["packed", "oi_"]);
 });
 
 test("another packing is 415, a broken one 400, and one that is too large when unpacked 413", async () => {
@@ -159,12 +158,13 @@ test("10 requests of 32 MB beside 500 streams: no stream is lost", async () => {
   const large = bodyOf(32 * MB);
   let refused = 0;
   const sent = Array.from({ length: 10 }, async () => {
-    for (;;) {
+    // Each waits longer each time, as the SDKs do.
+    for (let waits = 1; ; waits *= 2) {
       const response = await post(large);
       await response.text();
       if (response.status !== 503) return response.status;
       refused += 1;
-      await sleep(1_000 * Number(response.headers.get("retry-after")));
+      await sleep(1_000 * Number(response.headers.get("retry-after")) * waits * (0.5 + Math.random()));
     }
   });
   assert.deepEqual(await Promise.all(sent), Array(10).fill(200));
