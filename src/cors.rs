@@ -1,4 +1,4 @@
-//! Browser tools on other origins may call `/v1`: it is opened by a key in a header, never by a cookie,
+//! Browser tools on other origins may call `/v1`, and ask `/api/hello`: it is opened by a key in a header, never by a cookie,
 //! so any origin may ask. <https://fetch.spec.whatwg.org/#http-cors-protocol>
 
 use worker::{Headers, Response};
@@ -11,7 +11,8 @@ const EXPOSED: &str = "x-request-id, request-id, retry-after, x-should-retry, x-
 /// Whether the path is one that other origins may call.
 #[must_use]
 pub fn covers(path: &str) -> bool {
-    path.split('/').find(|segment| !segment.is_empty()) == Some("v1")
+    let mut segments = path.split('/').filter(|segment| !segment.is_empty());
+    matches!((segments.next(), segments.next()), (Some("v1"), _) | (Some("api"), Some("hello")))
 }
 
 /// The answer to a preflight: whatever headers an SDK sends, it may.
@@ -22,7 +23,7 @@ pub fn preflight(request: &Headers) -> worker::Result<Response> {
     let headers = Headers::new();
     let asked = request.get("access-control-request-headers")?;
     headers.set("access-control-allow-headers", asked.as_deref().unwrap_or("authorization, content-type"))?;
-    headers.set("access-control-allow-methods", "GET, HEAD, POST")?;
+    headers.set("access-control-allow-methods", "GET, HEAD, POST, DELETE")?;
     headers.set("access-control-max-age", MAX_AGE_S)?;
     Ok(Response::empty()?.with_status(204).with_headers(headers))
 }
@@ -42,7 +43,13 @@ mod tests {
 
     #[test]
     fn only_the_api_is_open() {
-        assert!(covers("/v1/chat/completions") && covers("//v1/models"));
-        assert!(!covers("/console/api/keys") && !covers("/operator/entries") && !covers("/v10") && !covers("/"));
+        assert!(covers("/v1/chat/completions") && covers("//v1/models") && covers("/api/hello/"));
+        assert!(
+            !covers("/console/api/keys")
+                && !covers("/operator/entries")
+                && !covers("/v10")
+                && !covers("/api")
+                && !covers("/")
+        );
     }
 }

@@ -142,6 +142,13 @@ impl ApiError {
         Self { param: Some("model".into()), ..error }
     }
 
+    /// There is no room for it now.
+    #[must_use]
+    pub fn busy() -> Self {
+        let error = Self::new(Code::RateLimitExceeded, "The gateway has no room for this request right now.");
+        Self { retry_after_s: Some(1), ..error.with_status(503) }
+    }
+
     /// Something of ours failed; the reason goes to the log, not to the caller.
     #[must_use]
     pub fn internal() -> Self {
@@ -155,7 +162,8 @@ impl ApiError {
     pub fn into_response(self, envelope: Envelope, request_id: &str) -> worker::Result<Response> {
         let headers = Headers::new();
         headers.set("content-type", "application/json")?;
-        if self.shortage.as_ref().is_some_and(|shortage| shortage.passes) {
+        let passes = self.shortage.as_ref().is_some_and(|shortage| shortage.passes);
+        if passes || (self.status == 503 && self.retry_after_s.is_some()) {
             headers.set("x-should-retry", "true")?;
         } else if !self.code.retry_can_help() {
             headers.set("x-should-retry", "false")?;

@@ -6,6 +6,7 @@
 
 pub mod auth;
 pub mod body;
+pub mod budget;
 pub mod clock;
 pub mod config;
 pub mod console;
@@ -102,7 +103,7 @@ async fn handle(mut request: Request, env: Env) -> Handled {
         // Its body is not worth reading.
         (Err(_), Some(flood)) => (flood.into_response(Envelope::of(&path), &request_id), None),
         (Err(error), None) => {
-            body::discard(&mut request).await;
+            body::discard(&request).await;
             (error.into_response(Envelope::of(&path), &request_id), None)
         }
     };

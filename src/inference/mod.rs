@@ -1,6 +1,7 @@
 //! The one way to an upstream: price → admit → upstream → relay → settle.
 
 mod failure;
+pub mod leaving;
 pub mod pipeline;
 pub mod pump;
 pub mod stream;

@@ -13,6 +13,7 @@ use futures::future::LocalBoxFuture;
 use worker::{Headers, Response};
 
 use super::failure::{give_up, log, unavailable};
+use super::leaving::Leaving;
 use super::pump::{Progress, Pump};
 use super::stream::{Sink, Source};
 use super::terms;
@@ -56,6 +57,8 @@ pub struct Inference<'a> {
     pub request: ClientRequest<'a>,
     /// Goes on to upstreams that speak Anthropic's dialect.
     pub anthropic: AnthropicHeaders,
+    /// The client's leaving.
+    pub leaving: Leaving,
 }
 
 /// What an admitted request goes on with.
@@ -255,6 +258,7 @@ async fn streamed(
                     source,
                     abort,
                     sink,
+                    leaving: inference.leaving.clone(),
                     relay: RefCell::new(relay),
                     progress: Progress::default(),
                 };

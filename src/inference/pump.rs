@@ -4,14 +4,18 @@
 //! under `waitUntil`, so it goes on when the client has left.
 
 use std::cell::{Cell, RefCell};
+use std::pin::Pin;
 
 use account::panics::{Panicked, caught};
 use billing::ledger::Outcome;
 use dialect::relay::{End, Forward, Relay};
-use futures::future::{Either, join, select};
+use futures::FutureExt;
+use futures::future::{Either, FusedFuture, join, select};
 use js_sys::Uint8Array;
+use wasm_bindgen::JsValue;
 use worker::AbortController;
 
+use super::leaving::Leaving;
 use super::stream::{Sink, Source};
 use super::ticket::{Bill, Seen, Ticket};
 use crate::clock;
@@ -30,6 +34,9 @@ const STOP_MARGIN_TOKENS: u64 = 64;
 /// How long a hold that did not grow waits before it is tried again, in milliseconds.
 const GROW_AGAIN_MS: i64 = 1_000;
 
+/// After how much silence the client gets a keep-alive, in milliseconds. It finds a client that left as well;
+/// proxies cut what is silent for a minute or less.
+const KEEP_ALIVE_MS: u64 = 8_000;
 /// How long the first bytes may wait for a reader, in milliseconds: a client that left before there was a
 /// response never reads any, and the platform does not say so.
 const FIRST_WRITE_MS: u64 = 10_000;
@@ -54,6 +61,8 @@ pub struct Pump {
     pub abort: AbortController,
     /// To the client.
     pub sink: Sink,
+    /// The client's leaving.
+    pub leaving: Leaving,
     /// What is done with the bytes.
     pub relay: RefCell<Box<dyn Relay>>,
     /// Whether the upstream tells cache writes for an hour from those for five minutes.
@@ -75,6 +84,8 @@ pub struct Progress {
     client_left_ms: Cell<Option<i64>>,
     /// Whether the client has read anything.
     has_reader: Cell<bool>,
+    /// When the client was last sent something.
+    told_at_ms: Cell<i64>,
     /// When the hold was last asked to grow and did not.
     stuck_at_ms: Cell<i64>,
 }
@@ -150,8 +161,10 @@ impl Pump {
 
     /// Reads and forwards; `None` when the upstream was silent for too long, or was given up.
     async fn forward(&self) -> Option<End> {
+        self.progress.told_at_ms.set(clock::now_ms());
+        let mut leaving = std::pin::pin!(self.leaving.heard().fuse());
         loop {
-            let read = within(self.patience_ms(), self.source.read()).await?;
+            let read = self.next(leaving.as_mut()).await?;
             let (step, chunk) = match read {
                 Ok(Some(chunk)) => (self.relay.borrow_mut().push(&chunk.to_vec()), Some(chunk)),
                 Ok(None) | Err(_) => (self.relay.borrow_mut().finish(), None),
@@ -166,9 +179,7 @@ impl Pump {
             if step.end.is_some() {
                 return step.end;
             }
-            // Of an answer that nobody reads the bill is known: the input is told, the output was seen.
-            let gone = self.progress.client_left_ms.get().is_some();
-            if gone && self.shows_all && meter.knows_input && !meter.finished {
+            if self.is_given_up() {
                 return None;
             }
             if !self.is_covered().await {
@@ -178,16 +189,67 @@ impl Pump {
         }
     }
 
-    /// How long the next bytes of the upstream are waited for, in milliseconds.
-    fn patience_ms(&self) -> u64 {
-        let Some(left_ms) = self.progress.client_left_ms.get() else { return self.idle_ms };
-        let since_ms = clock::now_ms().saturating_sub(left_ms).unsigned_abs();
-        self.idle_ms.min(DRAIN_MS.saturating_sub(since_ms))
+    /// The next bytes of the upstream, and keep-alives for the client until they come; `None`: it was silent
+    /// for too long, or is given up.
+    async fn next(&self, mut leaving: Pin<&mut impl FusedFuture<Output = ()>>) -> Option<Read> {
+        let mut read = std::pin::pin!(self.source.read());
+        let silent_since_ms = clock::now_ms();
+        loop {
+            let now_ms = clock::now_ms();
+            let patience_ms = self.patience_ms(now_ms, silent_since_ms);
+            if patience_ms == 0 {
+                return None;
+            }
+            let pause_ms = self.pause_ms(now_ms);
+            let timer = std::pin::pin!(clock::sleep_ms(patience_ms.min(pause_ms)));
+            match select(read.as_mut(), select(leaving.as_mut(), timer)).await {
+                Either::Left((read, _)) => return Some(read),
+                Either::Right((Either::Left(_), _)) => self.note_leaving(),
+                Either::Right((Either::Right(_), _)) if patience_ms <= pause_ms => return None,
+                Either::Right((Either::Right(_), _)) => {
+                    let keep_alive = self.relay.borrow().keep_alive().to_vec();
+                    self.hand_on(Forward::Bytes(keep_alive), None).await;
+                }
+            }
+            if self.is_given_up() {
+                return None;
+            }
+        }
+    }
+
+    /// How long the next bytes of the upstream are still waited for, in milliseconds.
+    fn patience_ms(&self, now_ms: i64, silent_since_ms: i64) -> u64 {
+        let idle_ms = self.idle_ms.saturating_sub(since_ms(silent_since_ms, now_ms));
+        let Some(left_ms) = self.progress.client_left_ms.get() else { return idle_ms };
+        idle_ms.min(DRAIN_MS.saturating_sub(since_ms(left_ms, now_ms)))
+    }
+
+    /// How long the client may still be left without a word, in milliseconds.
+    fn pause_ms(&self, now_ms: i64) -> u64 {
+        if self.progress.client_left_ms.get().is_some() {
+            return u64::MAX;
+        }
+        KEEP_ALIVE_MS.saturating_sub(since_ms(self.progress.told_at_ms.get(), now_ms))
+    }
+
+    /// Whether the client left an answer whose bill is known: the input is told, the output was seen.
+    fn is_given_up(&self) -> bool {
+        if self.progress.client_left_ms.get().is_none() || !self.shows_all {
+            return false;
+        }
+        let meter = self.relay.borrow().meter();
+        meter.knows_input && !meter.finished
+    }
+
+    fn note_leaving(&self) {
+        if self.progress.client_left_ms.get().is_none() {
+            self.progress.client_left_ms.set(Some(clock::now_ms()));
+        }
     }
 
     /// Writes to the client, if it is there, and notes when it is not.
     async fn hand_on(&self, forward: Forward, chunk: Option<&Uint8Array>) {
-        if self.progress.client_left_ms.get().is_some() {
+        if self.progress.client_left_ms.get().is_some() || forward == Forward::Bytes(Vec::new()) {
             return;
         }
         let write = async {
@@ -199,8 +261,11 @@ impl Pump {
         };
         let patience_ms = if self.progress.has_reader.get() { WRITE_MS } else { FIRST_WRITE_MS };
         match within(patience_ms, write).await {
-            Some(Ok(())) => self.progress.has_reader.set(true),
-            Some(Err(_)) | None => self.progress.client_left_ms.set(Some(clock::now_ms())),
+            Some(Ok(())) => {
+                self.progress.has_reader.set(true);
+                self.progress.told_at_ms.set(clock::now_ms());
+            }
+            Some(Err(_)) | None => self.note_leaving(),
         }
     }
 
@@ -222,4 +287,11 @@ impl Pump {
         let (used, covered) = self.ticket.output();
         !used_up(used, covered)
     }
+}
+
+/// What a read of an upstream gives; `None`: its end.
+type Read = Result<Option<Uint8Array>, JsValue>;
+
+fn since_ms(then_ms: i64, now_ms: i64) -> u64 {
+    u64::try_from(now_ms.saturating_sub(then_ms)).unwrap_or(0)
 }

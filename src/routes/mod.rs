@@ -14,6 +14,7 @@ use worker::Request;
 
 use crate::context::Context;
 use crate::error::ApiError;
+use crate::inference::leaving::Leaving;
 use crate::inference::pipeline::{Inference, Served, serve};
 use crate::upstream::AnthropicHeaders;
 use crate::{auth, body};
@@ -26,7 +27,8 @@ async fn infer(
     parse: impl for<'a> Fn(&'a str) -> Result<ClientRequest<'a>, RequestError>,
 ) -> Result<Served, ApiError> {
     let key = auth::api_key(request.headers(), context)?;
-    let text = body::read(request).await?;
+    let body = body::read(request).await?;
     let anthropic = AnthropicHeaders::read(request.headers())?;
-    serve(&Inference { endpoint, request: parse(&text)?, anthropic }, &key, context).await
+    let leaving = Leaving::of(request);
+    serve(&Inference { endpoint, request: parse(&body)?, anthropic, leaving }, &key, context).await
 }

@@ -28,12 +28,12 @@ export const UPSTREAM_KEYS = { MAIN_KEY: "main-upstream-key", BACKUP_KEY: "backu
 
 /**
  * Starts a gateway. `catalogue` is a file in which UPSTREAM stands for the scripted upstream's origin,
- * `vars` and `secrets` are added to the Worker's, `entry` is as in workerd.mjs.
+ * `vars` and `secrets` are added to the Worker's, `entry` and `inspect` are as in workerd.mjs.
  *
  * One that is to outlive its process is given a folder, `state`, and then its own `secrets` and an
  * `upstream` each time; who starts it on an empty folder says `fresh`. Resolves to the methods below.
  */
-export async function startGateway({ catalogue = CATALOGUE, vars = {}, secrets, entry, state, fresh = true, upstream } = {}) {
+export async function startGateway({ catalogue = CATALOGUE, vars = {}, secrets, entry, inspect = false, state, fresh = true, upstream } = {}) {
   const bundle = await ensureBundle();
   const ownUpstream = upstream ? null : await startUpstream();
   upstream ??= ownUpstream;
@@ -41,6 +41,7 @@ export async function startGateway({ catalogue = CATALOGUE, vars = {}, secrets, 
   const harness = createTestHarness({
     root: ROOT,
     state,
+    inspect,
     workers: [
       {
         configPath: "wrangler.toml",
@@ -85,6 +86,8 @@ export async function startGateway({ catalogue = CATALOGUE, vars = {}, secrets, 
     /** The origin, without /v1. */
     url: origin,
     upstream,
+    /** The address of the inspector, with `inspect`. */
+    inspectorUrl: inspect ? await harness.getInspectorUrl() : null,
     /** The Worker's D1. */
     db,
     /** Handle of the running Worker: `evictDurableObject`, `getDurableObjectStorage`. */

@@ -14,9 +14,9 @@ const MODULE_TYPES = { ".js": "ESModule", ".wasm": "CompiledWasm" };
 /**
  * As wrangler's `createTestHarness`, for one Worker that is bundled already. `state` is a folder that
  * keeps its data, which is else gone when it ends; `entry` is a module that stands before the bundle's
- * own and imports it as "./entry.js".
+ * own and imports it as "./entry.js"; `inspect` opens the inspector, see `getInspectorUrl`.
  */
-export function createTestHarness({ root, state, workers: [{ configPath, prebuiltWorkerDir, entry, vars, secrets }] }) {
+export function createTestHarness({ root, state, inspect, workers: [{ configPath, prebuiltWorkerDir, entry, vars, secrets }] }) {
   const { workerOptions } = unstable_getMiniflareWorkerOptions(path.join(root, configPath));
   const logs = [];
   const miniflare = new Miniflare(
@@ -26,6 +26,7 @@ export function createTestHarness({ root, state, workers: [{ configPath, prebuil
       resourcePersistencePath: state,
       handleStructuredLogs: (log) => void logs.push(log),
       unsafeInspectDurableObjects: true,
+      ...(inspect && { inspectorPort: 0 }),
       workers: [
         {
           ...workerOptions,
@@ -63,6 +64,7 @@ export function createTestHarness({ root, state, workers: [{ configPath, prebuil
     listen: async () => ({ url: await miniflare.ready }),
     getWorker: () => worker,
     getLogs: () => logs,
+    getInspectorUrl: () => miniflare.getInspectorURL(),
     close: () => miniflare.dispose(),
   };
 }

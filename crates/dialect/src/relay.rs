@@ -3,6 +3,8 @@
 use billing::money::NanoUsd;
 use billing::usage::Usage;
 
+use crate::sse::KEEP_ALIVE;
+
 /// How a stream ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
@@ -47,7 +49,8 @@ pub struct Meter {
     pub finished: bool,
 }
 
-/// One stream on its way from an upstream to a client.
+/// One stream on its way from an upstream to a client. What it forwards ends between two events: of an
+/// event that is not complete yet nothing is forwarded.
 pub trait Relay {
     /// Bytes came. After an end nothing more is read.
     fn push(&mut self, bytes: &[u8]) -> Step;
@@ -61,6 +64,11 @@ pub trait Relay {
     /// The last bytes, once the request is settled: what was held, with the cost where it may stand, and
     /// the end. A stream that was stopped gets the end that it would have had at its own limit.
     fn tail(&mut self, usage: &Usage, cost: NanoUsd) -> Vec<u8>;
+
+    /// What may be sent between any two steps to fill a silence.
+    fn keep_alive(&self) -> &'static [u8] {
+        KEEP_ALIVE
+    }
 
     /// What has been counted.
     fn meter(&self) -> Meter;

@@ -10,6 +10,9 @@ use std::ops::Range;
 /// not a stream of events and must not fill the isolate's memory.
 pub const MAX_FRAME_BYTES: usize = 16 << 20;
 
+/// A comment, which every reader of events passes over: it fills the silence of a stream.
+pub const KEEP_ALIVE: &[u8] = b": keep-alive\n\n";
+
 /// The input holds a frame longer than [`MAX_FRAME_BYTES`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a server-sent event is longer than {MAX_FRAME_BYTES} bytes")]

@@ -113,6 +113,10 @@ impl Relay for Translation {
         self.encoder.tail(self.end.unwrap_or(End::Truncated), usage, cost)
     }
 
+    fn keep_alive(&self) -> &'static [u8] {
+        self.encoder.keep_alive()
+    }
+
     fn meter(&self) -> Meter {
         self.count.meter()
     }

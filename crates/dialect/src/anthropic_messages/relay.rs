@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use billing::money::NanoUsd;
 use billing::usage::Usage;
 
-use super::stream::{Decoder, Wire};
+use super::stream::{Decoder, Wire, keep_alive};
 use super::{error, trim, usage};
 use crate::canonical::{Decode, Owner, UpstreamError};
 use crate::envelope::Envelope;
@@ -247,6 +247,10 @@ impl Relay for PassThrough {
             Some(End::Limit) if self.started => self.limit(used, cost).into_bytes(),
             _ => error::event(500, &error::BROKE_OFF).into_bytes(),
         }
+    }
+
+    fn keep_alive(&self) -> &'static [u8] {
+        keep_alive(self.started)
     }
 
     fn meter(&self) -> Meter {

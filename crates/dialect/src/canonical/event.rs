@@ -8,7 +8,7 @@ use super::loss::Losses;
 use super::opaque::{Opaque, Owner};
 use super::tools::{ToolKind, ToolNames};
 use crate::relay::End;
-use crate::sse::Frame;
+use crate::sse::{Frame, KEEP_ALIVE};
 
 /// A step of an answer. Blocks are numbered from 0 in the order in which they open; several may be open
 /// at once, and each is closed once, before [`Event::Stop`].
@@ -139,6 +139,11 @@ pub trait Encode {
     /// For [`End::Limit`] open blocks are closed and the stop is that of the output limit; for
     /// [`End::Truncated`] and [`End::Failed`] it is the dialect's error event.
     fn tail(&mut self, end: End, usage: &Usage, cost: NanoUsd) -> Vec<u8>;
+
+    /// As [`crate::relay::Relay::keep_alive`].
+    fn keep_alive(&self) -> &'static [u8] {
+        KEEP_ALIVE
+    }
 
     /// What could not be told to the client.
     fn losses(&self) -> &Losses;

@@ -109,3 +109,16 @@ fn an_error_under_another_name_is_one_too() {
         assert!(end == End::Failed && !(out + &tail).contains("the words"), "{event}");
     }
 }
+
+#[test]
+fn a_silence_is_filled_with_pings_once_the_message_has_begun() {
+    let mut relay = PassThrough::new(55, Rewrite::default());
+    let comment: &[u8] = b": keep-alive\n\n";
+    assert_eq!(relay.keep_alive(), comment);
+    // Half an event is not forwarded, so a keep-alive cannot stand in its middle.
+    let (half, rest) = START.split_at(60);
+    assert_eq!(relay.push(half.as_bytes()).forward, Forward::Bytes(Vec::new()));
+    assert_eq!(relay.keep_alive(), comment);
+    relay.push(rest.as_bytes());
+    assert_eq!(relay.keep_alive(), b"event: ping\ndata: {\"type\":\"ping\"}\n\n");
+}

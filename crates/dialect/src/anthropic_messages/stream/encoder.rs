@@ -8,6 +8,7 @@ use billing::money::NanoUsd;
 use billing::usage::Usage;
 use serde_json::json;
 
+use super::keep_alive;
 use crate::anthropic_messages::answer::input_object;
 use crate::anthropic_messages::blocks::citation_json;
 use crate::anthropic_messages::{error, stop, usage};
@@ -262,6 +263,10 @@ impl Encode for Encoder {
         write(&mut bytes, "message_delta", &data);
         write(&mut bytes, "message_stop", r#"{"type":"message_stop"}"#);
         bytes
+    }
+
+    fn keep_alive(&self) -> &'static [u8] {
+        keep_alive(self.started)
     }
 
     fn losses(&self) -> &Losses {

@@ -1,0 +1,130 @@
+// `npm run memory`: how much memory a thousand streams at once take, and whether it comes back.
+import { readdirSync, readFileSync } from "node:fs";
+import http from "node:http";
+import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { parseArgs } from "node:util";
+import { main, StepFailed } from "../../dev/steps.mjs";
+import { chatBody, completionChunks } from "../e2e/chat.mjs";
+import { startGateway } from "../e2e/harness.mjs";
+import { events } from "../e2e/upstream.mjs";
+import { Inspector } from "./inspector.mjs";
+
+const HELP = `npm run memory -- [--streams N] [--rounds N]
+
+Runs the Worker on workerd and, round after round, so many chat streams through it at once; each stays open
+until all of them have begun. Prints, in MB, while all are open and when all have ended: the WebAssembly memory,
+the JavaScript heap with the buffers behind it, and the resident memory of the workerd process. Ends with 1 when
+WebAssembly memory and heap together reach the 128 MB of an isolate, when WebAssembly memory grew after the
+second round, or when a stream was lost.`;
+
+// An account admits 300 requests in a second.
+const PACE_MS = 6;
+const ISOLATE_MB = 128;
+const MB = 1 << 20;
+
+await main(async () => {
+  const options = { streams: { type: "string", default: "1000" }, rounds: { type: "string", default: "3" } };
+  const { values } = parseArgs({ options: { ...options, help: { type: "boolean", short: "h", default: false } } });
+  const [streams, rounds] = [Number(values.streams), Number(values.rounds)];
+  if (values.help) return console.log(HELP);
+  if (![streams, rounds].every((n) => Number.isSafeInteger(n) && n > 0)) throw new StepFailed(HELP);
+  const before = new Set(workerds());
+  const gateway = await startGateway({ entry: path.join(import.meta.dirname, "measuring-entry.mjs"), inspect: true });
+  const inspector = await Inspector.connect(gateway.inspectorUrl);
+  const pid = workerds().find((pid) => !before.has(pid));
+  try {
+    const account = await gateway.account({ usd: "100000" });
+    const measure = async () => {
+      const wasm = Number(await (await gateway.fetch("/test/memory")).text());
+      const { usedSize, backingStorageSize = 0 } = await inspector.heap();
+      return { wasm: wasm / MB, heap: (usedSize + Math.max(0, backingStorageSize - wasm)) / MB, rss: residentMb(pid) };
+    };
+    console.log("round  moment   wasm    heap     rss   (MB)");
+    const show = (round, moment, { wasm, heap, rss }) =>
+      console.log(`${String(round).padStart(5)}  ${moment.padEnd(5)} ${[wasm, heap, rss].map((mb) => mb.toFixed(1).padStart(7)).join(" ")}`);
+    show(0, "start", await measure());
+    const open = [];
+    let lost = 0;
+    for (let round = 1; round <= rounds; round += 1) {
+      const running = start(gateway, account, streams);
+      await running.open;
+      open.push(await measure());
+      show(round, "open", open.at(-1));
+      lost += await running.end();
+      await inspector.collectGarbage();
+      show(round, "ended", await measure());
+    }
+    const most = Math.max(...open.map(({ wasm, heap }) => wasm + heap));
+    const growth = open.length > 2 ? open.at(-1).wasm - open[1].wasm : 0;
+    console.log(`at most ${most.toFixed(1)} MB in the isolate; ${growth.toFixed(1)} MB of WebAssembly grew after the second round; ${lost} streams lost`);
+    if (most >= ISOLATE_MB || growth > 0 || lost > 0) process.exitCode = 1;
+  } finally {
+    inspector.close();
+    await gateway.close();
+  }
+});
+
+/** Starts streams that stay open: `open` resolves when all have begun, `end()` to how many were lost. */
+function start(gateway, { key }, streams) {
+  const [first, ...rest] = completionChunks("chat");
+  const agent = new http.Agent({ maxSockets: Infinity });
+  let end;
+  const ended = new Promise((resolve) => (end = resolve));
+  gateway.upstream.forget();
+  gateway.upstream.answer("chat", async (response) => {
+    response.writeHead(200, { "content-type": "text/event-stream" });
+    response.write(`data: ${JSON.stringify(first)}\n\n`);
+    await ended;
+    response.end(events(rest));
+  });
+  let begun;
+  const open = new Promise((resolve) => (begun = resolve));
+  let count = 0;
+  const one = (n) =>
+    new Promise((resolve) => {
+      const headers = { authorization: `Bearer ${key}`, "content-type": "application/json" };
+      const request = http.request(`${gateway.url}/v1/chat/completions`, { method: "POST", headers, agent }, async (response) => {
+        let text = "";
+        response.once("data", () => ++count === streams && begun());
+        try {
+          for await (const part of response) text += part;
+        } catch {
+          // A stream that breaks is a lost one.
+        }
+        if (response.statusCode !== 200) begun();
+        resolve(response.statusCode === 200 && text.endsWith("data: [DONE]\n\n"));
+      });
+      request.once("error", () => resolve(begun() ?? false));
+      setTimeout(() => request.end(chatBody("chat", { stream: true, max_tokens: 100 })), n * PACE_MS);
+    });
+  const all = Array.from({ length: streams }, (_, n) => one(n));
+  return {
+    open,
+    async end() {
+      end();
+      const whole = await Promise.all(all);
+      agent.destroy();
+      await sleep(1_000); // settles
+      return whole.filter((whole) => !whole).length;
+    },
+  };
+}
+
+/** The workerd processes that this one has started. */
+function workerds() {
+  const stat = (pid) => {
+    try {
+      return readFileSync(`/proc/${pid}/stat`, "utf8");
+    } catch {
+      return "";
+    }
+  };
+  const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
+  return pids.filter((pid) => new RegExp(`^\\d+ \\(workerd\\) . ${process.pid} `).test(stat(pid)));
+}
+
+function residentMb(pid) {
+  const [, kb] = readFileSync(`/proc/${pid}/status`, "utf8").match(/^VmRSS:\s+(\d+) kB/m);
+  return Number(kb) / 1024;
+}
