@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::block::CacheMark;
+use crate::envelope::Envelope;
+use crate::json_text;
 
 /// A tool that the client runs. Tools that a provider runs are refused before anything is decoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,10 +65,16 @@ pub struct ClientTool {
     pub kind: ToolKind,
 }
 
-/// From the names that an upstream uses back to the client's own. Holds only what differs: a function
-/// under its own name is not in it.
+/// The client's names of its tools, and those under which an upstream is told of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ToolNames(BTreeMap<String, ClientTool>);
+pub struct ToolNames {
+    /// By the upstream's name.
+    client: BTreeMap<String, ClientTool>,
+    /// By the client's name and namespace.
+    upstream: BTreeMap<(String, Option<String>), String>,
+    /// The next suffix of a name that several tools would have.
+    suffixes: BTreeMap<String, u32>,
+}
 
 /// The longest name of a function that every provider takes.
 const MAX_NAME_BYTES: usize = 64;
@@ -75,39 +83,58 @@ impl ToolNames {
     /// The name under which an upstream is told of `tool`: its own, else `namespace__name`, made of
     /// ASCII letters, digits, `_` and `-` and short enough for every provider, and unlike all others.
     pub fn declare(&mut self, tool: ClientTool) -> String {
+        let key = (tool.name.clone(), tool.namespace.clone());
+        if let Some(name) = self.upstream.get(&key)
+            && self.client.get(name) == Some(&tool)
+        {
+            return name.clone();
+        }
         let joined = match &tool.namespace {
             Some(namespace) => format!("{namespace}__{}", tool.name),
             None => tool.name.clone(),
         };
         let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
         let clean: String = joined.chars().map(|c| if fits(c) { c } else { '_' }).take(MAX_NAME_BYTES).collect();
+        let next = self.suffixes.entry(clean.clone()).or_insert(2);
         let mut name = clean.clone();
-        let mut next: u32 = 2;
-        while self.0.get(&name).is_some_and(|taken| *taken != tool) {
+        while self.client.contains_key(&name) {
             let suffix = format!("_{next}");
             let kept = MAX_NAME_BYTES.saturating_sub(suffix.len());
             name = clean.chars().take(kept).collect::<String>() + &suffix;
-            next = next.saturating_add(1);
+            *next = next.saturating_add(1);
         }
-        if name != tool.name || tool.kind == ToolKind::Custom || tool.namespace.is_some() {
-            self.0.insert(name.clone(), tool);
-        }
+        self.client.insert(name.clone(), tool);
+        self.upstream.entry(key).or_insert_with(|| name.clone());
         name
     }
 
     /// The upstream's name of a tool that the client names so.
     #[must_use]
     pub fn upstream_name(&self, name: &str, namespace: Option<&str>) -> String {
-        let declared = self.0.iter().find(|(_, tool)| tool.name == name && tool.namespace.as_deref() == namespace);
-        declared.map_or_else(|| name.to_owned(), |(upstream, _)| upstream.clone())
+        self.declared(name, namespace).unwrap_or_else(|| name.to_owned())
+    }
+
+    /// As [`Self::upstream_name`]; `None`: there is no such tool.
+    #[must_use]
+    pub fn declared(&self, name: &str, namespace: Option<&str>) -> Option<String> {
+        self.upstream.get(&(name.to_owned(), namespace.map(str::to_owned))).cloned()
     }
 
     /// The client's tool behind an upstream's name.
     #[must_use]
     pub fn client(&self, name: &str) -> ClientTool {
         let plain = || ClientTool { name: name.to_owned(), ..ClientTool::default() };
-        self.0.get(name).cloned().unwrap_or_else(plain)
+        self.client.get(name).cloned().unwrap_or_else(plain)
     }
+}
+
+/// The text out of the arguments `{"input": "…"}` of a function that stands for a custom tool, as far as
+/// they go where they are cut off; what is none of that is the text itself.
+#[must_use]
+pub fn unwrapped_input(arguments: &str) -> String {
+    let text = |json: &str| json_text::text(Envelope::parse(json).ok()?.present("input")?);
+    let ended = || text(&format!("{}\"}}", arguments.trim_end_matches('\\')));
+    text(arguments).or_else(ended).unwrap_or_else(|| arguments.to_owned())
 }
 
 #[cfg(test)]
@@ -132,5 +159,28 @@ mod tests {
         assert!(long.len() == 64 && other.len() == 64 && long != other);
         assert_eq!(names.client(&other).name.len(), 99);
         assert_eq!(names.declare(tool("a b.c", None)), "a_b_c");
+    }
+    #[test]
+    fn a_name_that_is_taken_is_not_given_again() {
+        let mut names = ToolNames::default();
+        let given: Vec<String> =
+            ["a_b", "a b", "a.b", "a_b"].into_iter().map(|name| names.declare(tool(name, None))).collect();
+        assert_eq!(given, ["a_b", "a_b_2", "a_b_3", "a_b"]);
+        assert_eq!(names.client("a_b"), tool("a_b", None));
+        assert_eq!(names.upstream_name("a.b", None), "a_b_3");
+    }
+
+    #[test]
+    fn the_input_of_a_custom_tool_is_taken_out_of_its_arguments() {
+        for (arguments, expected) in [
+            (r#"{"input":"a\nb"}"#, "a\nb"),
+            (r#"{"input":"a\"#, "a"),
+            (r#"{"input":"half"#, "half"),
+            (r#"{"input":"\ud83d"}"#, "\u{fffd}"),
+            (r#"{"other":1}"#, r#"{"other":1}"#),
+            ("plain", "plain"),
+        ] {
+            assert_eq!(unwrapped_input(arguments), expected);
+        }
     }
 }

@@ -5,7 +5,7 @@ use super::object::{Object, object};
 use super::relay::chunk::Chunk;
 use super::stream::Decoder;
 use super::{said, usage, words};
-use crate::canonical::{Answer, Block, Fold, Identity, Owner, ToolKind};
+use crate::canonical::{Answer, Block, Fold, Identity, Owner, ToolKind, unwrapped_input};
 use crate::envelope::Envelope;
 use crate::json_text;
 use crate::rewrite::{NotAnAnswer, Passed, Rewrite};
@@ -124,7 +124,7 @@ impl Said {
             Block::Redacted(opaque) => self.details.push(said::redacted_detail(opaque, next_detail)),
             Block::ToolUse(call) => {
                 let (tool, wrapped) = said::called(&identity.tool_names, &call.name, call.kind);
-                let unwrapped = wrapped.then(|| said::unwrapped(&call.input));
+                let unwrapped = wrapped.then(|| unwrapped_input(&call.input));
                 let input = match tool.kind {
                     ToolKind::Function => said::whole_input(&call.input, self.finish),
                     ToolKind::Custom => unwrapped.as_deref().unwrap_or(&call.input),

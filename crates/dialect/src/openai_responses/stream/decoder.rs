@@ -11,9 +11,9 @@ use serde_json::value::RawValue;
 use super::items::Items;
 use super::output::Output;
 use crate::canonical::{Decode, Event, Owner, Stop, StopReason, UpstreamError};
+use crate::json_text;
 use crate::openai_responses::response::stop_of;
 use crate::openai_responses::usage;
-use crate::request::as_string;
 use crate::sse::Frame;
 
 /// Reads the stream of one answer.
@@ -92,9 +92,9 @@ fn number(json: Option<&RawValue>) -> Option<u64> {
     json?.get().parse().ok()
 }
 
-/// The string, if it is one that is whole.
+/// The string, if it is one.
 pub(in crate::openai_responses) fn string(json: Option<&RawValue>) -> Option<String> {
-    as_string(json?.get()).map(std::borrow::Cow::into_owned)
+    json_text::text(json?.get())
 }
 
 impl Decoder {
