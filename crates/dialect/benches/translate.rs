@@ -1,12 +1,13 @@
 //! How fast streams are translated, and with how many allocations: every pair of dialects, against the
 //! bare reading of frames as the baseline. `npm run bench`.
+#![expect(clippy::unwrap_used, reason = "a benchmark of something broken ends")]
 
 use billing::money::NanoUsd;
 use billing::usage::Usage;
 use dialect::Dialect;
 use dialect::canonical::{Delta, Encode, Event, Identity, Open, Owner, Stop, StopReason, ToolKind, ToolNames};
 use dialect::client::ClientRequest;
-use dialect::relay::{End, Relay};
+use dialect::relay::End;
 use dialect::rewrite::Rewrite;
 use dialect::sse::Parser;
 use dialect::{anthropic_messages, openai_chat, openai_responses};

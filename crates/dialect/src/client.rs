@@ -174,7 +174,7 @@ impl<'a> ClientRequest<'a> {
     pub fn encode(&self, way: Dialect, outgoing: &Outgoing<'_>, target: &Target<'_>) -> Result<Encoded, RequestError> {
         if self.passes(way) {
             let (body, losses) = match &self.wire {
-                Wire::Chat(request) => (request.pass_through(outgoing), Losses::default()),
+                Wire::Chat(request) => request.pass_through(outgoing),
                 Wire::Responses(request) => request.pass_through(outgoing),
                 Wire::Messages(request) => request.pass_through(outgoing),
                 Wire::Embeddings(request) => (request.pass_through(outgoing.model), Losses::default()),

@@ -4,7 +4,7 @@
 use super::object::{Object, object};
 use super::relay::chunk::Chunk;
 use super::stream::Decoder;
-use super::{said, usage, words};
+use super::{said, state, usage, words};
 use crate::canonical::{Answer, Block, Fold, Identity, Owner, ToolKind, unwrapped_input};
 use crate::envelope::Envelope;
 use crate::json_text;
@@ -32,6 +32,12 @@ pub fn read(body: &str, rewrite: &Rewrite) -> Result<Passed, NotAnAnswer> {
     }
     let mut edits = envelope.edit();
     rewrite.apply(&envelope, &mut edits);
+    if let (Some(owner), Some(choices)) =
+        (&rewrite.owner, envelope.present("choices").filter(|json| state::may_be_in(json)))
+        && let Some(choices) = state::tagged(choices, "message", owner)
+    {
+        edits.set("choices", &choices);
+    }
     Ok(Passed {
         usage: envelope.present("usage").and_then(usage::parse),
         body: if edits.is_empty() { body.to_owned() } else { edits.finish() },
