@@ -2,14 +2,13 @@
 //! written out of it.
 
 use super::object::{Object, object};
-use super::relay::chunk::Chunk;
+use super::relay::chunk::{Choice, Chunk};
 use super::stream::Decoder;
 use super::{said, state, usage, words};
 use crate::canonical::{Answer, Block, Fold, Identity, Owner, ToolKind, unwrapped_input};
 use crate::envelope::Envelope;
 use crate::json_text;
 use crate::rewrite::{NotAnAnswer, Passed, Rewrite};
-use crate::tokens;
 
 /// Reads a whole chat completion.
 ///
@@ -23,12 +22,11 @@ pub fn read(body: &str, rewrite: &Rewrite) -> Result<Passed, NotAnAnswer> {
     let choices = envelope.array("choices").ok().flatten().ok_or(NotAnAnswer)?;
     let mut visible_output: u64 = 0;
     for choice in choices {
-        let Ok(choice) = Envelope::parse_any(choice) else { continue };
-        if choice.all("error").next().is_some() {
+        let Some(choice) = Choice::parse(choice) else { continue };
+        if choice.get("error").is_some() {
             return Err(NotAnAnswer);
         }
-        let visible = choice.all("message").next_back().map_or(0, tokens::estimate);
-        visible_output = visible_output.saturating_add(visible);
+        visible_output = visible_output.saturating_add(choice.visible_output("message"));
     }
     let mut edits = envelope.edit();
     rewrite.apply(&envelope, &mut edits);

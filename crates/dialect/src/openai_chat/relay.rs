@@ -199,7 +199,7 @@ impl PassThrough {
         self.vendor_usage = chunk.vendor_usage().or(self.vendor_usage);
         for choice in choices {
             self.meter.finished |= choice.is_finished();
-            self.meter.visible_output = self.meter.visible_output.saturating_add(choice.visible_output());
+            self.meter.visible_output = self.meter.visible_output.saturating_add(choice.visible_output("delta"));
         }
     }
 
