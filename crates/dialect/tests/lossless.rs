@@ -56,7 +56,11 @@ fn every_byte_is_kept() {
         ("integers of 30 digits", r#""hi""#, r#""x_seed": 123456789012345678901234567890 ,"#),
         ("numbers as written", r#""hi""#, r#""temperature":0.70,"x":[1.0,1e400,-0.0,1E+2],"#),
         ("an odd order of keys", r#""hi""#, r#""zz":{"b":1,"a":{"d":[],"c":null}},"aa":1,"#),
-        ("one escape twice", r#""\u00e9\u00e9\u00E9 é \ud83d\udc67 \/ \u002f""#, r#""\u0078":{"\u00e9\u00e9":"\u00E9"},"#),
+        (
+            "one escape twice",
+            r#""\u00e9\u00e9\u00E9 é \ud83d\udc67 \/ \u002f""#,
+            r#""\u0078":{"\u00e9\u00e9":"\u00E9"},"#,
+        ),
         ("half a character", r#""\ud83d x""#, r#""x":"\ud83d","#),
         ("unknown fields", r#""hi""#, "\"x_new\" :\t{\"deep\":[[[{}]]]},\r\n\"x_null\":null,"),
         ("1 MB of words", &long, ""),

@@ -13,7 +13,7 @@ use crate::anthropic_messages::{error, stop, usage};
 use crate::canonical::{Delta, Encode, Event, Identity, Losses, Opaque, Open, Stop, StopReason};
 use crate::envelope::quoted;
 use crate::relay::End;
-use crate::sse::Frame;
+use crate::sse::write_named;
 
 /// Writes a stream of messages.
 #[derive(Debug)]
@@ -74,7 +74,7 @@ impl Encoder {
         let data = format!(
             r#"{{"type":"message_start","message":{{"id":{id},"type":"message","role":"assistant","model":{model},"content":[],"stop_reason":null,"stop_sequence":null,"usage":{usage}}}}}"#
         );
-        write(bytes, "message_start", &data);
+        write_named(bytes, "message_start", &data);
     }
 
     /// Writes an event of a block, if it is its turn.
@@ -132,7 +132,7 @@ impl Encoder {
         };
         self.open = Some(Writing { index, at, signature });
         let data = json!({"type": "content_block_start", "index": at, "content_block": content});
-        write(bytes, "content_block_start", &data.to_string());
+        write_named(bytes, "content_block_start", &data.to_string());
     }
 
     fn delta(&mut self, delta: &Delta, bytes: &mut Vec<u8>) {
@@ -156,7 +156,7 @@ impl Encoder {
             Delta::Logprobs(_) => return self.losses.add("logprobs"),
         };
         let data = format!(r#"{{"type":"content_block_delta","index":{},"delta":{written}}}"#, open.at);
-        write(bytes, "content_block_delta", &data);
+        write_named(bytes, "content_block_delta", &data);
     }
 
     fn close(&mut self, bytes: &mut Vec<u8>) {
@@ -165,9 +165,9 @@ impl Encoder {
             let signature = quoted(&signature.tagged());
             let delta = format!(r#"{{"type":"signature_delta","signature":{signature}}}"#);
             let data = format!(r#"{{"type":"content_block_delta","index":{},"delta":{delta}}}"#, open.at);
-            write(bytes, "content_block_delta", &data);
+            write_named(bytes, "content_block_delta", &data);
         }
-        write(bytes, "content_block_stop", &format!(r#"{{"type":"content_block_stop","index":{}}}"#, open.at));
+        write_named(bytes, "content_block_stop", &format!(r#"{{"type":"content_block_stop","index":{}}}"#, open.at));
     }
 }
 
@@ -204,8 +204,8 @@ impl Encode for Encoder {
         let data = format!(
             r#"{{"type":"message_delta","delta":{{"stop_reason":"{reason}","stop_sequence":{sequence}}},"usage":{usage}}}"#
         );
-        write(&mut bytes, "message_delta", &data);
-        write(&mut bytes, "message_stop", r#"{"type":"message_stop"}"#);
+        write_named(&mut bytes, "message_delta", &data);
+        write_named(&mut bytes, "message_stop", r#"{"type":"message_stop"}"#);
         bytes
     }
 
@@ -233,10 +233,6 @@ pub fn message_id(identity: &Identity) -> String {
 /// The id of a call: the provider's, else one of ours.
 pub fn tool_use_id(identity: &Identity, id: &str, at: usize) -> String {
     if id.is_empty() { format!("toolu_{}{at}", identity.id) } else { id.to_owned() }
-}
-
-fn write(bytes: &mut Vec<u8>, name: &str, data: &str) {
-    bytes.extend(Frame::named(name, data).into_raw());
 }
 
 #[cfg(test)]
