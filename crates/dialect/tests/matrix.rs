@@ -74,12 +74,6 @@ fn streams_of(way: Dialect, folder: &Path) -> Vec<Stream> {
     streams.map(read).collect()
 }
 
-/// A client's request on one of the routes of [`CLIENTS`].
-fn client(at: usize) -> ClientRequest<'static> {
-    let (_, parse, body) = CLIENTS[at];
-    parse(body).unwrap()
-}
-
 /// What the client gets of `pieces`, how the stream ended and what was counted.
 fn relayed<'a>(
     request: &ClientRequest<'_>,
@@ -115,9 +109,9 @@ fn relayed<'a>(
 /// Runs `check` for every stream and every client: `passes` tells whether the bytes pass.
 fn every_pair(check: impl Fn(&str, &Stream, &ClientRequest<'_>, bool)) {
     for stream in STREAMS.iter() {
-        for at in 0..CLIENTS.len() {
-            let request = client(at);
-            let name = format!("{} to a client of {}", stream.name, CLIENTS[at].0);
+        for (client, parse, body) in CLIENTS {
+            let request = parse(body).unwrap();
+            let name = format!("{} to a client of {client}", stream.name);
             check(&name, stream, &request, request.passes(stream.way));
         }
     }
@@ -261,8 +255,9 @@ proptest! {
         let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.index(bytes.len())).chain([0, bytes.len()]).collect();
         cuts.sort_unstable();
         let pieces: Vec<&[u8]> = cuts.windows(2).map(|ends| &bytes[ends[0]..ends[1]]).collect();
-        let request = client(at);
+        let (client, parse, body) = CLIENTS[at];
+        let request = parse(body).unwrap();
         let whole = relayed(&request, stream.way, [bytes]);
-        prop_assert_eq!(relayed(&request, stream.way, pieces), whole, "{} to {}", stream.name, CLIENTS[at].0);
+        prop_assert_eq!(relayed(&request, stream.way, pieces), whole, "{} to {}", stream.name, client);
     }
 }
