@@ -106,11 +106,10 @@ impl<'a> Way<'a> {
     /// What is changed in an answer that is passed on.
     #[must_use]
     pub fn rewrite(&self) -> Rewrite {
-        let carries_state = matches!(self.pair.theirs, Dialect::AnthropicMessages | Dialect::OpenaiResponses);
         Rewrite {
             model: (self.candidate.route.model != self.model.id).then(|| self.model.id.clone()),
             strip: self.candidate.upstream.strip.clone(),
-            owner: carries_state.then(|| self.owner.clone()),
+            owner: Some(self.owner.clone()),
         }
     }
 

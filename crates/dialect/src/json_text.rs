@@ -4,7 +4,10 @@
 //! and the next begins with that of the low one. Neither is a string that Rust can hold, and `serde_json`
 //! refuses both; joined they are the character.
 
+use std::borrow::Cow;
 use std::str::Chars;
+
+use crate::request::as_string;
 
 /// Joins JSON strings that follow one another into one text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -67,13 +70,22 @@ impl Joiner {
     }
 }
 
-/// The text of one JSON string, with a replacement for half a character; `None` when `json` is no string.
+/// The text of one JSON string, borrowed where it has no escapes, with a replacement for half a character;
+/// `None` when `json` is no string.
+#[must_use]
+pub fn borrowed(json: &str) -> Option<Cow<'_, str>> {
+    as_string(json).or_else(|| {
+        let mut joiner = Joiner::default();
+        let mut text = joiner.push(json)?;
+        text.extend(joiner.finish());
+        Some(Cow::Owned(text))
+    })
+}
+
+/// As [`borrowed`], owned.
 #[must_use]
 pub fn text(json: &str) -> Option<String> {
-    let mut joiner = Joiner::default();
-    let mut text = joiner.push(json)?;
-    text.extend(joiner.finish());
-    Some(text)
+    borrowed(json).map(Cow::into_owned)
 }
 
 /// What a character or an escape of a JSON string stands for.

@@ -4,6 +4,7 @@ pub mod anthropic_messages;
 pub mod canonical;
 pub mod client;
 pub mod envelope;
+mod items;
 pub mod json_text;
 pub mod measure;
 mod name;

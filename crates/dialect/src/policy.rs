@@ -292,13 +292,13 @@ mod tests {
             r#""service_tier":"default","speed":"standard","background":false,"audio":null,"modalities":["text"],"store":false,"#,
             "\"hi\"",
         );
-        assert_eq!(ChatRequest::parse(&body).unwrap().pass_through(&Outgoing::default()), body);
+        assert_eq!(ChatRequest::parse(&body).unwrap().pass_through(&Outgoing::default()).0, body);
     }
 
     #[test]
     fn auto_becomes_default_and_nothing_is_stored() {
         let body = request(r#""service_tier":"auto","store":true,"#, "\"hi\"");
-        let sent = ChatRequest::parse(&body).unwrap().pass_through(&Outgoing::default());
+        let sent = ChatRequest::parse(&body).unwrap().pass_through(&Outgoing::default()).0;
         assert_eq!(sent, body.replace("auto", "default").replace("true", "false"));
     }
 }

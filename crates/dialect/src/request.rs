@@ -43,8 +43,7 @@ pub struct Outgoing<'a> {
     pub limit_field: Option<&'a str>,
     /// The upstream rejects `stream_options` and reports the usage of a stream unasked.
     pub without_stream_options: bool,
-    /// Whose state may go there, without our tag; what is of another owner is left out. `None`: the
-    /// dialect carries no state.
+    /// Whose state may go there, without our tag; what is of another owner is left out.
     pub owner: Option<&'a Owner>,
 }
 

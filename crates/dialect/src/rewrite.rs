@@ -14,7 +14,7 @@ pub struct Rewrite {
     pub model: Option<String>,
     /// Dotted names of the fields that this upstream is known to add (`provider`, `usage.cost`).
     pub strip: Vec<String>,
-    /// Whose the state in it is, for dialects that carry some: it is tagged with it.
+    /// Whose the state in it is: it is tagged with it.
     pub owner: Option<Owner>,
 }
 
@@ -35,10 +35,10 @@ pub struct Passed {
 pub struct NotAnAnswer;
 
 impl Rewrite {
-    /// Whether nothing is ever to be changed.
+    /// Whether [`Self::apply`] never changes anything.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.model.is_none() && self.strip.is_empty() && self.owner.is_none()
+    pub fn applies_nowhere(&self) -> bool {
+        self.model.is_none() && self.strip.is_empty()
     }
 
     /// Adds the edits that `envelope`, an answer or a chunk, needs.

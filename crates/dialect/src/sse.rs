@@ -94,7 +94,15 @@ impl Parser {
     }
 }
 
-fn one_line(json: &str) -> Cow<'_, str> {
+/// Appends an event with its name and one `data` line, as the gateway writes them. `data` is JSON.
+pub fn write_named(bytes: &mut Vec<u8>, event: &str, data: &str) {
+    for part in ["event: ", event, "\ndata: ", &one_line(data), "\n\n"] {
+        bytes.extend_from_slice(part.as_bytes());
+    }
+}
+
+/// JSON on one line: a line end in it is white space, and would cut the event.
+pub(crate) fn one_line(json: &str) -> Cow<'_, str> {
     if json.contains(['\n', '\r']) { json.replace(['\n', '\r'], " ").into() } else { json.into() }
 }
 
@@ -104,12 +112,6 @@ impl Frame {
     #[must_use]
     pub fn data_line(data: &str) -> Self {
         Self { raw: format!("data: {}\n\n", one_line(data)).into_bytes() }
-    }
-
-    /// The same with the event's name.
-    #[must_use]
-    pub fn named(event: &str, data: &str) -> Self {
-        Self { raw: format!("event: {event}\ndata: {}\n\n", one_line(data)).into_bytes() }
     }
 
     /// The bytes as they came.

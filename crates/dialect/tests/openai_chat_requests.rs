@@ -185,7 +185,7 @@ fn what_a_client_keeps_of_an_answer_is_read_back_with_its_owner() {
     ]}]);
     let body = with_messages("", &held.to_string());
     let request = ChatRequest::parse(&body).unwrap();
-    assert!(request.mixed, "tagged state is never passed through");
+    assert!(request.mixed, "packed state is never passed through");
     let blocks = &request.decode().unwrap().turns.first().unwrap().blocks.clone();
     let reasoning = Block::Reasoning { text: "why".into(), opaque: Some(opaque.clone()) };
     assert_eq!(*blocks, [reasoning, Block::Redacted(opaque), Block::text("hi")]);

@@ -7,13 +7,13 @@ use serde_json::{Value, json};
 use super::blocks::{self, Begun, citation_json};
 use super::stop;
 use super::stream::{message_id, tool_use_id};
-use super::text::lossy;
 use super::trim;
 use super::usage::{self, Counts};
 use crate::canonical::{
     Answer, Block, Delta, Event, Fold, Identity, Losses, Opaque, Open, Owner, Stop, StopReason, Text, ToolKind, ToolUse,
 };
 use crate::envelope::{Envelope, quoted};
+use crate::json_text;
 use crate::rewrite::{NotAnAnswer, Passed, Rewrite};
 use crate::translate::Count;
 
@@ -76,8 +76,8 @@ pub fn decode(body: &str, owner: &Owner) -> Result<Answer, NotAnAnswer> {
         fold.push(&Event::Lost("stop_details"));
     }
     if let Some(reason) = envelope.present("stop_reason") {
-        let sequence = envelope.present("stop_sequence").map(|json| lossy(json).into_owned());
-        fold.push(&Event::Stop(Stop { reason: stop::parse(&lossy(reason)), sequence }));
+        let sequence = envelope.present("stop_sequence").and_then(json_text::text);
+        fold.push(&Event::Stop(Stop { reason: stop::parse(&json_text::text(reason).unwrap_or_default()), sequence }));
     }
     Ok(fold.finish())
 }

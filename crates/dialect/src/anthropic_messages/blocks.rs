@@ -3,8 +3,8 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::text::{lossy, object};
 use crate::canonical::{Citation, Delta, Opaque, Open, Owner, ToolKind, UpstreamError};
+use crate::json_text;
 
 /// A block that begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,13 +44,18 @@ struct Wire<'a> {
     input: Option<&'a RawValue>,
 }
 
+/// The JSON object as a `T`; `None` where it is none. (Alone, `serde` takes an array for a struct too.)
+pub fn object<'a, T: Deserialize<'a>>(json: &'a str) -> Option<T> {
+    if json.trim_start().starts_with('{') { serde_json::from_str(json).ok() } else { None }
+}
+
 /// Reads the block `json`, whose state is that of `owner`.
 ///
 /// # Errors
 /// [`UpstreamError`]: it is no block.
 pub fn begin(json: &str, owner: &Owner) -> Result<Begun, UpstreamError> {
     let wire: Wire<'_> = object(json).ok_or(UpstreamError)?;
-    let string = |json: Option<&RawValue>| json.map(|json| lossy(json.get()).into_owned()).unwrap_or_default();
+    let string = |json: Option<&RawValue>| json.and_then(|json| json_text::text(json.get())).unwrap_or_default();
     let text_delta = |text: String| if text.is_empty() { Vec::new() } else { vec![Delta::Text(text)] };
     let block = |open, deltas| Begun::Block { open, deltas, input: None };
     Ok(match string(wire.r#type).as_str() {

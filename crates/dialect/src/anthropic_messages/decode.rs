@@ -2,8 +2,6 @@
 
 mod content;
 
-use std::collections::BTreeMap;
-
 use crate::canonical::{
     ClientTool, Effort, Format, Losses, MAX_TOOLS, Metadata, Reasoning, ReasoningMode, Request, Role, Sampling, Tool,
     ToolChoice, ToolKind, ToolNames, Turn, refused,
@@ -11,7 +9,7 @@ use crate::canonical::{
 use crate::envelope::Envelope;
 use crate::request::{Facts, RequestError, as_string};
 
-use content::{Reader, UpstreamNames, cache_mark};
+use content::{Reader, cache_mark};
 
 /// Fields that are read here, or by the gateway before, or mean nothing for the answer.
 const KNOWN_FIELDS: [&str; 17] = [
@@ -53,10 +51,9 @@ pub(super) fn request(envelope: &Envelope<'_>, facts: &Facts<'_>) -> Result<Requ
         }
     }
     let mut tool_names = ToolNames::default();
-    let mut upstream_names = BTreeMap::new();
-    let tools = tools(envelope, &mut tool_names, &mut upstream_names, &mut losses)?;
-    let (tool_choice, parallel_tool_calls) = tool_choice(envelope, &upstream_names, &mut losses)?;
-    let mut reader = Reader { names: &upstream_names, losses: &mut losses };
+    let tools = tools(envelope, &mut tool_names, &mut losses)?;
+    let (tool_choice, parallel_tool_calls) = tool_choice(envelope, &tool_names, &mut losses)?;
+    let mut reader = Reader { names: &tool_names, losses: &mut losses };
     let instructions = match envelope.present("system") {
         Some(system) => reader.content("system", system)?,
         None => Vec::new(),
@@ -124,12 +121,7 @@ fn turns(envelope: &Envelope<'_>, reader: &mut Reader<'_>) -> Result<Vec<Turn>, 
     Ok(turns)
 }
 
-fn tools(
-    envelope: &Envelope<'_>,
-    names: &mut ToolNames,
-    upstream_names: &mut UpstreamNames,
-    losses: &mut Losses,
-) -> Result<Vec<Tool>, RequestError> {
+fn tools(envelope: &Envelope<'_>, names: &mut ToolNames, losses: &mut Losses) -> Result<Vec<Tool>, RequestError> {
     let mut tools = Vec::new();
     for (at, json) in envelope.array("tools")?.unwrap_or_default().into_iter().enumerate() {
         if at >= MAX_TOOLS {
@@ -148,12 +140,8 @@ fn tools(
                 losses.add(&format!("tools.{key}"));
             }
         }
-        let upstream = names.declare(ClientTool { name: name.clone().into_owned(), ..ClientTool::default() });
-        if upstream != name {
-            upstream_names.insert(name.into_owned(), upstream.clone());
-        }
         tools.push(Tool {
-            name: upstream,
+            name: names.declare(ClientTool { name: name.into_owned(), ..ClientTool::default() }),
             description: tool.string("description")?.map(|text| text.into_owned()),
             kind: ToolKind::Function,
             schema: tool.present("input_schema").map(str::to_owned),
@@ -166,7 +154,7 @@ fn tools(
 
 fn tool_choice(
     envelope: &Envelope<'_>,
-    names: &UpstreamNames,
+    names: &ToolNames,
     losses: &mut Losses,
 ) -> Result<(Option<ToolChoice>, Option<bool>), RequestError> {
     let Some(choice) = object(envelope, "tool_choice")? else { return Ok((None, None)) };
@@ -181,7 +169,7 @@ fn tool_choice(
         Some("none") => ToolChoice::None,
         Some("tool") => {
             let name = choice.string("name")?.ok_or_else(|| RequestError::missing("tool_choice.name"))?;
-            ToolChoice::Named(content::upstream_name(names, name.into_owned()))
+            ToolChoice::Named(names.upstream_name(&name, None))
         }
         _ => return Err(RequestError::wrong_type("tool_choice.type", "auto, any, tool or none")),
     };

@@ -3,9 +3,9 @@
 
 use std::ops::Range;
 
-use super::items::{self, Edited, Item};
 use crate::canonical::{Losses, Opaque, Owner};
 use crate::envelope::{Envelope, quoted};
+use crate::items::{self, Edited, Item};
 use crate::request::as_string;
 
 /// The most cache marks that a request may carry; the provider refuses more.

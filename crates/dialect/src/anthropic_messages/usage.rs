@@ -9,7 +9,7 @@ use billing::usage::Usage;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::text::object;
+use super::blocks::object;
 
 /// No request has more tokens than this: a larger count is a provider's error.
 const MAX_TOKENS: u64 = 1 << 40;

@@ -19,4 +19,4 @@ pub use event::{Decode, Delta, Encode, Event, Identity, Open, Stop, StopReason, 
 pub use loss::{Losses, refused};
 pub use opaque::{Opaque, Owner};
 pub use request::{Effort, Encoded, Format, Metadata, Reasoning, ReasoningMode, Request, Role, Sampling, Target, Turn};
-pub use tools::{ClientTool, MAX_TOOLS, Tool, ToolChoice, ToolKind, ToolNames};
+pub use tools::{ClientTool, MAX_TOOLS, Tool, ToolChoice, ToolKind, ToolNames, unwrapped_input};

@@ -1,8 +1,10 @@
 //! Tools: as the client names them, and as an upstream must.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::block::CacheMark;
+use crate::envelope::Envelope;
+use crate::json_text;
 
 /// A tool that the client runs. Tools that a provider runs are refused before anything is decoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,16 +68,15 @@ pub struct ClientTool {
 /// The most tools of one request, those in namespaces included; no provider takes as many.
 pub const MAX_TOOLS: usize = 1024;
 
-/// From the names that an upstream uses back to the client's own, and the other way round.
+/// The client's names of its tools, and those under which an upstream is told of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ToolNames {
-    /// The tools by their names upstream. Holds only what differs: a function under its own name is not
-    /// in it.
-    renamed: BTreeMap<String, ClientTool>,
-    /// The names upstream by the client's names and their namespaces; of two of one name, the first.
+    /// By the upstream's name.
+    client: BTreeMap<String, ClientTool>,
+    /// By the client's name and namespace; of two of one name, the first.
     upstream: BTreeMap<(String, Option<String>), String>,
-    /// Functions under their own names.
-    own: BTreeSet<String>,
+    /// The next suffix of a name that several tools would have.
+    suffixes: BTreeMap<String, u32>,
 }
 
 /// The longest name of a function that every provider takes.
@@ -85,60 +86,64 @@ impl ToolNames {
     /// The name under which an upstream is told of `tool`: its own, else `namespace__name`, made of
     /// ASCII letters, digits, `_` and `-` and short enough for every provider, and unlike all others.
     pub fn declare(&mut self, tool: ClientTool) -> String {
+        let key = (tool.name.clone(), tool.namespace.clone());
+        if let Some(name) = self.upstream.get(&key)
+            && self.client.get(name) == Some(&tool)
+        {
+            return name.clone();
+        }
         let joined = match &tool.namespace {
             Some(namespace) => format!("{namespace}__{}", tool.name),
             None => tool.name.clone(),
         };
         let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
         let clean: String = joined.chars().map(|c| if fits(c) { c } else { '_' }).take(MAX_NAME_BYTES).collect();
+        let next = self.suffixes.entry(clean.clone()).or_insert(2);
         let mut name = clean.clone();
-        let mut next: u32 = 2;
-        while self.is_of_another(&name, &tool) {
+        while self.client.contains_key(&name) {
             let suffix = format!("_{next}");
             let kept = MAX_NAME_BYTES.saturating_sub(suffix.len());
             name = clean.chars().take(kept).collect::<String>() + &suffix;
-            next = next.saturating_add(1);
+            *next = next.saturating_add(1);
         }
-        let client = (tool.name.clone(), tool.namespace.clone());
-        self.upstream.entry(client).or_insert_with(|| name.clone());
-        if is_plain(&name, &tool) {
-            self.own.insert(name.clone());
-        } else {
-            self.renamed.insert(name.clone(), tool);
-        }
+        self.client.insert(name.clone(), tool);
+        self.upstream.entry(key).or_insert_with(|| name.clone());
         name
-    }
-
-    /// Whether an upstream knows another tool under this name.
-    fn is_of_another(&self, name: &str, tool: &ClientTool) -> bool {
-        match self.renamed.get(name) {
-            Some(taken) => taken != tool,
-            None => self.own.contains(name) && !is_plain(name, tool),
-        }
     }
 
     /// The upstream's name of a tool that the client names so.
     #[must_use]
     pub fn upstream_name(&self, name: &str, namespace: Option<&str>) -> String {
-        let client = (name.to_owned(), namespace.map(str::to_owned));
-        self.upstream.get(&client).cloned().unwrap_or(client.0)
+        self.declared(name, namespace).unwrap_or_else(|| name.to_owned())
+    }
+
+    /// As [`Self::upstream_name`]; `None`: there is no such tool.
+    #[must_use]
+    pub fn declared(&self, name: &str, namespace: Option<&str>) -> Option<String> {
+        self.upstream.get(&(name.to_owned(), namespace.map(str::to_owned))).cloned()
     }
 
     /// The client's tool behind an upstream's name.
     #[must_use]
     pub fn client(&self, name: &str) -> ClientTool {
         let plain = || ClientTool { name: name.to_owned(), ..ClientTool::default() };
-        self.renamed.get(name).cloned().unwrap_or_else(plain)
+        self.client.get(name).cloned().unwrap_or_else(plain)
     }
 }
 
-/// Whether `tool` is a function that an upstream is told of under its own name.
-fn is_plain(name: &str, tool: &ClientTool) -> bool {
-    name == tool.name && tool.kind == ToolKind::Function && tool.namespace.is_none()
+/// The text out of the arguments `{"input": "…"}` of a function that stands for a custom tool, as far as
+/// they go where they are cut off; what is none of that is the text itself.
+#[must_use]
+pub fn unwrapped_input(arguments: &str) -> String {
+    let text = |json: &str| json_text::text(Envelope::parse(json).ok()?.present("input")?);
+    let ended = || text(&format!("{}\"}}", arguments.trim_end_matches('\\')));
+    text(arguments).or_else(ended).unwrap_or_else(|| arguments.to_owned())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     fn tool(name: &str, namespace: Option<&str>) -> ClientTool {
@@ -175,5 +180,19 @@ mod tests {
         }
         let mut names = ToolNames::default();
         assert_eq!((names.declare(tool("f", None)), names.declare(tool("f", None))), ("f".into(), "f".into()));
+    }
+
+    #[test]
+    fn the_input_of_a_custom_tool_is_taken_out_of_its_arguments() {
+        for (arguments, expected) in [
+            (r#"{"input":"a\nb"}"#, "a\nb"),
+            (r#"{"input":"a\"#, "a"),
+            (r#"{"input":"half"#, "half"),
+            (r#"{"input":"\ud83d"}"#, "\u{fffd}"),
+            (r#"{"other":1}"#, r#"{"other":1}"#),
+            ("plain", "plain"),
+        ] {
+            assert_eq!(unwrapped_input(arguments), expected);
+        }
     }
 }

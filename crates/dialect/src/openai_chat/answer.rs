@@ -2,14 +2,13 @@
 //! written out of it.
 
 use super::object::{Object, object};
-use super::relay::chunk::Chunk;
+use super::relay::chunk::{Choice, Chunk};
 use super::stream::Decoder;
-use super::{said, usage, words};
-use crate::canonical::{Answer, Block, Fold, Identity, Losses, Owner, ToolKind};
+use super::{said, state, usage, words};
+use crate::canonical::{Answer, Block, Fold, Identity, Losses, Owner, ToolKind, unwrapped_input};
 use crate::envelope::Envelope;
 use crate::json_text;
 use crate::rewrite::{NotAnAnswer, Passed, Rewrite};
-use crate::tokens;
 
 /// Reads a whole chat completion.
 ///
@@ -23,15 +22,20 @@ pub fn read(body: &str, rewrite: &Rewrite) -> Result<Passed, NotAnAnswer> {
     let choices = envelope.array("choices").ok().flatten().ok_or(NotAnAnswer)?;
     let mut visible_output: u64 = 0;
     for choice in choices {
-        let Ok(choice) = Envelope::parse_any(choice) else { continue };
-        if choice.all("error").next().is_some() {
+        let Some(choice) = Choice::parse(choice) else { continue };
+        if choice.get("error").is_some() {
             return Err(NotAnAnswer);
         }
-        let visible = choice.all("message").next_back().map_or(0, tokens::estimate);
-        visible_output = visible_output.saturating_add(visible);
+        visible_output = visible_output.saturating_add(choice.visible_output("message"));
     }
     let mut edits = envelope.edit();
     rewrite.apply(&envelope, &mut edits);
+    if let (Some(owner), Some(choices)) =
+        (&rewrite.owner, envelope.present("choices").filter(|json| state::may_be_in(json)))
+        && let Some(choices) = state::tagged(choices, "message", owner)
+    {
+        edits.set("choices", &choices);
+    }
     Ok(Passed {
         usage: envelope.present("usage").and_then(usage::parse),
         body: if edits.is_empty() { body.to_owned() } else { edits.finish() },
@@ -133,7 +137,7 @@ impl Said {
             Block::Redacted(opaque) => self.details.push(said::redacted_detail(opaque, next_detail)),
             Block::ToolUse(call) => {
                 let (tool, wrapped) = said::called(&identity.tool_names, &call.name, call.kind);
-                let unwrapped = wrapped.then(|| said::unwrapped(&call.input));
+                let unwrapped = wrapped.then(|| unwrapped_input(&call.input));
                 let input = match tool.kind {
                     ToolKind::Function => said::whole_input(&call.input, self.finish),
                     ToolKind::Custom => unwrapped.as_deref().unwrap_or(&call.input),

@@ -2,9 +2,7 @@
 //! are measured.
 
 use super::wire::measure_content;
-use crate::canonical::Opaque;
 use crate::envelope::Envelope;
-use crate::json_text;
 use crate::measure::InputMeasure;
 use crate::policy;
 use crate::request::{RequestError, as_array, as_string};
@@ -47,16 +45,6 @@ pub(super) fn has_foreign_tools(envelope: &Envelope<'_>) -> Result<bool, Request
 pub(super) fn is_foreign_part(kind: &str, fields: &Envelope<'_>) -> bool {
     let words = || fields.present("thinking").is_some_and(|thinking| thinking.starts_with('"'));
     FOREIGN_PARTS.contains(&kind) || (kind == "thinking" && words())
-}
-
-/// Whether `reasoning_details` hold state with one of our tags, which no upstream can read.
-pub(super) fn is_tagged(details: &str) -> bool {
-    let held = |json: &str| {
-        let fields = Envelope::parse(json).ok();
-        let state = |key| fields.as_ref().and_then(|fields| fields.present(key)).and_then(json_text::text);
-        [state("signature"), state("data")].into_iter().flatten().any(|held| Opaque::parse(&held).owner.is_some())
-    };
-    as_array(details).unwrap_or_default().into_iter().any(held)
 }
 
 /// Measures an Anthropic `tool_result`.

@@ -5,7 +5,8 @@
 //! request is settled. An error of the upstream becomes ours, and an event that is none of this dialect
 //! is dropped. Comments keep the connection alive, but their text, which may be the provider's, is ours.
 //! A missing `[DONE]` after a `finish_reason` is supplied; an end without either is an error. `model` and
-//! the fields that an upstream is known to add are rewritten.
+//! the fields that an upstream is known to add are rewritten, and the state behind reasoning is tagged with
+//! its owner.
 
 pub(super) mod chunk;
 
@@ -14,7 +15,7 @@ use std::collections::BTreeMap;
 use billing::money::NanoUsd;
 use billing::usage::Usage;
 
-use super::{error, usage};
+use super::{error, state, usage};
 use crate::envelope::{Envelope, quoted};
 use crate::relay::{End, Forward, Meter, Relay, Step};
 use crate::rewrite::Rewrite;
@@ -198,7 +199,7 @@ impl PassThrough {
         self.vendor_usage = chunk.vendor_usage().or(self.vendor_usage);
         for choice in choices {
             self.meter.finished |= choice.is_finished();
-            self.meter.visible_output = self.meter.visible_output.saturating_add(choice.visible_output());
+            self.meter.visible_output = self.meter.visible_output.saturating_add(choice.visible_output("delta"));
         }
     }
 
@@ -227,12 +228,19 @@ impl PassThrough {
 
     fn edited(&self, frame: &Frame, data: &str) -> Option<Frame> {
         // What is no UTF-8 is not rewritten: its bytes could not be kept.
-        if self.rewrite.is_empty() || std::str::from_utf8(frame.raw()).is_err() {
+        let owner = self.rewrite.owner.as_ref().filter(|_| state::may_be_in(data));
+        if (self.rewrite.applies_nowhere() && owner.is_none()) || std::str::from_utf8(frame.raw()).is_err() {
             return None;
         }
         let envelope = Envelope::parse_any(data).ok()?;
         let mut edits = envelope.edit();
         self.rewrite.apply(&envelope, &mut edits);
+        let mut choices = envelope.all("choices");
+        if let (Some(owner), Some(only), None) = (owner, choices.next(), choices.next())
+            && let Some(tagged) = state::tagged(only, "delta", owner)
+        {
+            edits.set("choices", &tagged);
+        }
         if edits.is_empty() { None } else { Some(frame.with_data(&edits.finish())) }
     }
 }

@@ -4,8 +4,6 @@ use serde_json::value::RawValue;
 
 use super::object::{Object, object, raw};
 use crate::canonical::{Citation, ClientTool, Opaque, ToolKind, ToolNames};
-use crate::envelope::Envelope;
-use crate::json_text;
 
 /// The annotation for a citation; `None` where it names no address. `text_start`: where its text begins
 /// in the content, in characters.
@@ -39,13 +37,6 @@ pub(super) fn called(names: &ToolNames, name: &str, kind: ToolKind) -> (ClientTo
         client.kind = kind;
     }
     (client, wrapped)
-}
-
-/// The input of a custom tool out of `{"input": "…"}`; the text itself where it is something else.
-pub(super) fn unwrapped(arguments: &str) -> String {
-    let fields = Envelope::parse(arguments).ok();
-    let input = fields.as_ref().and_then(|fields| fields.present("input")).and_then(json_text::text);
-    input.unwrap_or_else(|| arguments.to_owned())
 }
 
 /// The arguments of a function: other dialects say nothing where it takes none, and this one's clients

@@ -2,8 +2,8 @@
 //! Everything else in it is the upstream's business and passes through.
 
 use super::mixed::is_responses_body;
-use super::{decode, mixed};
-use crate::canonical::{Request, refused};
+use super::{decode, mixed, state};
+use crate::canonical::{Losses, Request, refused};
 use crate::envelope::{Edits, Envelope};
 use crate::measure::InputMeasure;
 use crate::policy;
@@ -40,8 +40,8 @@ const MAX_CHOICES: u64 = 128;
 pub struct ChatRequest<'a> {
     /// What the gateway reads of it.
     pub facts: Facts<'a>,
-    /// The body is no clean chat request, but holds shapes of other dialects (Cursor), or state that is
-    /// tagged: it is never passed through, but decoded and encoded anew for whatever upstream.
+    /// The body is no clean chat request, but holds shapes of other dialects (Cursor), or state that a
+    /// decoder packed: it is never passed through, but decoded and encoded anew for whatever upstream.
     pub mixed: bool,
     envelope: Envelope<'a>,
 }
@@ -103,10 +103,17 @@ impl<'a> ChatRequest<'a> {
         Ok(Self { facts, mixed, envelope })
     }
 
-    /// The body for the upstream: the client's own bytes but for what must differ.
+    /// The body for the upstream: the client's own bytes but for what must differ. What is left out is the
+    /// reasoning of other providers.
     #[must_use]
-    pub fn pass_through(&self, outgoing: &Outgoing<'_>) -> String {
+    pub fn pass_through(&self, outgoing: &Outgoing<'_>) -> (String, Losses) {
+        let mut losses = Losses::default();
         let mut edits = self.envelope.edit();
+        let messages = self.envelope.present("messages").filter(|json| state::may_be_in(json));
+        if let Some((messages, left_out)) = messages.and_then(|json| state::untagged(json, outgoing.owner)) {
+            edits.set("messages", &messages);
+            (0..left_out).for_each(|_| losses.add("reasoning"));
+        }
         if let Some(model) = outgoing.model {
             edits.set("model", &crate::envelope::quoted(model));
         }
@@ -123,7 +130,7 @@ impl<'a> ChatRequest<'a> {
         }
         self.limit(outgoing, &mut edits);
         policy::edit(&self.envelope, &mut edits);
-        edits.finish()
+        (edits.finish(), losses)
     }
 
     /// Sets the output limit where it is lowered, in every field that the client used. A model that knows
@@ -172,7 +179,7 @@ fn measure(envelope: &Envelope<'_>, messages: &[&str], mixed: &mut bool) -> Resu
                 measure_content(&mut input, &format!("{path}.content"), value, mixed)?;
             } else {
                 policy::check_message_field(&path, key)?;
-                *mixed |= key == "reasoning_details" && mixed::is_tagged(value);
+                *mixed |= key == "reasoning_details" && state::is_packed(value);
                 input.text(value);
             }
         }
@@ -245,7 +252,7 @@ mod tests {
     }
 
     fn encode(body: &str, outgoing: Outgoing<'_>) -> String {
-        ChatRequest::parse(body).unwrap().pass_through(&outgoing)
+        ChatRequest::parse(body).unwrap().pass_through(&outgoing).0
     }
 
     #[test]

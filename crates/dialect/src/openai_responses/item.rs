@@ -1,13 +1,11 @@
 //! Output items as we write them: one item a block.
 
-use std::borrow::Cow;
-
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::canonical::{Citation, ClientTool, Identity, Opaque, Open, ToolKind};
-use crate::envelope::{Envelope, quoted};
-use crate::request::as_string;
+use crate::canonical::{Citation, ClientTool, Identity, Opaque, Open, ToolKind, unwrapped_input};
+use crate::envelope::quoted;
+use crate::json_text;
 
 /// A JSON object of members that are JSON texts already.
 pub(super) fn object(members: &[(&str, String)]) -> String {
@@ -163,20 +161,11 @@ impl Item {
         }
     }
 
-    /// Takes the text out of the arguments `{"input": "..."}` of a function that stands for a custom tool;
-    /// what is none of that is the text itself.
+    /// Takes the text out of the arguments of a function that stands for a custom tool.
     pub fn unwrap_input(&mut self) {
         let Content::Call { input, wrapped, .. } = &mut self.content else { return };
         if std::mem::take(wrapped) {
-            let text = |json: &str| {
-                let text = Envelope::parse(json).ok()?.present("input").and_then(as_string)?;
-                Some(text.into_owned())
-            };
-            // Arguments that are cut off are taken as far as they go.
-            let ended = || text(&format!("{}\"}}", input.trim_end_matches('\\')));
-            if let Some(text) = text(input).or_else(ended) {
-                *input = text;
-            }
+            *input = unwrapped_input(input);
         }
     }
 }
@@ -212,7 +201,7 @@ struct Annotation<'a> {
 /// Reads an annotation; `None`: it is no object.
 pub(super) fn citation(raw: &RawValue) -> Option<Citation> {
     let annotation: Annotation<'_> = serde_json::from_str(raw.get()).ok()?;
-    let string = |json: Option<&RawValue>| as_string(json?.get()).map(Cow::into_owned);
+    let string = |json: Option<&RawValue>| json_text::text(json?.get());
     let index = |json: Option<&RawValue>| json.and_then(|json| json.get().parse::<u64>().ok());
     Some(Citation {
         url: string(annotation.url),

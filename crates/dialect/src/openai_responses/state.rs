@@ -6,6 +6,7 @@
 
 use crate::canonical::{Opaque, Owner};
 use crate::envelope::{Envelope, quoted};
+use crate::items::{self, Item};
 use crate::request::as_string;
 
 /// An output item for the client, with a tag on the state in it; `None`: there is none.
@@ -38,42 +39,33 @@ pub(super) fn tagged_output(output: &str, owner: &Owner) -> Option<String> {
     if !may_be_in(output) {
         return None;
     }
-    edited(output, |item| tagged(item, owner).map_or(Went::Same, Went::Edited))
-}
-
-/// What becomes of an item.
-pub(super) enum Went {
-    /// It goes as it is.
-    Same,
-    /// It goes so.
-    Edited(String),
-    /// It does not go.
-    Out,
+    let edited = items::edit(output, |_, item| tagged(item, owner).map_or(Item::Keep, Item::Set))?;
+    Some(edited.json)
 }
 
 /// An input item for the upstream of `owner`. What no tag names goes as it is: the conversation began
 /// elsewhere, and only the client's own provider can read it. Reasoning with nothing in it but an id
 /// names what a provider would have stored, and nothing is stored.
-pub(super) fn untagged(item: &str, owner: Option<&Owner>) -> Went {
+pub(super) fn untagged(item: &str, owner: Option<&Owner>) -> Item {
     if !may_be_in(item) {
-        return Went::Same;
+        return Item::Keep;
     }
-    let Ok(envelope) = Envelope::parse(item) else { return Went::Same };
+    let Ok(envelope) = Envelope::parse(item) else { return Item::Keep };
     let is_reasoning = envelope.present("type") == Some("\"reasoning\"");
     let held = envelope.present("encrypted_content").and_then(as_string).filter(|held| !held.is_empty());
     let Some(held) = held else {
-        return if is_reasoning && !has_words(&envelope) { Went::Out } else { Went::Same };
+        return if is_reasoning && !has_words(&envelope) { Item::Drop } else { Item::Keep };
     };
     let opaque = Opaque::parse(&held);
     if opaque.owner.is_none() {
-        return Went::Same;
+        return Item::Keep;
     }
     let ours = owner.is_some_and(|owner| opaque.is_of(owner));
     // Text with an owner and nothing behind it cannot go back.
-    let Some((id, encrypted)) = opaque.data.split_once('.').filter(|_| ours) else { return Went::Out };
+    let Some((id, encrypted)) = opaque.data.split_once('.').filter(|_| ours) else { return Item::Drop };
     // A tag alone, around an id that anybody can write, is no more than the id.
     if encrypted.is_empty() && !has_words(&envelope) {
-        return Went::Out;
+        return Item::Drop;
     }
     let mut edits = envelope.edit();
     if !id.is_empty() {
@@ -84,47 +76,7 @@ pub(super) fn untagged(item: &str, owner: Option<&Owner>) -> Went {
     } else {
         edits.set("encrypted_content", &quoted(encrypted));
     }
-    Went::Edited(edits.finish())
-}
-
-/// An array with its items edited, every other byte of it kept where no item goes out; `None`: nothing
-/// is to be changed.
-pub(super) fn edited(array: &str, mut edit: impl FnMut(&str) -> Went) -> Option<String> {
-    let items = crate::request::as_array(array)?;
-    let mut out = String::with_capacity(array.len());
-    let mut at = 0_usize;
-    let mut changed = false;
-    let mut first = true;
-    for item in items {
-        // The item borrows from `array`, so the difference of addresses is its place there.
-        let start = item.as_ptr().addr().checked_sub(array.as_ptr().addr())?;
-        let end = start.checked_add(item.len())?;
-        let before = array.get(at..start)?;
-        at = end;
-        let went = edit(item);
-        changed |= !matches!(went, Went::Same);
-        let item = match &went {
-            Went::Same => item,
-            Went::Edited(item) => item,
-            Went::Out if first => {
-                // What stands before the first item that goes is the bracket, without a comma.
-                if out.is_empty() {
-                    out.push('[');
-                }
-                continue;
-            }
-            Went::Out => continue,
-        };
-        if first && !out.is_empty() {
-            out.push_str(before.trim_start_matches([',', '[', ' ', '\n', '\r', '\t']));
-        } else {
-            out.push_str(before);
-        }
-        first = false;
-        out.push_str(item);
-    }
-    out.push_str(array.get(at..)?);
-    changed.then_some(out)
+    Item::Set(edits.finish())
 }
 
 #[cfg(test)]
@@ -137,36 +89,23 @@ mod tests {
         let item = r#"{ "type":"reasoning","id":"rs_1", "summary":[],"encrypted_content":"gA-_=" }"#;
         let held = tagged(item, &owner).unwrap();
         assert_eq!(held, item.replace("gA-_=", "oi-a1-rs_1.gA-_="));
-        assert!(matches!(untagged(&held, Some(&owner)), Went::Edited(back) if back == item));
-        assert!(matches!(untagged(&held, Some(&other)), Went::Out));
-        assert!(matches!(untagged(&held, None), Went::Out));
-        assert!(matches!(untagged(item, Some(&other)), Went::Same));
+        assert!(matches!(untagged(&held, Some(&owner)), Item::Set(back) if back == item));
+        assert!(matches!(untagged(&held, Some(&other)), Item::Drop));
+        assert!(matches!(untagged(&held, None), Item::Drop));
+        assert!(matches!(untagged(item, Some(&other)), Item::Keep));
         let renamed = held.replace(r#""rs_1""#, r#""rs_ours0""#);
-        assert!(matches!(untagged(&renamed, Some(&owner)), Went::Edited(back) if back == item));
+        assert!(matches!(untagged(&renamed, Some(&owner)), Item::Set(back) if back == item));
         let id_alone = item.replace("gA-_=", "oi-a1-rs_of_another.");
-        assert!(matches!(untagged(&id_alone, Some(&owner)), Went::Out));
+        assert!(matches!(untagged(&id_alone, Some(&owner)), Item::Drop));
         let plain = item.replace("gA-_=", "oi-a1-");
-        assert!(matches!(untagged(&plain, Some(&owner)), Went::Out));
+        assert!(matches!(untagged(&plain, Some(&owner)), Item::Drop));
         let stored = r#"{"type":"reasoning","id":"rs_1","summary":[]}"#;
-        assert!(matches!(untagged(stored, Some(&owner)), Went::Out));
+        assert!(matches!(untagged(stored, Some(&owner)), Item::Drop));
         let words = r#"{"type":"reasoning","id":"rs_1","content":[{"type":"reasoning_text","text":"Hm."}]}"#;
-        assert!(matches!(untagged(words, Some(&owner)), Went::Same));
+        assert!(matches!(untagged(words, Some(&owner)), Item::Keep));
         let held = tagged(words, &owner).unwrap();
         assert_eq!(held, words.replace("]}", r#"],"encrypted_content":"oi-a1-rs_1."}"#));
-        assert!(matches!(untagged(&held, Some(&owner)), Went::Edited(back) if back == words));
-        assert!(matches!(untagged(&held, Some(&other)), Went::Out));
-    }
-
-    #[test]
-    fn items_leave_an_array_with_their_commas() {
-        let without =
-            |array: &str, gone: &str| edited(array, |i| if gone.contains(i) { Went::Out } else { Went::Same });
-        let array = "[ 1 , 2,3\n,4 ]";
-        assert_eq!(without(array, ""), None);
-        assert_eq!(without(array, "1").unwrap(), "[2,3\n,4 ]");
-        assert_eq!(without(array, "23").unwrap(), "[ 1\n,4 ]");
-        assert_eq!(without(array, "4").unwrap(), "[ 1 , 2,3 ]");
-        assert_eq!(without(array, "12").unwrap(), "[3\n,4 ]");
-        assert_eq!(without(array, "1234").unwrap(), "[ ]");
+        assert!(matches!(untagged(&held, Some(&owner)), Item::Set(back) if back == words));
+        assert!(matches!(untagged(&held, Some(&other)), Item::Drop));
     }
 }

@@ -1,7 +1,5 @@
 //! Tools of a request: who runs them, and what is said of them.
 
-use std::collections::BTreeMap;
-
 use crate::canonical::{ClientTool, Losses, MAX_TOOLS, Tool, ToolChoice, ToolKind, ToolNames, refused};
 use crate::envelope::Envelope;
 use crate::policy::{check_fields, not_priced};
@@ -87,8 +85,6 @@ fn object<'a>(path: &str, json: &'a str) -> Result<Envelope<'a>, RequestError> {
 pub(super) struct Declared {
     pub tools: Vec<Tool>,
     pub names: ToolNames,
-    /// The upstream's names by the client's own and their namespaces.
-    upstream: BTreeMap<(String, Option<String>), String>,
     /// Whether there are more, which other dialects have no form for.
     left_out: bool,
 }
@@ -139,8 +135,7 @@ impl Declared {
         let kind = if custom { ToolKind::Custom } else { ToolKind::Function };
         let own = required(tool, path, "name")?;
         let namespace = namespace.map(str::to_owned);
-        let name = self.names.declare(ClientTool { name: own.clone(), namespace: namespace.clone(), kind });
-        self.upstream.insert((own, namespace), name.clone());
+        let name = self.names.declare(ClientTool { name: own, namespace, kind });
         for (key, value) in tool.members() {
             let known = ["type", "name", "description", "parameters", "format", "strict"].contains(&key);
             if !known && !matches!(value, "null" | "false") {
@@ -160,8 +155,7 @@ impl Declared {
 
     /// The upstream's name of a tool.
     pub fn upstream_name(&self, name: &str, namespace: Option<&str>) -> String {
-        let key = (name.to_owned(), namespace.map(str::to_owned));
-        self.upstream.get(&key).cloned().unwrap_or_else(|| name.to_owned())
+        self.names.upstream_name(name, namespace)
     }
 
     /// Reads `tool_choice`.
@@ -200,7 +194,7 @@ impl Declared {
         let name = required(tool, "tool_choice", "name")?;
         let namespace = tool.string("namespace")?.map(std::borrow::Cow::into_owned);
         let absent = || RequestError::field("tool_choice", "the field `tool_choice` names a tool that is not given");
-        self.upstream.get(&(name, namespace)).cloned().ok_or_else(absent)
+        self.names.declared(&name, namespace.as_deref()).ok_or_else(absent)
     }
 }
 

@@ -5,8 +5,9 @@ mod measure;
 
 use crate::canonical::{self, Losses};
 use crate::envelope::{Envelope, quoted};
+use crate::items::{self, Item};
 use crate::openai_responses::decode;
-use crate::openai_responses::state::{self, Went};
+use crate::openai_responses::state;
 use crate::openai_responses::tools::{self, Fate};
 use crate::policy::{self, not_priced};
 use crate::request::{Facts, Outgoing, RequestError, as_string};
@@ -111,15 +112,15 @@ impl<'a> ResponsesRequest<'a> {
             edits.set("store", "false");
         }
         if let Some(input) = self.envelope.present("input").filter(|input| state::may_be_in(input)) {
-            let input = state::edited(input, |item| {
+            let input = items::edit(input, |_, item| {
                 let went = state::untagged(item, outgoing.owner);
-                if matches!(went, Went::Out) {
+                if matches!(went, Item::Drop) {
                     let kind = Envelope::parse(item).ok().and_then(|item| item.present("type").and_then(as_string));
                     losses.add(kind.as_deref().unwrap_or("reasoning"));
                 }
                 went
             });
-            input.iter().for_each(|input| edits.set("input", input));
+            input.iter().for_each(|input| edits.set("input", &input.json));
         }
         (edits.finish(), losses)
     }
@@ -183,21 +184,23 @@ fn kept_tools(envelope: &Envelope<'_>, losses: &mut Losses) -> Result<Option<Str
     tools::check_choice(envelope.present("tool_choice"), fates.contains(&Fate::Kept), left_out)?;
     fates.iter().filter(|fate| **fate == Fate::LeftOut).for_each(|_| losses.add("web_search"));
     let mut fates = fates.into_iter();
-    let kept = |_: &str| if fates.next() == Some(Fate::LeftOut) { Went::Out } else { Went::Same };
-    Ok(envelope.present("tools").filter(|_| left_out).and_then(|tools| state::edited(tools, kept)))
+    let kept = |_: usize, _: &str| if fates.next() == Some(Fate::LeftOut) { Item::Drop } else { Item::Keep };
+    let edited = envelope.present("tools").filter(|_| left_out).and_then(|tools| items::edit(tools, kept));
+    Ok(edited.map(|edited| edited.json))
 }
 
 /// What of `include` goes out, where that is not all of it.
 fn kept_include(envelope: &Envelope<'_>, losses: &mut Losses) -> Result<Option<String>, RequestError> {
     envelope.array("include")?;
     let Some(include) = envelope.present("include") else { return Ok(None) };
-    Ok(state::edited(include, |name| {
+    let edited = items::edit(include, |_, name| {
         if as_string(name).is_some_and(|name| INCLUDED.contains(&name.as_ref())) {
-            return Went::Same;
+            return Item::Keep;
         }
         losses.add("include");
-        Went::Out
-    }))
+        Item::Drop
+    });
+    Ok(edited.map(|edited| edited.json))
 }
 
 /// Whether reasoning is asked for: what is shown of it is at most a summary, and all of it is billed.

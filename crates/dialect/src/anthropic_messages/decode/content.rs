@@ -1,32 +1,21 @@
 //! Content blocks of a client's messages into those of the pivot.
 
-use std::collections::BTreeMap;
-
 use crate::anthropic_messages::blocks::citation;
-use crate::anthropic_messages::text::lossy;
 use crate::canonical::{
-    Block, CacheMark, Document, DocumentSource, Image, ImageSource, Losses, Opaque, Text, ToolKind, ToolResult,
-    ToolUse, refused,
+    Block, CacheMark, Document, DocumentSource, Image, ImageSource, Losses, Opaque, Text, ToolKind, ToolNames,
+    ToolResult, ToolUse, refused,
 };
 use crate::envelope::Envelope;
+use crate::json_text;
 use crate::request::{RequestError, as_array};
 
 /// How deep content is nested: results of tools hold documents, which hold blocks.
 const MAX_DEPTH: usize = 4;
 
-/// From the client's names of its tools to those that an upstream is told, where they differ: a
-/// conversation may call as many tools as it declares.
-pub type UpstreamNames = BTreeMap<String, String>;
-
-/// The name that an upstream is told.
-pub fn upstream_name(names: &UpstreamNames, name: String) -> String {
-    names.get(&name).cloned().unwrap_or(name)
-}
-
 /// Reads blocks.
 pub struct Reader<'r> {
-    /// The names that an upstream is told otherwise.
-    pub names: &'r UpstreamNames,
+    /// The names of the tools.
+    pub names: &'r ToolNames,
     /// What has no place.
     pub losses: &'r mut Losses,
 }
@@ -39,7 +28,7 @@ impl Reader<'_> {
 
     fn nested(&mut self, path: &str, json: &str, depth: usize) -> Result<Vec<Block>, RequestError> {
         if json.starts_with('"') {
-            return Ok(vec![Block::text(lossy(json))]);
+            return Ok(vec![Block::text(json_text::text(json).unwrap_or_default())]);
         }
         let deeper = depth.checked_sub(1).ok_or_else(|| RequestError::field(path, "the content is nested too deep"))?;
         let items = as_array(json).ok_or_else(|| RequestError::wrong_type(path, "a string or an array of blocks"))?;
@@ -56,7 +45,7 @@ impl Reader<'_> {
     /// One block; `None`: it has no place, and is counted.
     fn block(&mut self, path: &str, fields: &Envelope<'_>, depth: usize) -> Result<Option<Block>, RequestError> {
         let kind = fields.string("type")?.unwrap_or_default();
-        let text = |key: &str| fields.present(key).map(|json| lossy(json).into_owned());
+        let text = |key: &str| fields.present(key).and_then(json_text::text);
         let needed = |key: &str| text(key).ok_or_else(|| RequestError::missing(&format!("{path}.{key}")));
         let cache = cache_mark(fields);
         Ok(Some(match kind.as_ref() {
@@ -94,7 +83,7 @@ impl Reader<'_> {
                 }
                 Block::ToolUse(ToolUse {
                     id: needed("id")?,
-                    name: upstream_name(self.names, needed("name")?),
+                    name: self.names.upstream_name(&needed("name")?, None),
                     input: fields.present("input").unwrap_or("{}").to_owned(),
                     kind: ToolKind::Function,
                     cache,
@@ -131,7 +120,7 @@ impl Reader<'_> {
     ) -> Result<Document, RequestError> {
         let path = format!("{path}.source");
         let source = source(&path, fields)?;
-        let text = |key: &str| source.present(key).map(|json| lossy(json).into_owned()).unwrap_or_default();
+        let text = |key: &str| source.present(key).and_then(json_text::text).unwrap_or_default();
         let source = match source.string("type")?.as_deref() {
             Some("base64") => DocumentSource::Base64 { media_type: text("media_type"), data: text("data") },
             Some("url") => DocumentSource::Url(text("url")),
@@ -142,7 +131,7 @@ impl Reader<'_> {
             }
             _ => return Err(refused(&path)),
         };
-        let own = |key: &str| fields.present(key).map(|json| lossy(json).into_owned());
+        let own = |key: &str| fields.present(key).and_then(json_text::text);
         Ok(Document { source, title: own("title"), context: own("context"), citations: cites(fields), cache })
     }
 }
@@ -155,7 +144,7 @@ fn source<'a>(path: &str, fields: &Envelope<'a>) -> Result<Envelope<'a>, Request
 fn image_source(path: &str, fields: &Envelope<'_>) -> Result<ImageSource, RequestError> {
     let path = format!("{path}.source");
     let source = source(&path, fields)?;
-    let text = |key: &str| source.present(key).map(|json| lossy(json).into_owned()).unwrap_or_default();
+    let text = |key: &str| source.present(key).and_then(json_text::text).unwrap_or_default();
     match source.string("type")?.as_deref() {
         Some("base64") => Ok(ImageSource::Base64 { media_type: text("media_type"), data: text("data") }),
         Some("url") => Ok(ImageSource::Url(text("url"))),
@@ -172,6 +161,6 @@ fn cites(fields: &Envelope<'_>) -> bool {
 /// The cache mark of a block, a tool or a request.
 pub fn cache_mark(fields: &Envelope<'_>) -> Option<CacheMark> {
     let mark = Envelope::parse(fields.present("cache_control")?).ok()?;
-    let hour = mark.present("ttl").is_some_and(|ttl| lossy(ttl) == "1h");
+    let hour = mark.present("ttl").and_then(json_text::borrowed).is_some_and(|ttl| ttl == "1h");
     Some(if hour { CacheMark::OneHour } else { CacheMark::FiveMinutes })
 }

@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::anthropic_messages::blocks::{self, Begun};
+use crate::anthropic_messages::blocks::{self, Begun, object};
 use crate::anthropic_messages::stop;
-use crate::anthropic_messages::text::{Pieces, lossy, object};
 use crate::anthropic_messages::usage::Counts;
 use crate::canonical::{Decode, Delta, Event, Opaque, Open, Owner, Stop, UpstreamError};
+use crate::json_text::{self, Joiner};
 use crate::sse::Frame;
 
 /// Reads a stream of messages.
@@ -36,7 +36,7 @@ enum Slot {
         /// The input that a tool's call began with.
         input: Option<String>,
         kind: Kind,
-        pieces: Pieces,
+        joiner: Joiner,
     },
     /// A block that cannot be told.
     Lost,
@@ -122,7 +122,7 @@ impl<'a> Wire<'a> {
 
     /// Its `type`.
     pub fn kind(&self) -> String {
-        self.r#type.map(|json| lossy(json.get()).into_owned()).unwrap_or_default()
+        self.r#type.and_then(|json| json_text::text(json.get())).unwrap_or_default()
     }
 
     /// The upstream's number of the block that it is about.
@@ -183,12 +183,12 @@ impl Decoder {
         self.next = self.next.saturating_add(1);
         events.push(Event::Open { index, block: open });
         events.extend(deltas.into_iter().map(|delta| Event::Delta { index, delta }));
-        Slot::Block { index, input, kind, pieces: Pieces::default() }
+        Slot::Block { index, input, kind, joiner: Joiner::default() }
     }
 
     fn delta(&mut self, at: u64, json: &str, events: &mut Vec<Event>) -> Result<(), UpstreamError> {
         let delta: WireDelta<'_> = object(json).ok_or(UpstreamError)?;
-        let delta_kind = delta.r#type.map(|json| lossy(json.get())).unwrap_or_default();
+        let delta_kind = delta.r#type.and_then(|json| json_text::borrowed(json.get())).unwrap_or_default();
         if !self.open.contains_key(&at) {
             // Some servers begin their blocks with the first delta.
             let open = match delta_kind.as_ref() {
@@ -199,9 +199,9 @@ impl Decoder {
             let slot = self.opened(open, Vec::new(), None, events);
             self.open.insert(at, slot);
         }
-        let Some(Slot::Block { index, kind, pieces, .. }) = self.open.get_mut(&at) else { return Ok(()) };
+        let Some(Slot::Block { index, kind, joiner, .. }) = self.open.get_mut(&at) else { return Ok(()) };
         let index = *index;
-        let mut text = |json: Option<&RawValue>| Some(pieces.push(json?.get())).filter(|text| !text.is_empty());
+        let mut text = |json: Option<&RawValue>| joiner.push(json?.get()).filter(|text| !text.is_empty());
         let delta = match (delta_kind.as_ref(), *kind) {
             ("text_delta", Kind::Text) => text(delta.text).map(Delta::Text),
             ("thinking_delta", Kind::Reasoning) => text(delta.thinking).map(Delta::Text),
@@ -211,7 +211,7 @@ impl Decoder {
                 more.map(Delta::Input)
             }
             ("signature_delta", Kind::Reasoning) => {
-                let signature = delta.signature.map(|json| lossy(json.get())).unwrap_or_default();
+                let signature = delta.signature.and_then(|json| json_text::text(json.get())).unwrap_or_default();
                 (!signature.is_empty()).then(|| Delta::Opaque(Opaque::made_by(&self.owner, signature)))
             }
             ("citations_delta", Kind::Text) => delta.citation.map(|json| Delta::Citation(blocks::citation(json.get()))),
@@ -227,10 +227,17 @@ impl Decoder {
     /// Closes the block that the upstream numbers so, if it is open. A tool whose input came with its
     /// beginning tells it here, and one that takes none tells that.
     fn close(&mut self, at: u64, events: &mut Vec<Event>) {
-        let Some(Slot::Block { index, input, kind, .. }) = self.open.remove(&at) else { return };
-        if kind == (Kind::Tool { told: false }) {
-            let input = input.unwrap_or_else(|| "{}".to_owned());
-            events.push(Event::Delta { index, delta: Delta::Input(input) });
+        let Some(Slot::Block { index, input, kind, mut joiner }) = self.open.remove(&at) else { return };
+        match (kind, joiner.finish()) {
+            (Kind::Tool { told: false }, None) => {
+                let input = input.unwrap_or_else(|| "{}".to_owned());
+                events.push(Event::Delta { index, delta: Delta::Input(input) });
+            }
+            (Kind::Tool { .. }, Some(half)) => {
+                events.push(Event::Delta { index, delta: Delta::Input(half.into()) });
+            }
+            (_, Some(half)) => events.push(Event::Delta { index, delta: Delta::Text(half.into()) }),
+            (_, None) => {}
         }
         events.push(Event::Close { index });
     }
@@ -257,8 +264,11 @@ impl Decoder {
         }
         if !self.stopped {
             self.stopped = true;
-            let sequence = said(delta.stop_sequence).map(|json| lossy(json).into_owned());
-            events.push(Event::Stop(Stop { reason: stop::parse(&lossy(reason)), sequence }));
+            let sequence = said(delta.stop_sequence).and_then(json_text::text);
+            events.push(Event::Stop(Stop {
+                reason: stop::parse(&json_text::borrowed(reason).unwrap_or_default()),
+                sequence,
+            }));
         }
         Ok(())
     }

@@ -15,7 +15,7 @@ use crate::anthropic_messages::{error, stop, usage};
 use crate::canonical::{Delta, Encode, Event, Identity, Losses, Opaque, Open, Stop, StopReason, ToolKind};
 use crate::envelope::quoted;
 use crate::relay::End;
-use crate::sse::Frame;
+use crate::sse::write_named;
 
 /// Writes a stream of messages.
 #[derive(Debug)]
@@ -89,7 +89,7 @@ impl Encoder {
         let data = format!(
             r#"{{"type":"message_start","message":{{"id":{id},"type":"message","role":"assistant","model":{model},"content":[],"stop_reason":null,"stop_sequence":null,"usage":{usage}}}}}"#
         );
-        write(bytes, "message_start", &data);
+        write_named(bytes, "message_start", &data);
     }
 
     /// Writes an event of a block, if it is its turn.
@@ -152,7 +152,7 @@ impl Encoder {
             }
         };
         let data = json!({"type": "content_block_start", "index": at, "content_block": content});
-        write(bytes, "content_block_start", &data.to_string());
+        write_named(bytes, "content_block_start", &data.to_string());
         if matches!(rest, Rest::Closing) {
             write_input(at, "{\"input\":\"", bytes);
         }
@@ -180,7 +180,7 @@ impl Encoder {
             Delta::Logprobs(_) => return self.losses.add("logprobs"),
         };
         let data = format!(r#"{{"type":"content_block_delta","index":{},"delta":{written}}}"#, open.at);
-        write(bytes, "content_block_delta", &data);
+        write_named(bytes, "content_block_delta", &data);
     }
 
     fn close(&mut self, bytes: &mut Vec<u8>) {
@@ -191,7 +191,7 @@ impl Encoder {
                 let signature = quoted(&signature.tagged());
                 let delta = format!(r#"{{"type":"signature_delta","signature":{signature}}}"#);
                 let data = format!(r#"{{"type":"content_block_delta","index":{},"delta":{delta}}}"#, open.at);
-                write(bytes, "content_block_delta", &data);
+                write_named(bytes, "content_block_delta", &data);
             }
             Rest::Arguments(held) => {
                 // The block began with an empty object.
@@ -200,7 +200,7 @@ impl Encoder {
             }
             Rest::Closing => write_input(open.at, "\"}", bytes),
         }
-        write(bytes, "content_block_stop", &format!(r#"{{"type":"content_block_stop","index":{}}}"#, open.at));
+        write_named(bytes, "content_block_stop", &format!(r#"{{"type":"content_block_stop","index":{}}}"#, open.at));
     }
 }
 
@@ -260,8 +260,8 @@ impl Encode for Encoder {
         let data = format!(
             r#"{{"type":"message_delta","delta":{{"stop_reason":"{reason}","stop_sequence":{sequence}}},"usage":{usage}}}"#
         );
-        write(&mut bytes, "message_delta", &data);
-        write(&mut bytes, "message_stop", r#"{"type":"message_stop"}"#);
+        write_named(&mut bytes, "message_delta", &data);
+        write_named(&mut bytes, "message_stop", r#"{"type":"message_stop"}"#);
         bytes
     }
 
@@ -297,11 +297,11 @@ pub fn tool_use_id(identity: &Identity, id: &str, at: usize) -> String {
 
 fn write_input(at: usize, json: &str, bytes: &mut Vec<u8>) {
     let delta = format!(r#"{{"type":"input_json_delta","partial_json":{}}}"#, quoted(json));
-    write(bytes, "content_block_delta", &format!(r#"{{"type":"content_block_delta","index":{at},"delta":{delta}}}"#));
-}
-
-fn write(bytes: &mut Vec<u8>, name: &str, data: &str) {
-    bytes.extend(Frame::named(name, data).into_raw());
+    write_named(
+        bytes,
+        "content_block_delta",
+        &format!(r#"{{"type":"content_block_delta","index":{at},"delta":{delta}}}"#),
+    );
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use crate::canonical::{
 };
 use crate::envelope::Envelope;
 use crate::json_text;
-use crate::openai_chat::words;
+use crate::openai_chat::{state, words};
 use crate::request::{RequestError, as_array};
 
 /// How deep content may stand in content: a document in the result of a tool.
@@ -112,10 +112,9 @@ impl Reader<'_> {
                 continue;
             };
             let shown = detail.text.as_deref().and_then(json_text::text).unwrap_or_default();
-            let held = detail.member("signature").or_else(|| detail.member("data"));
-            blocks.push(match (detail.kind.as_str(), held) {
-                ("reasoning.encrypted", Some(held)) => Block::Redacted(Opaque::parse(&held)),
-                (_, held) => Block::Reasoning { text: shown, opaque: held.as_deref().map(Opaque::parse) },
+            blocks.push(match (detail.kind.as_str(), state::opaque(&detail)) {
+                ("reasoning.encrypted", Some(opaque)) => Block::Redacted(opaque),
+                (_, opaque) => Block::Reasoning { text: shown, opaque },
             });
         }
     }

@@ -206,6 +206,11 @@ impl Writer<'_> {
                 Block::ToolResult(_) => return Err(refused("tool_result")),
             }
         }
+        // Where nothing is left of a turn it is none, least of all one to go on with.
+        let says = content.is_some() || refusal.is_some() || !(reasoning.is_empty() && details.is_empty());
+        if !says && calls.is_empty() && !blocks.is_empty() {
+            return Ok(());
+        }
         let mut message = object([("role", &"assistant")]);
         if content.is_none() && refusal.is_none() && calls.is_empty() {
             content = Some(String::new());

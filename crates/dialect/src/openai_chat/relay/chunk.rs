@@ -96,9 +96,9 @@ impl<'a> Choice<'a> {
         last(&self.0, "finish_reason").is_some()
     }
 
-    /// An estimate of what is seen of it, in tokens.
-    pub fn visible_output(&self) -> u64 {
-        let Some(Ok(delta)) = last(&self.0, "delta").map(Envelope::parse_any) else { return 0 };
+    /// An estimate of what is seen of it, in tokens; `member`: where its words stand.
+    pub fn visible_output(&self, member: &str) -> u64 {
+        let Some(Ok(delta)) = last(&self.0, member).map(Envelope::parse_any) else { return 0 };
         let text = |key| last(&delta, key);
         // Several providers write their reasoning under both names.
         let reasoning = text("reasoning").or(text("reasoning_content"));

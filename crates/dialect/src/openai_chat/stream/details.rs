@@ -52,6 +52,13 @@ impl Detail {
         json_text::text(self.members.get(key)?.get())
     }
 
+    /// The state that stands for this detail alone, with `state` in its `member`.
+    pub(in crate::openai_chat) fn packed_with(&self, member: &str, state: &str) -> String {
+        let mut detail = self.clone();
+        detail.members.extend(to_raw_value(state).ok().map(|json| (member.to_owned(), json)));
+        pack(&[detail])
+    }
+
     /// Whether `other` is a fragment of the same detail.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         (&self.kind, &self.index) == (&other.kind, &other.index)

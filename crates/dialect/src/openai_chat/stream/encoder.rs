@@ -7,7 +7,7 @@ use billing::usage::Usage;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::canonical::{Delta, Encode, Event, Identity, Losses, Open, StopReason, ToolKind};
+use crate::canonical::{Delta, Encode, Event, Identity, Losses, Open, StopReason, ToolKind, unwrapped_input};
 use crate::openai_chat::object::{Object, object, raw};
 use crate::openai_chat::{error, said, usage, words};
 use crate::relay::End;
@@ -175,7 +175,7 @@ impl Encoder {
     fn close(&mut self, index: usize, bytes: &mut Vec<u8>) {
         match self.open.remove(&index) {
             Some(Block::Call { index, kind, wrapped: Some(wrapped), .. }) if !wrapped.is_empty() => {
-                let call = more_input(index, kind, &said::unwrapped(&wrapped));
+                let call = more_input(index, kind, &unwrapped_input(&wrapped));
                 self.say("tool_calls", &[call], bytes);
             }
             Some(Block::Call { index, kind: ToolKind::Function, empty: true, .. }) => self.without_input.push(index),

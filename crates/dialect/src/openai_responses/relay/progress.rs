@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::envelope::{Envelope, quoted};
+use crate::json_text::Joiner;
 use crate::openai_responses::item::{array, object};
 use crate::openai_responses::stream::{event, string};
 
@@ -24,6 +25,7 @@ struct Item {
     parts: BTreeMap<(Place, u64), Part>,
     /// The input of a call, and whether its end was told.
     input: String,
+    joiner: Joiner,
     told: bool,
 }
 
@@ -33,6 +35,7 @@ struct Part {
     json: String,
     /// The text that its deltas made, and whether its end was told.
     text: String,
+    joiner: Joiner,
     told: bool,
     done: bool,
 }
@@ -86,9 +89,9 @@ impl Progress {
             _ => {}
         }
         let Some(item) = self.items.get_mut(&at).filter(|item| !item.done) else { return };
-        let delta = || string(wire.delta).unwrap_or_default();
+        let delta = |joiner: &mut Joiner| wire.delta.and_then(|json| joiner.push(json.get())).unwrap_or_default();
         if matches!(kind, "function_call_arguments.delta" | "custom_tool_call_input.delta") {
-            item.input.push_str(&delta());
+            item.input.push_str(&delta(&mut item.joiner));
             return;
         }
         if matches!(kind, "function_call_arguments.done" | "custom_tool_call_input.done") {
@@ -105,7 +108,7 @@ impl Progress {
             part.json = json.get().to_owned();
             part.done = kind.ends_with("part.done");
         } else if kind.ends_with(".delta") {
-            part.text.push_str(&delta());
+            part.text.push_str(&delta(&mut part.joiner));
         } else if kind.ends_with("text.done") || kind == "refusal.done" {
             part.told = true;
         }

@@ -11,9 +11,9 @@ use serde_json::value::RawValue;
 use super::items::Items;
 use super::output::Output;
 use crate::canonical::{Decode, Event, Owner, Stop, StopReason, UpstreamError};
+use crate::json_text;
 use crate::openai_responses::response::stop_of;
 use crate::openai_responses::usage;
-use crate::request::as_string;
 use crate::sse::Frame;
 
 /// Reads the stream of one answer.
@@ -92,9 +92,9 @@ fn number(json: Option<&RawValue>) -> Option<u64> {
     json?.get().parse().ok()
 }
 
-/// The string, if it is one that is whole.
+/// The string, if it is one.
 pub(in crate::openai_responses) fn string(json: Option<&RawValue>) -> Option<String> {
-    as_string(json?.get()).map(std::borrow::Cow::into_owned)
+    json_text::text(json?.get())
 }
 
 impl Decoder {
@@ -140,7 +140,7 @@ impl Decoder {
 
     fn event(&mut self, kind: &str, wire: &Wire<'_>, events: &mut Vec<Event>) -> Result<bool, UpstreamError> {
         let index = number(wire.output_index);
-        let id = string(wire.item_id);
+        let id = if index.is_none() { string(wire.item_id) } else { None };
         let part = number(wire.content_index).or(number(wire.summary_index)).unwrap_or(0);
         let item = wire.item.and_then(|json| serde_json::from_str::<Output<'_>>(json.get()).ok());
         let response = || wire.response.and_then(|json| serde_json::from_str::<Response<'_>>(json.get()).ok());
@@ -213,7 +213,7 @@ impl Decode for Decoder {
             let object = serde_json::from_str::<BTreeMap<String, &RawValue>>(&data).is_ok();
             return if object && name.as_deref() != Some("error") { Ok(false) } else { Err(UpstreamError) };
         };
-        let kind = string(wire.kind).or_else(|| name.map(std::borrow::Cow::into_owned)).unwrap_or_default();
+        let kind = wire.kind.and_then(|json| json_text::borrowed(json.get())).or(name).unwrap_or_default();
         self.event(&kind, &wire, events)
     }
 

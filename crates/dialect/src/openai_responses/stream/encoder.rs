@@ -1,5 +1,7 @@
 //! A stream of responses as a client reads it: one output item a block, numbers without a gap.
 
+use std::borrow::Cow;
+
 use billing::money::NanoUsd;
 use billing::usage::Usage;
 
@@ -10,18 +12,26 @@ use crate::openai_responses::item::{Content, Item, annotation, array, object};
 use crate::openai_responses::response::{MAX_OUTPUT_TOKENS, Status, response, status_of};
 use crate::openai_responses::usage;
 use crate::relay::End;
-use crate::sse::Frame;
+use crate::sse::one_line;
 
-/// Appends one event with its sequence number.
+/// Appends one event with its sequence number. There is one for every few letters of an answer, so it is
+/// written in place.
 pub(in crate::openai_responses) fn event(
     bytes: &mut Vec<u8>,
     number: &mut u64,
     kind: &str,
-    members: &[(&str, String)],
+    members: &[(&str, impl AsRef<str>)],
 ) {
-    let mut all = vec![("type", quoted(kind)), ("sequence_number", number.to_string())];
-    all.extend(members.iter().map(|(key, json)| (*key, json.clone())));
-    bytes.extend(Frame::named(kind, &object(&all)).into_raw());
+    let mut put = |text: &str| bytes.extend_from_slice(text.as_bytes());
+    for part in ["event: ", kind, "\ndata: {\"type\":\"", kind, "\",\"sequence_number\":", &number.to_string()] {
+        put(part);
+    }
+    for (key, json) in members {
+        for part in [",\"", key, "\":", &one_line(json.as_ref())] {
+            put(part);
+        }
+    }
+    put("}\n\n");
     *number = number.saturating_add(1);
 }
 
@@ -56,7 +66,7 @@ impl Encoder {
         self.stop.as_ref().map_or(Status::Completed, |stop| status_of(stop.reason))
     }
 
-    fn event(&mut self, bytes: &mut Vec<u8>, kind: &str, members: &[(&str, String)]) {
+    fn event(&mut self, bytes: &mut Vec<u8>, kind: &str, members: &[(&str, impl AsRef<str>)]) {
         event(bytes, &mut self.number, kind, members);
     }
 
@@ -73,7 +83,7 @@ impl Encoder {
         let added = [("output_index", at.output.clone()), ("item", item.json(true, "in_progress"))];
         self.event(bytes, "response.output_item.added", &added);
         if at.part == "content_index" {
-            self.event(bytes, "response.content_part.added", &at.with(&[("part", item.part(true))]));
+            self.event(bytes, "response.content_part.added", &at.with([("part", item.part(true))]));
         }
         self.items.push(item);
     }
@@ -85,12 +95,12 @@ impl Encoder {
             (Content::Text { text, chars, .. }, Delta::Text(more)) => {
                 text.push_str(more);
                 *chars = chars.saturating_add(more.chars().count());
-                let members = at.with(&[("delta", quoted(more)), ("logprobs", array(&[]))]);
+                let members = at.with([("delta", quoted(more)), ("logprobs", array(&[]))]);
                 self.event(bytes, "response.output_text.delta", &members);
             }
             (Content::Text { logprobs, .. }, Delta::Logprobs(more)) => {
                 logprobs.extend_from_slice(more);
-                let members = at.with(&[("delta", quoted("")), ("logprobs", array(more))]);
+                let members = at.with([("delta", quoted("")), ("logprobs", array(more))]);
                 self.event(bytes, "response.output_text.delta", &members);
             }
             (Content::Text { chars, annotations, .. }, Delta::Citation(citation)) => {
@@ -100,21 +110,21 @@ impl Encoder {
                 };
                 annotations.push(made.clone());
                 let number = annotations.len().saturating_sub(1).to_string();
-                let members = at.with(&[("annotation_index", number), ("annotation", made)]);
+                let members = at.with([("annotation_index", number), ("annotation", made)]);
                 self.event(bytes, "response.output_text.annotation.added", &members);
             }
             (Content::Refusal(text), Delta::Text(more)) => {
                 text.push_str(more);
-                self.event(bytes, "response.refusal.delta", &at.with(&[("delta", quoted(more))]));
+                self.event(bytes, "response.refusal.delta", &at.with([("delta", quoted(more))]));
             }
             (Content::Reasoning { text, .. }, Delta::Text(more)) => {
                 let first = text.is_empty();
                 text.push_str(more);
                 if first {
                     let part = object(&[("type", quoted("summary_text")), ("text", quoted(""))]);
-                    self.event(bytes, "response.reasoning_summary_part.added", &at.with(&[("part", part)]));
+                    self.event(bytes, "response.reasoning_summary_part.added", &at.with([("part", part)]));
                 }
-                self.event(bytes, "response.reasoning_summary_text.delta", &at.with(&[("delta", quoted(more))]));
+                self.event(bytes, "response.reasoning_summary_text.delta", &at.with([("delta", quoted(more))]));
             }
             (Content::Reasoning { encrypted, .. }, Delta::Opaque(opaque)) => *encrypted = Some(opaque.tagged()),
             (Content::Call { input, tool, wrapped, .. }, Delta::Input(more)) => {
@@ -122,7 +132,7 @@ impl Encoder {
                 // The text inside is told when it is whole.
                 if !*wrapped {
                     let kind = input_event(tool.kind, "delta");
-                    self.event(bytes, kind, &at.with(&[("delta", quoted(more))]));
+                    self.event(bytes, kind, &at.with([("delta", quoted(more))]));
                 }
             }
             _ => {}
@@ -140,29 +150,29 @@ impl Encoder {
         let at = at(index, &item);
         match &item.content {
             Content::Text { text, logprobs, .. } => {
-                let members = at.with(&[("text", quoted(text)), ("logprobs", array(logprobs))]);
+                let members = at.with([("text", quoted(text)), ("logprobs", array(logprobs))]);
                 self.event(bytes, "response.output_text.done", &members);
             }
             Content::Refusal(text) => {
-                self.event(bytes, "response.refusal.done", &at.with(&[("refusal", quoted(text))]));
+                self.event(bytes, "response.refusal.done", &at.with([("refusal", quoted(text))]));
             }
             Content::Reasoning { text, .. } if !text.is_empty() => {
-                self.event(bytes, "response.reasoning_summary_text.done", &at.with(&[("text", quoted(text))]));
-                let part = at.with(&[("part", item.part(false))]);
+                self.event(bytes, "response.reasoning_summary_text.done", &at.with([("text", quoted(text))]));
+                let part = at.with([("part", item.part(false))]);
                 self.event(bytes, "response.reasoning_summary_part.done", &part);
             }
             Content::Reasoning { .. } => {}
             Content::Call { tool, input, .. } => {
                 if wrapped && !input.is_empty() {
                     let kind = input_event(tool.kind, "delta");
-                    self.event(bytes, kind, &at.with(&[("delta", quoted(input))]));
+                    self.event(bytes, kind, &at.with([("delta", quoted(input))]));
                 }
                 let field = if tool.kind == ToolKind::Custom { "input" } else { "arguments" };
-                self.event(bytes, input_event(tool.kind, "done"), &at.with(&[(field, quoted(input))]));
+                self.event(bytes, input_event(tool.kind, "done"), &at.with([(field, quoted(input))]));
             }
         }
         if at.part == "content_index" {
-            self.event(bytes, "response.content_part.done", &at.with(&[("part", item.part(false))]));
+            self.event(bytes, "response.content_part.done", &at.with([("part", item.part(false))]));
         }
         let done = [("output_index", at.output.clone()), ("item", item.json(false, status))];
         self.event(bytes, "response.output_item.done", &done);
@@ -231,10 +241,12 @@ struct At {
 }
 
 impl At {
-    fn with(&self, more: &[(&'static str, String)]) -> Vec<(&'static str, String)> {
-        let mut members = vec![("item_id", self.item.clone()), ("output_index", self.output.clone())];
-        members.extend((!self.part.is_empty()).then(|| (self.part, "0".to_owned())));
-        members.extend_from_slice(more);
+    fn with<const N: usize>(&self, more: [(&'static str, String); N]) -> Vec<(&'static str, Cow<'_, str>)> {
+        let mut members = Vec::with_capacity(N.saturating_add(3));
+        members.push(("item_id", Cow::Borrowed(self.item.as_str())));
+        members.push(("output_index", Cow::Borrowed(self.output.as_str())));
+        members.extend((!self.part.is_empty()).then_some((self.part, Cow::Borrowed("0"))));
+        members.extend(more.map(|(key, json)| (key, Cow::Owned(json))));
         members
     }
 }

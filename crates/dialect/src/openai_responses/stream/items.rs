@@ -1,6 +1,5 @@
 //! The output items of an upstream's stream, and how much of each has been told.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
@@ -8,8 +7,8 @@ use serde_json::value::RawValue;
 use super::decoder::string;
 use super::output::{BETWEEN_PARTS, Output, joined, list, parts};
 use crate::canonical::{Delta, Event, Opaque, Open, Owner, ToolKind};
+use crate::json_text::Joiner;
 use crate::openai_responses::item::citation;
-use crate::request::as_string;
 
 /// A block that has been opened, and how far it was told.
 #[derive(Debug, Default)]
@@ -17,8 +16,7 @@ struct Told {
     block: usize,
     /// Bytes of its text or input.
     bytes: usize,
-    /// Half an emoji that waits for the other half, as JSON.
-    half: String,
+    joiner: Joiner,
     annotations: usize,
     logprobs: usize,
 }
@@ -289,7 +287,7 @@ impl Items {
         }
     }
 
-    /// Tells a piece that came as a JSON string; half an emoji waits for its other half.
+    /// Tells a piece that came as a JSON string.
     fn piece(
         &mut self,
         at: u64,
@@ -299,19 +297,15 @@ impl Items {
         events: &mut Vec<Event>,
     ) {
         let (Some(delta), Some(told)) = (delta, self.told_mut(at, part)) else { return };
-        let Some(inner) = delta.get().strip_prefix('"').and_then(|text| text.strip_suffix('"')) else { return };
-        let half = std::mem::take(&mut told.half);
-        let text = if half.is_empty() { None } else { as_string(&format!("\"{half}{inner}\"")).map(Cow::into_owned) };
-        match text.or_else(|| as_string(delta.get()).map(Cow::into_owned)) {
-            Some(text) => self.say(at, part, &text, say, events),
-            None => told.half = inner.to_owned(),
+        if let Some(text) = told.joiner.push(delta.get()) {
+            self.say(at, part, &text, say, events);
         }
     }
 
     /// Tells what has not been told of `whole`.
     fn rest(&mut self, at: u64, part: u64, whole: &str, say: fn(String) -> Delta, events: &mut Vec<Event>) {
         let Some(told) = self.told_mut(at, part) else { return };
-        told.half.clear();
+        told.joiner = Joiner::default();
         let rest = whole.get(told.bytes..).unwrap_or_default().to_owned();
         self.say(at, part, &rest, say, events);
     }
