@@ -12,4 +12,4 @@ mod said;
 pub mod stream;
 pub mod usage;
 pub mod wire;
-mod words;
+pub(crate) mod words;
