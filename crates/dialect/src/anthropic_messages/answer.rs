@@ -97,6 +97,10 @@ pub fn encode(answer: &Answer, identity: &Identity) -> (String, Losses) {
     };
     let sequence = answer.stop.as_ref().and_then(|stop| stop.sequence.as_deref());
     let usage = answer.usage.unwrap_or(Usage { input: identity.likely_input, ..Usage::default() });
+    let tier = answer.service_tier.as_deref().map(usage::service_tier);
+    if tier == Some(None) {
+        losses.add("service_tier");
+    }
     let body = format!(
         r#"{{"id":{id},"type":"message","role":"assistant","model":{model},"content":[{content}],"stop_reason":"{reason}","stop_sequence":{sequence},"usage":{usage}}}"#,
         id = message_id(identity),
@@ -104,7 +108,7 @@ pub fn encode(answer: &Answer, identity: &Identity) -> (String, Losses) {
         content = content.join(","),
         reason = stop::word(reason),
         sequence = sequence.map_or_else(|| "null".to_owned(), quoted),
-        usage = usage::to_json(&usage, answer.service_tier.as_deref(), None),
+        usage = usage::to_json(&usage, tier.flatten(), None),
     );
     (body, losses)
 }

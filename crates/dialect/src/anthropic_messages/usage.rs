@@ -126,6 +126,16 @@ pub fn parse(json: &str) -> Option<Usage> {
     counts.usage()
 }
 
+/// The `service_tier` for any dialect's word; `None`: there is none.
+#[must_use]
+pub fn service_tier(word: &str) -> Option<&str> {
+    match word {
+        "default" => Some("standard"),
+        "standard" | "priority" | "batch" => Some(word),
+        _ => None,
+    }
+}
+
 /// A `usage` object with these counts and, where it is known, the cost in USD.
 #[must_use]
 pub fn to_json(usage: &Usage, service_tier: Option<&str>, cost: Option<NanoUsd>) -> String {

@@ -13,4 +13,4 @@ mod state;
 pub mod stream;
 pub mod usage;
 pub mod wire;
-mod words;
+pub(crate) mod words;

@@ -33,8 +33,8 @@ pub(super) fn effort(effort: Effort) -> &'static str {
     }
 }
 
-/// The `service_tier` for another dialect's word; `None`: there is none.
-pub(super) fn service_tier(word: &str) -> Option<&str> {
+/// The `service_tier` for any dialect's word, in chat completions and in responses; `None`: there is none.
+pub(crate) fn service_tier(word: &str) -> Option<&str> {
     match word {
         "standard" => Some("default"),
         "auto" | "default" | "flex" | "scale" | "priority" => Some(word),

@@ -231,7 +231,10 @@ impl Encode for Encoder {
     fn push(&mut self, event: &Event, bytes: &mut Vec<u8>) {
         match event {
             Event::Usage(usage) => self.usage = Some(*usage),
-            Event::ServiceTier(tier) => self.tier = Some(tier.clone()),
+            Event::ServiceTier(tier) => match usage::service_tier(tier) {
+                Some(tier) => self.tier = Some(tier.to_owned()),
+                None => self.losses.add("service_tier"),
+            },
             _ => {}
         }
         self.start(bytes);

@@ -7,6 +7,7 @@ use billing::usage::Usage;
 
 use crate::canonical::{Delta, Encode, Event, Identity, Losses, Stop, ToolKind};
 use crate::envelope::quoted;
+use crate::openai_chat::words::service_tier;
 use crate::openai_responses::error;
 use crate::openai_responses::item::{Content, Item, annotation, array, object};
 use crate::openai_responses::response::{MAX_OUTPUT_TOKENS, Status, response, status_of};
@@ -198,7 +199,10 @@ impl Encode for Encoder {
             Event::Open { .. } | Event::Usage(_) | Event::Lost(_) => {}
             Event::Delta { index, delta } => self.delta(bytes, *index, delta),
             Event::Close { index } => self.close(bytes, *index, "completed"),
-            Event::ServiceTier(tier) => self.tier = Some(tier.clone()),
+            Event::ServiceTier(tier) => match service_tier(tier) {
+                Some(tier) => self.tier = Some(tier.to_owned()),
+                None => self.losses.add("service_tier"),
+            },
             Event::Stop(stop) => self.stop = Some(stop.clone()),
         }
     }
