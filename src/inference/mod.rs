@@ -1,6 +1,8 @@
 //! The one way to an upstream: price → admit → upstream → relay → settle.
 
+mod failover;
 mod failure;
+mod opening;
 pub mod pipeline;
 pub mod pump;
 pub mod stream;

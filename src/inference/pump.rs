@@ -4,6 +4,7 @@
 //! under `waitUntil`, so it goes on when the client has left.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 
 use account::panics::{Panicked, caught};
 use billing::ledger::Outcome;
@@ -12,6 +13,7 @@ use futures::future::{Either, join, select};
 use js_sys::Uint8Array;
 use worker::AbortController;
 
+use super::opening::Piece;
 use super::stream::{Sink, Source};
 use super::ticket::{Bill, Seen, Ticket};
 use crate::clock;
@@ -56,6 +58,8 @@ pub struct Pump {
     pub sink: Sink,
     /// What is done with the bytes.
     pub relay: RefCell<Box<dyn Relay>>,
+    /// What the relay has read already and nobody has handed on.
+    pub pieces: RefCell<VecDeque<Piece>>,
     /// Whether the upstream tells cache writes for an hour from those for five minutes.
     pub tells_cache_writes: bool,
     /// Whether the model shows all that it is billed for.
@@ -151,11 +155,7 @@ impl Pump {
     /// Reads and forwards; `None` when the upstream was silent for too long, or was given up.
     async fn forward(&self) -> Option<End> {
         loop {
-            let read = within(self.patience_ms(), self.source.read()).await?;
-            let (step, chunk) = match read {
-                Ok(Some(chunk)) => (self.relay.borrow_mut().push(&chunk.to_vec()), Some(chunk)),
-                Ok(None) | Err(_) => (self.relay.borrow_mut().finish(), None),
-            };
+            let (step, chunk) = self.next_piece().await?;
             let meter = self.relay.borrow().meter();
             self.ticket.note(Seen {
                 usage: meter.usage,
@@ -176,6 +176,18 @@ impl Pump {
                 return Some(End::Limit);
             }
         }
+    }
+
+    /// What is done with the next bytes; `None` when the upstream was silent for too long.
+    async fn next_piece(&self) -> Option<Piece> {
+        let read_before = self.pieces.borrow_mut().pop_front();
+        if read_before.is_some() {
+            return read_before;
+        }
+        Some(match within(self.patience_ms(), self.source.read()).await? {
+            Ok(Some(chunk)) => (self.relay.borrow_mut().push(&chunk.to_vec()), Some(chunk)),
+            Ok(None) | Err(_) => (self.relay.borrow_mut().finish(), None),
+        })
     }
 
     /// How long the next bytes of the upstream are waited for, in milliseconds.
