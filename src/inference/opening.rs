@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 
 use dialect::rejection::{self, Rejection};
-use dialect::relay::{End, Relay, Step};
+use dialect::relay::{End, Forward, Relay, Step};
 use dialect::sse::Parser;
 use js_sys::Uint8Array;
 use worker::{AbortController, Response};
@@ -100,7 +100,11 @@ impl Opening {
                     None => Failure::NotAnAnswer,
                 });
             }
-            let brings = step.end.is_some() || (!step.forward.is_empty() && !is_comment(&bytes));
+            let forwarded = match &step.forward {
+                Forward::Same => &bytes,
+                Forward::Bytes(bytes) => bytes,
+            };
+            let brings = step.end.is_some() || !is_comment(forwarded);
             self.pieces.push_back((step, chunk));
             if brings {
                 return Ok(());
@@ -117,7 +121,7 @@ fn rejection_of(said: &[u8]) -> Option<Rejection> {
     frames.iter().filter_map(|frame| rejection::classify(400, &frame.data()?)).next()
 }
 
-/// Whether bytes of a stream hold comments and nothing else.
+/// Whether whole lines of a stream are comments and nothing else.
 fn is_comment(bytes: &[u8]) -> bool {
     bytes.split(|byte| matches!(byte, b'\n' | b'\r')).all(|line| line.first().is_none_or(|first| *first == b':'))
 }
@@ -130,6 +134,7 @@ mod tests {
     fn comments_are_no_event() {
         for (bytes, expected) in [
             (": one\n\n: two\r\n\r\n", true),
+            ("", true),
             ("\n", true),
             ("data: 1\n\n", false),
             (": one\n\ndata: 1\n\n", false),

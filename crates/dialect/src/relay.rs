@@ -34,14 +34,6 @@ pub enum Forward {
     Bytes(Vec<u8>),
 }
 
-impl Forward {
-    /// Whether there is nothing for the client.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        matches!(self, Self::Bytes(bytes) if bytes.is_empty())
-    }
-}
-
 /// What a stream has said of its cost so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Meter {
