@@ -118,6 +118,8 @@ for (const client of Object.keys(CLIENTS)) for (const upstream of UPSTREAMS) for
       "content-length": "…",
       "content-type": "application/json",
       "user-agent": "oneinterface",
+      // The platform's own, behind the Worker: the zone in which it runs.
+      "cf-worker": "oneinterface.example.com",
       ...(upstream === "messages" ? { "x-api-key": secret, "anthropic-version": VERSION } : { authorization: `Bearer ${secret}` }),
       ...(upstream === "messages" && client === "messages" && { "anthropic-beta": FROM_CLIENTS["anthropic-beta"] }),
     });
