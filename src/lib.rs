@@ -6,6 +6,8 @@
 
 pub mod auth;
 pub mod body;
+pub mod breaker;
+pub mod breakers;
 pub mod budget;
 pub mod clock;
 pub mod config;
@@ -22,6 +24,7 @@ pub mod keys;
 pub mod operator;
 pub mod redeliver;
 pub mod refusals;
+pub mod retry_after;
 pub mod router;
 pub mod routes;
 pub mod token;
@@ -152,6 +155,7 @@ async fn serve(request: &mut Request, method: &str, path: &str, context: &Contex
             let after = after.unwrap_or_default();
             Ok(operator::accounts(request.headers(), &after, context).await?.into())
         }
+        Route::OperatorUpstreams => Ok(operator::upstreams(request.headers(), context).await?.into()),
         Route::Health => Ok(Response::ok("ok")?.into()),
     }
 }

@@ -1,4 +1,5 @@
-//! What only an operator may do: money into an account that no customer paid in, and audits.
+//! What only an operator may do: money into an account that no customer paid in, audits, and a look at
+//! the upstreams.
 
 use billing::ledger::{Answer, Command, Enter, EntryKind};
 use billing::money::NanoUsd;
@@ -7,7 +8,7 @@ use worker::{Headers, Response};
 
 use crate::context::Context;
 use crate::error::{ApiError, Code};
-use crate::{auth, d1, ids, token};
+use crate::{auth, breakers, clock, d1, ids, token, upstream};
 
 /// `POST /operator/entries`.
 #[derive(Deserialize)]
@@ -104,6 +105,37 @@ pub async fn accounts(headers: &Headers, after: &str, context: &Context) -> Resu
     authorize(headers, context)?;
     let data = d1::accounts::page(&context.env.d1(d1::BINDING)?, after).await?;
     Ok(Response::from_json(&AccountsView { data })?)
+}
+
+#[derive(Serialize)]
+struct UpstreamsView {
+    data: Vec<UpstreamView>,
+}
+
+#[derive(Serialize)]
+struct UpstreamView {
+    id: String,
+    /// Whether it can be called: it is enabled, and its secret is set and bound to its host.
+    usable: bool,
+    /// Those that this isolate has asked it for.
+    models: Vec<breakers::ModelView>,
+}
+
+/// `GET /operator/upstreams`: every upstream of the catalogue, and how those fare that were asked by the
+/// isolate that answers.
+///
+/// # Errors
+/// `invalid_api_key` without an operator's token.
+pub async fn upstreams(headers: &Headers, context: &Context) -> Result<Response, ApiError> {
+    authorize(headers, context)?;
+    let now_ms = clock::now_ms();
+    let catalog = d1::catalogue::load(&context.env, now_ms).await?;
+    let view = |known: &catalog::Upstream| UpstreamView {
+        id: known.id.clone(),
+        usable: upstream::is_usable(known, context),
+        models: breakers::of_upstream(&known.id, now_ms),
+    };
+    Ok(Response::from_json(&UpstreamsView { data: catalog.upstreams.values().map(view).collect() })?)
 }
 
 fn authorize(headers: &Headers, context: &Context) -> Result<(), ApiError> {

@@ -39,6 +39,8 @@ pub enum Route {
     OperatorAudit,
     /// `GET /operator/accounts`
     OperatorAccounts,
+    /// `GET /operator/upstreams`
+    OperatorUpstreams,
     /// `GET /health`
     Health,
 }
@@ -59,7 +61,12 @@ impl Route {
             Self::ConsoleKeys => "GET, HEAD, POST",
             Self::ConsoleKey(_) => "PATCH, DELETE",
             Self::StoredResponse => "GET, HEAD, POST, DELETE",
-            Self::Models | Self::Model(_) | Self::OperatorAccounts | Self::Hello | Self::Health => "GET, HEAD",
+            Self::Models
+            | Self::Model(_)
+            | Self::OperatorAccounts
+            | Self::OperatorUpstreams
+            | Self::Hello
+            | Self::Health => "GET, HEAD",
         }
     }
 }
@@ -103,6 +110,7 @@ fn find(path: &str) -> Option<Route> {
         ["operator", "entries"] => Route::OperatorEntries,
         ["operator", "audit"] => Route::OperatorAudit,
         ["operator", "accounts"] => Route::OperatorAccounts,
+        ["operator", "upstreams"] => Route::OperatorUpstreams,
         ["health"] => Route::Health,
         _ => return None,
     })

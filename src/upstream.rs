@@ -6,11 +6,15 @@ use dialect::rejection::{self, Rejection};
 use js_sys::Uint8Array;
 use worker::{AbortController, Fetch, Headers, Method, Request, RequestInit, RequestRedirect, Response, Url};
 
+use crate::breaker::{Kind, Verdict};
+use crate::clock;
 pub use crate::clock::within;
 use crate::context::Context;
 use crate::inference::stream::Source;
+use crate::retry_after;
 
-/// How long the headers of a stream may take, in milliseconds.
+/// How long the connection and the headers of a stream may take together, in milliseconds: the platform
+/// does not tell them apart.
 const HEADERS_MS: u64 = 60_000;
 /// How long a silence in a stream may be, in milliseconds.
 const IDLE_MS: u64 = 120_000;
@@ -119,6 +123,23 @@ impl Failure {
         }
     }
 
+    /// What it says of the upstream. 403 and 404 can be provoked by a request (a policy of a reseller, an
+    /// input that none of its providers takes), so they say nothing, as every other refusal.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        let (kind, retry_after_s) = match self {
+            Self::Unreachable => (Kind::Unreachable, None),
+            Self::TimedOut => (Kind::TimedOut, None),
+            Self::NotAnAnswer => (Kind::NotAnAnswer, None),
+            Self::Rejected { .. } => return Verdict::Nothing,
+            Self::Status { status: 429, retry_after_s } => (Kind::RateLimited, *retry_after_s),
+            Self::Status { status: 401 | 402, .. } => (Kind::Credentials, None),
+            Self::Status { status: 408 | 500.., retry_after_s } => (Kind::ServerError, *retry_after_s),
+            Self::Status { .. } => return Verdict::Nothing,
+        };
+        Verdict::Failed { kind, retry_after_s }
+    }
+
     /// Whether the upstream found fault with the request itself.
     #[must_use]
     pub fn is_rejection(&self) -> bool {
@@ -136,15 +157,26 @@ pub fn candidates<'a>(
     context: &Context,
 ) -> Vec<Candidate<'a>> {
     let usable = |(upstream, route): (&'a Upstream, &'a Route)| {
-        let Some(name) = &upstream.secret else { return Some(Candidate { upstream, route, secret: None }) };
-        let secret = context.env.secret(name).ok().map(|secret| secret.to_string()).filter(|text| !text.is_empty())?;
-        if !context.config.may_send(name, upstream.base_url.host()) {
-            worker::console_error!("upstream {}: {name} is not bound to its host in SECRET_HOSTS", upstream.id);
-            return None;
-        }
-        Some(Candidate { upstream, route, secret: Some(secret) })
+        Some(Candidate { upstream, route, secret: credentials(upstream, context)? })
     };
     catalog.candidates(model, dialect).into_iter().filter_map(usable).collect()
+}
+
+/// The secret of an upstream, where it needs one; `None`: it must not be called.
+fn credentials(upstream: &Upstream, context: &Context) -> Option<Option<String>> {
+    let Some(name) = &upstream.secret else { return Some(None) };
+    let secret = context.env.secret(name).ok().map(|secret| secret.to_string()).filter(|text| !text.is_empty())?;
+    if !context.config.may_send(name, upstream.base_url.host()) {
+        worker::console_error!("upstream {}: {name} is not bound to its host in SECRET_HOSTS", upstream.id);
+        return None;
+    }
+    Some(Some(secret))
+}
+
+/// Whether an upstream can be called at all: it is enabled, and has its secret.
+#[must_use]
+pub fn is_usable(upstream: &Upstream, context: &Context) -> bool {
+    upstream.enabled && credentials(upstream, context).is_some()
 }
 
 impl Candidate<'_> {
@@ -175,15 +207,25 @@ impl Candidate<'_> {
         match response.status_code() {
             200..300 => Ok(Exchange { response, abort }),
             status => {
-                let retry_after = response.headers().get("retry-after").ok().flatten();
+                let header = |name| response.headers().get(name).ok().flatten();
+                let (retry_after, retry_after_ms) = (header("retry-after"), header("retry-after-ms"));
                 let rejection = rejection_of(status, &response).await;
                 abort.abort();
                 if let Some(rejection) = rejection {
                     return Err(Failure::Rejected { status, rejection });
                 }
-                Err(Failure::Status { status, retry_after_s: retry_after.and_then(|text| text.trim().parse().ok()) })
+                let now_ms = clock::now_ms();
+                let retry_after_s = retry_after::seconds(retry_after.as_deref(), retry_after_ms.as_deref(), now_ms);
+                Err(Failure::Status { status, retry_after_s })
             }
         }
+    }
+
+    /// How long the first event of a stream may take from its headers on, in milliseconds; `None`: as long
+    /// as any other, see [`Self::idle_ms`].
+    #[must_use]
+    pub fn first_token_ms(&self) -> Option<u64> {
+        self.upstream.timeouts_ms.first_token
     }
 
     /// The longest silence of a stream, in milliseconds.
@@ -238,9 +280,17 @@ async fn rejection_of(status: u16, response: &Response) -> Option<Rejection> {
     if !matches!(status, 400 | 413 | 422) {
         return None;
     }
+    rejection::classify(status, &refusal_text(response).await?)
+}
+
+/// What a success is about whose body says that it is none.
+pub async fn rejection_in(response: &Response) -> Option<Rejection> {
+    rejection::classify(400, &refusal_text(response).await?)
+}
+
+async fn refusal_text(response: &Response) -> Option<String> {
     let source = Source::new(response.body())?;
-    let text = within(REFUSAL_MS, source.text(MAX_REFUSAL_BYTES)).await??;
-    rejection::classify(status, &text)
+    within(REFUSAL_MS, source.text(MAX_REFUSAL_BYTES)).await?
 }
 
 #[cfg(test)]
@@ -258,5 +308,27 @@ mod tests {
         }
         assert!(!status(302).may_fail_over(true) && !status(302).is_rejection());
         assert!(Failure::TimedOut.may_fail_over(true) && !Failure::TimedOut.may_fail_over(false));
+    }
+
+    #[test]
+    fn what_a_request_can_provoke_says_nothing_of_the_upstream() {
+        let status = |status| Failure::Status { status, retry_after_s: Some(3) };
+        for code in [302, 400, 403, 404, 405, 413, 422, 425] {
+            assert_eq!(status(code).verdict(), Verdict::Nothing, "{code}");
+        }
+        let rejected = Failure::Rejected { status: 400, rejection: Rejection::ContextLength };
+        assert_eq!(rejected.verdict(), Verdict::Nothing);
+        for (failure, kind, retry_after_s) in [
+            (status(401), Kind::Credentials, None),
+            (status(402), Kind::Credentials, None),
+            (status(408), Kind::ServerError, Some(3)),
+            (status(429), Kind::RateLimited, Some(3)),
+            (status(503), Kind::ServerError, Some(3)),
+            (Failure::Unreachable, Kind::Unreachable, None),
+            (Failure::TimedOut, Kind::TimedOut, None),
+            (Failure::NotAnAnswer, Kind::NotAnAnswer, None),
+        ] {
+            assert_eq!(failure.verdict(), Verdict::Failed { kind, retry_after_s }, "{failure:?}");
+        }
     }
 }

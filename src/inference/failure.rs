@@ -3,6 +3,7 @@
 use billing::ledger::Outcome;
 
 use super::ticket::Ticket;
+use crate::breakers::Wait;
 use crate::context::Context;
 use crate::error::{ApiError, Code};
 use crate::upstream::{Candidate, Failure};
@@ -16,10 +17,11 @@ pub fn log(context: &Context, candidate: &Candidate<'_>, failure: &Failure) {
 }
 
 /// Frees the hold and says why there is no answer; `failure` is the last one, with its upstream's id.
-pub async fn give_up(ticket: &Ticket, failure: Option<(Failure, String)>) -> ApiError {
+/// Without one nobody was asked, and `wait` is how long that stays so.
+pub async fn give_up(ticket: &Ticket, failure: Option<(Failure, String)>, wait: Option<Wait>) -> ApiError {
     let Some((failure, upstream)) = failure else {
         ticket.release(Outcome::UpstreamFailed, None).await;
-        return unavailable();
+        return not_now(wait);
     };
     let outcome = if failure.is_rejection() { Outcome::Rejected } else { Outcome::UpstreamFailed };
     ticket.release(outcome, Some(upstream)).await;
@@ -44,12 +46,27 @@ fn told(failure: &Failure) -> ApiError {
             Code::InvalidRequest,
             "The provider of this model rejected the request. Check its parameters against the model's capabilities.",
         ),
-        Failure::Status { status: 429, retry_after_s } => ApiError {
-            retry_after_s: Some(retry_after_s.unwrap_or(1).min(MAX_RETRY_AFTER_S)),
-            ..ApiError::new(Code::RateLimitExceeded, "The provider of this model is busy. Retry after a short delay.")
-        },
-        Failure::Status { .. } | Failure::Unreachable | Failure::TimedOut | Failure::NotAnAnswer => unavailable(),
+        Failure::Status { status: 429, retry_after_s } => busy(retry_after_s.unwrap_or(1)),
+        Failure::Status { retry_after_s, .. } => ApiError { retry_after_s: retry_after_s.map(capped), ..unavailable() },
+        Failure::Unreachable | Failure::TimedOut | Failure::NotAnAnswer => unavailable(),
     }
+}
+
+/// No upstream may be asked before `wait` is over.
+#[must_use]
+pub fn not_now(wait: Option<Wait>) -> ApiError {
+    let Some(Wait { ms, is_rate_limited }) = wait else { return unavailable() };
+    let seconds = ms.div_ceil(1_000);
+    if is_rate_limited { busy(seconds) } else { ApiError { retry_after_s: Some(seconds), ..unavailable() } }
+}
+
+fn busy(retry_after_s: u64) -> ApiError {
+    let sentence = "The provider of this model is busy. Retry after a short delay.";
+    ApiError { retry_after_s: Some(capped(retry_after_s)), ..ApiError::new(Code::RateLimitExceeded, sentence) }
+}
+
+fn capped(retry_after_s: u64) -> u64 {
+    retry_after_s.min(MAX_RETRY_AFTER_S)
 }
 
 /// No upstream is there, or none answered.

@@ -1,7 +1,9 @@
 //! The one way to an upstream: price → admit → upstream → relay → settle.
 
+mod failover;
 mod failure;
 pub mod leaving;
+mod opening;
 pub mod pipeline;
 pub mod pump;
 pub mod stream;

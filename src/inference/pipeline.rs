@@ -8,25 +8,23 @@ use billing::money::NanoUsd;
 use catalog::Model;
 use dialect::canonical::Losses;
 use dialect::client::ClientRequest;
+use dialect::rejection;
 use dialect::rewrite::{NotAnAnswer, Passed};
 use futures::future::LocalBoxFuture;
 use worker::{Headers, Response};
 
-use super::failure::{give_up, log, unavailable};
+use super::failure::unavailable;
 use super::leaving::Leaving;
 use super::pump::{Progress, Pump};
 use super::stream::{Sink, Source};
-use super::terms;
 use super::ticket::{self, Seen, Ticket};
 use super::way::Way;
+use super::{failover, opening, terms};
 use crate::context::Context;
 use crate::error::ApiError;
 use crate::keys::ApiKey;
-use crate::upstream::{self, AnthropicHeaders, Candidate, Exchange, Failure, within};
+use crate::upstream::{AnthropicHeaders, Candidate, Exchange, Failure, within};
 use crate::{auth, clock, d1, refusals};
-
-/// The most upstreams that one request is sent to.
-const MAX_ATTEMPTS: usize = 3;
 
 /// How fast a model is taken to reason out of sight whose speed the catalogue does not tell, in tokens a
 /// second: faster than most, for the estimate is made of clients that left.
@@ -62,10 +60,11 @@ pub struct Inference<'a> {
 }
 
 /// What an admitted request goes on with.
-struct Admitted<'a> {
-    ticket: Ticket,
+pub struct Admitted<'a> {
+    /// The reservation.
+    pub ticket: Ticket,
     /// The upstreams that are left, the one to try first first.
-    candidates: &'a [Candidate<'a>],
+    pub candidates: &'a [Candidate<'a>],
     /// The way to the first of them, where it was made already.
     first: Option<Way<'a>>,
     model: &'a Model,
@@ -90,11 +89,7 @@ pub async fn serve(inference: &Inference<'_>, key: &ApiKey, context: &Context) -
     let model = known.ok_or_else(ApiError::model_not_available)?;
     let (price, unpriced) = terms::price(model, now_ms, context)?;
     terms::fits_endpoint(request, &price, unpriced)?;
-    let candidates = upstream::candidates(&catalog, model, request.dialect(), context);
-    if candidates.is_empty() {
-        worker::console_error!("{}: no configured upstream serves {}", context.request_id, model.id);
-        return Err(unavailable());
-    }
+    let candidates = failover::candidates(&catalog, model, inference, context)?;
     // What no upstream can hold is refused before anything is reserved.
     let (first, skipped) = first_way(request, &candidates, model, context)?;
     // 2. Admit: reserve the most that it can cost.
@@ -162,8 +157,14 @@ fn first_way<'a>(
 }
 
 impl<'a> Admitted<'a> {
-    /// The way to one of the upstreams that are left; `None`: it cannot hold the request.
-    fn way(&mut self, candidate: &'a Candidate<'a>, request: &ClientRequest<'_>, context: &Context) -> Option<Way<'a>> {
+    /// The way to one of the upstreams that are left, asked for in their order; `None`: it cannot hold the
+    /// request.
+    pub fn way(
+        &mut self,
+        candidate: &'a Candidate<'a>,
+        request: &ClientRequest<'_>,
+        context: &Context,
+    ) -> Option<Way<'a>> {
         // What was made before the admit is the first one's.
         if let Some(first) = self.first.take() {
             return Some(first);
@@ -173,46 +174,32 @@ impl<'a> Admitted<'a> {
 }
 
 async fn whole(inference: &Inference<'_>, mut admitted: Admitted<'_>, context: &Context) -> Result<Served, ApiError> {
-    let mut failure = None;
-    for candidate in admitted.candidates.iter().take(MAX_ATTEMPTS) {
-        let Some(way) = admitted.way(candidate, &inference.request, context) else { continue };
-        let attempt = answer(inference, &way, context);
-        match admitted.ticket.alive_during(&candidate.upstream.id, attempt).await {
-            Ok((answer, losses)) => {
-                admitted.ticket.note(Seen {
-                    usage: answer.usage,
-                    visible_output: answer.visible_output,
-                    tells_cache_writes: way.tells_cache_writes(),
-                });
-                let bill = admitted.ticket.bill();
-                let upstream = &candidate.upstream.id;
-                let dropped = losses.to_string();
-                let balance = admitted.ticket.settle(bill, Outcome::Completed, upstream, dropped).await;
-                let headers = headers("application/json", &admitted, &way, Some(&losses))?;
-                headers.set("x-oneinterface-cost", &bill.cost.to_string())?;
-                if let (Some(balance), Some(_)) = (balance, admitted.available) {
-                    headers.set("x-oneinterface-balance", &balance.to_string())?;
-                }
-                return Ok(Response::ok(answer.body)?.with_headers(headers).into());
-            }
-            Err(failed) => {
-                log(context, candidate, &failed);
-                let last = !failed.may_fail_over(false);
-                failure = Some((failed, candidate.upstream.id.clone()));
-                if last {
-                    break;
-                }
-            }
-        }
+    let attempt = async |way: &Way<'_>| answer(inference, way, context).await;
+    let ((answer, losses), way) = failover::ask(&mut admitted, inference, context, attempt).await?;
+    admitted.ticket.note(Seen {
+        usage: answer.usage,
+        visible_output: answer.visible_output,
+        tells_cache_writes: way.tells_cache_writes(),
+    });
+    let bill = admitted.ticket.bill();
+    let upstream = &way.candidate.upstream.id;
+    let balance = admitted.ticket.settle(bill, Outcome::Completed, upstream, losses.to_string()).await;
+    let headers = headers("application/json", &admitted, &way, Some(&losses))?;
+    headers.set("x-oneinterface-cost", &bill.cost.to_string())?;
+    if let (Some(balance), Some(_)) = (balance, admitted.available) {
+        headers.set("x-oneinterface-balance", &balance.to_string())?;
     }
-    Err(give_up(&admitted.ticket, failure).await)
+    Ok(Response::ok(answer.body)?.with_headers(headers).into())
 }
 
 /// One attempt at a whole answer.
 async fn answer(inference: &Inference<'_>, way: &Way<'_>, context: &Context) -> Result<(Passed, Losses), Failure> {
+    let begun_ms = clock::now_ms();
     let Exchange { response, abort } = way.send(&inference.anthropic, &inference.request).await?;
     let source = Source::new(response.body()).ok_or(Failure::NotAnAnswer)?;
-    let text = match within(way.candidate.total_ms(), source.text(MAX_ANSWER_BYTES)).await {
+    let spent_ms = clock::now_ms().saturating_sub(begun_ms).unsigned_abs();
+    let left_ms = way.candidate.total_ms().saturating_sub(spent_ms);
+    let text = match within(left_ms, source.text(MAX_ANSWER_BYTES)).await {
         Some(Some(text)) => text,
         Some(None) => {
             abort.abort();
@@ -223,9 +210,13 @@ async fn answer(inference: &Inference<'_>, way: &Way<'_>, context: &Context) -> 
             return Err(Failure::TimedOut);
         }
     };
+    let status = response.status_code();
     let request = &inference.request;
     let read = request.read(way.pair, &text, &way.rewrite(), &way.identity(request, context));
-    read.map_err(|NotAnAnswer| Failure::NotAnAnswer)
+    read.map_err(|NotAnAnswer| match rejection::classify(400, &text) {
+        Some(rejection) => Failure::Rejected { status, rejection },
+        None => Failure::NotAnAnswer,
+    })
 }
 
 async fn streamed(
@@ -234,61 +225,36 @@ async fn streamed(
     context: &Context,
 ) -> Result<Served, ApiError> {
     let request = &inference.request;
-    let mut failure = None;
-    for candidate in admitted.candidates.iter().take(MAX_ATTEMPTS) {
-        let Some(way) = admitted.way(candidate, request, context) else { continue };
-        let attempt = way.send(&inference.anthropic, request);
-        let begun = admitted.ticket.alive_during(&candidate.upstream.id, attempt).await;
-        match begun.and_then(event_stream) {
-            Ok((source, Exchange { abort, .. })) => {
-                let relay = request.relay(way.pair, way.rewrite(), way.identity(request, context));
-                let headers = headers("text/event-stream; charset=utf-8", &admitted, &way, None)?;
-                headers.set("cache-control", "no-cache")?;
-                if let Some(available) = admitted.available {
-                    headers.set("x-oneinterface-balance", &available.to_string())?;
-                }
-                let (sink, readable) = Sink::new().map_err(worker::Error::from)?;
-                let pump = Pump {
-                    upstream: candidate.upstream.id.clone(),
-                    idle_ms: candidate.idle_ms(),
-                    total_ms: candidate.total_ms(),
-                    tells_cache_writes: way.tells_cache_writes(),
-                    shows_all: !terms::hides(request, admitted.model),
-                    ticket: admitted.ticket,
-                    source,
-                    abort,
-                    sink,
-                    leaving: inference.leaving.clone(),
-                    relay: RefCell::new(relay),
-                    progress: Progress::default(),
-                };
-                let response = Response::builder().with_headers(headers).stream(readable);
-                return Ok(Served { response, rest: Some(Box::pin(pump.run())) });
-            }
-            Err(failed) => {
-                log(context, candidate, &failed);
-                let last = !failed.may_fail_over(true);
-                failure = Some((failed, candidate.upstream.id.clone()));
-                if last {
-                    break;
-                }
-            }
-        }
+    let attempt = async |way: &Way<'_>| {
+        let exchange = way.send(&inference.anthropic, request).await?;
+        let relay = request.relay(way.pair, way.rewrite(), way.identity(request, context));
+        opening::open(exchange, way.candidate, relay).await
+    };
+    let (opening, way) = failover::ask(&mut admitted, inference, context, attempt).await?;
+    let headers = headers("text/event-stream; charset=utf-8", &admitted, &way, None)?;
+    headers.set("cache-control", "no-cache")?;
+    if let Some(available) = admitted.available {
+        headers.set("x-oneinterface-balance", &available.to_string())?;
     }
-    Err(give_up(&admitted.ticket, failure).await)
-}
-
-/// The body of an answer that is a stream of events; some servers answer a failure with 200.
-fn event_stream(exchange: Exchange) -> Result<(Source, Exchange), Failure> {
-    let content_type = exchange.response.headers().get("content-type").ok().flatten().unwrap_or_default();
-    let is_stream = content_type.is_empty() || content_type.to_ascii_lowercase().starts_with("text/event-stream");
-    match Source::new(exchange.response.body()).filter(|_| is_stream) {
-        Some(source) => Ok((source, exchange)),
-        None => {
-            exchange.abort.abort();
-            Err(Failure::NotAnAnswer)
-        }
-    }
+    let (sink, readable) = Sink::new().map_err(worker::Error::from)?;
+    let candidate = way.candidate;
+    let pump = Pump {
+        upstream: candidate.upstream.id.clone(),
+        idle_ms: candidate.idle_ms(),
+        total_ms: candidate.total_ms(),
+        tells_cache_writes: way.tells_cache_writes(),
+        shows_all: !terms::hides(request, admitted.model),
+        ticket: admitted.ticket,
+        source: opening.source,
+        abort: opening.abort,
+        sink,
+        leaving: inference.leaving.clone(),
+        relay: RefCell::new(opening.relay),
+        pieces: RefCell::new(opening.pieces),
+        progress: Progress::default(),
+    };
+    let response = Response::builder().with_headers(headers).stream(readable);
+    Ok(Served { response, rest: Some(Box::pin(pump.run())) })
 }
 
 /// The headers of an answer; `answer_losses` are known for whole answers alone.

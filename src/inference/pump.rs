@@ -4,6 +4,7 @@
 //! under `waitUntil`, so it goes on when the client has left.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::pin::Pin;
 
 use account::panics::{Panicked, caught};
@@ -16,6 +17,7 @@ use wasm_bindgen::JsValue;
 use worker::AbortController;
 
 use super::leaving::Leaving;
+use super::opening::Piece;
 use super::stream::{Sink, Source};
 use super::ticket::{Bill, Seen, Ticket};
 use crate::clock;
@@ -65,6 +67,8 @@ pub struct Pump {
     pub leaving: Leaving,
     /// What is done with the bytes.
     pub relay: RefCell<Box<dyn Relay>>,
+    /// What the relay has read already and nobody has handed on.
+    pub pieces: RefCell<VecDeque<Piece>>,
     /// Whether the upstream tells cache writes for an hour from those for five minutes.
     pub tells_cache_writes: bool,
     /// Whether the model shows all that it is billed for.
@@ -164,11 +168,7 @@ impl Pump {
         self.progress.told_at_ms.set(clock::now_ms());
         let mut leaving = std::pin::pin!(self.leaving.heard().fuse());
         loop {
-            let read = self.next(leaving.as_mut()).await?;
-            let (step, chunk) = match read {
-                Ok(Some(chunk)) => (self.relay.borrow_mut().push(&chunk.to_vec()), Some(chunk)),
-                Ok(None) | Err(_) => (self.relay.borrow_mut().finish(), None),
-            };
+            let (step, chunk) = self.next_piece(leaving.as_mut()).await?;
             let meter = self.relay.borrow().meter();
             self.ticket.note(Seen {
                 usage: meter.usage,
@@ -187,6 +187,18 @@ impl Pump {
                 return Some(End::Limit);
             }
         }
+    }
+
+    /// What is done with the next bytes; `None`: the upstream was silent for too long, or is given up.
+    async fn next_piece(&self, leaving: Pin<&mut impl FusedFuture<Output = ()>>) -> Option<Piece> {
+        let read_before = self.pieces.borrow_mut().pop_front();
+        if read_before.is_some() {
+            return read_before;
+        }
+        Some(match self.next(leaving).await? {
+            Ok(Some(chunk)) => (self.relay.borrow_mut().push(&chunk.to_vec()), Some(chunk)),
+            Ok(None) | Err(_) => (self.relay.borrow_mut().finish(), None),
+        })
     }
 
     /// The next bytes of the upstream, and keep-alives for the client until they come; `None`: it was silent

@@ -1,7 +1,9 @@
 //! The platform's byte streams, with errors instead of exceptions.
 
+use std::cell::Cell;
+
 use js_sys::futures::JsFuture;
-use js_sys::{Reflect, Uint8Array};
+use js_sys::{Promise, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
 use web_sys::{ReadableStream, ReadableStreamDefaultReader, WritableStream, WritableStreamDefaultWriter};
 use worker::ResponseBody;
@@ -19,7 +21,11 @@ extern "C" {
 }
 
 /// An upstream's body.
-pub struct Source(ReadableStreamDefaultReader);
+pub struct Source {
+    reader: ReadableStreamDefaultReader,
+    /// A read that was given up: it goes on, and the next one takes what it brings.
+    begun: Cell<Option<Promise>>,
+}
 
 /// A client's body.
 pub struct Sink(WritableStreamDefaultWriter);
@@ -29,7 +35,7 @@ impl Source {
     #[must_use]
     pub fn new(body: &ResponseBody) -> Option<Self> {
         let ResponseBody::Stream(stream) = body else { return None };
-        Some(Self(stream.get_reader().unchecked_into()))
+        Some(Self { reader: stream.get_reader().unchecked_into(), begun: Cell::default() })
     }
 
     /// The whole body as text; `None` when it breaks off, is no UTF-8 or is larger than `most` bytes.
@@ -44,12 +50,16 @@ impl Source {
         String::from_utf8(bytes).ok()
     }
 
-    /// The next bytes; `None` at the end.
+    /// The next bytes; `None` at the end. No bytes are lost when it is given up.
     ///
     /// # Errors
     /// The connection broke.
     pub async fn read(&self) -> Result<Option<Uint8Array>, JsValue> {
-        let result = JsFuture::from(self.0.read()).await?;
+        let read: Promise = self.begun.take().unwrap_or_else(|| self.reader.read());
+        self.begun.set(Some(read.clone()));
+        let result = JsFuture::from(read).await;
+        self.begun.take();
+        let result = result?;
         if Reflect::get(&result, &"done".into())?.is_truthy() {
             return Ok(None);
         }

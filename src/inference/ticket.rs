@@ -76,6 +76,13 @@ pub struct Seen {
     pub tells_cache_writes: bool,
 }
 
+/// Whether a stream that was counted so has produced nothing. A count of a few tokens before anything was
+/// seen is how Anthropic begins one.
+#[must_use]
+pub fn is_nothing(usage: Option<Usage>, visible_output: u64) -> bool {
+    visible_output == 0 && usage.is_none_or(|usage| usage.output <= FIRST_COUNT_TOKENS)
+}
+
 impl Ticket {
     /// A request that `client`'s account has admitted, with so much output for each choice.
     #[must_use]
@@ -183,12 +190,11 @@ impl Ticket {
         }
     }
 
-    /// Whether nothing was produced. A count of a few tokens before anything was seen is how Anthropic
-    /// begins a stream.
+    /// Whether nothing was produced.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         let Seen { usage, visible_output, .. } = self.seen.get();
-        visible_output == 0 && usage.is_none_or(|usage| usage.output <= FIRST_COUNT_TOKENS)
+        is_nothing(usage, visible_output)
     }
 
     /// Runs `work` while the account hears of it from time to time.

@@ -13,7 +13,7 @@ use crate::error::ApiError;
 use crate::inference::stream::Source;
 use crate::inference::way::owner_of;
 use crate::upstream::{self, AnthropicHeaders, Call, Candidate, within};
-use crate::{auth, body, clock, d1};
+use crate::{auth, body, breakers, clock, d1};
 
 /// How long a provider may take to count, in milliseconds: clients show the figure while somebody waits.
 const COUNT_MS: u64 = 5_000;
@@ -37,8 +37,11 @@ pub async fn post(request: &mut Request, context: &Context) -> Result<Response, 
     let sent = AnthropicHeaders::read(request.headers())?;
     let version = wire::version(sent.version.as_deref(), count.has_sampling()).to_owned();
     let anthropic = AnthropicHeaders { version: Some(version), beta: sent.beta };
-    let counted = match candidates.first().filter(|first| first.upstream.dialects.contains(&Dialect::AnthropicMessages))
-    {
+    let asked = candidates
+        .first()
+        .filter(|first| first.upstream.dialects.contains(&Dialect::AnthropicMessages))
+        .filter(|first| breakers::wait(first, clock::now_ms()).is_none());
+    let counted = match asked {
         Some(candidate) => within(COUNT_MS, ask(candidate, &count, model, &anthropic, context)).await.flatten(),
         None => None,
     };

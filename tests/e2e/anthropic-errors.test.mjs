@@ -2,6 +2,7 @@
 // words of a provider, and a retry only where one can help.
 import assert from "node:assert/strict";
 import { after, before, beforeEach, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import Anthropic from "@anthropic-ai/sdk";
 import { assertPaid, startDialects, UPSTREAMS } from "../agent/gateway.mjs";
 import { breaks, says, text, THEIR_WORDS } from "../agent/wire.mjs";
@@ -105,6 +106,8 @@ for (const dialect of UPSTREAMS) {
     const error = await once.messages.create(asked).catch((error) => error);
     assert.ok(error instanceof Anthropic.RateLimitError, `${error}`);
     assert.equal(error.error.error.type, "rate_limit_error");
+    // It is not asked again before.
+    await sleep(1_000);
   });
 
   test(`a prompt that is too long for an upstream that speaks ${dialect} says so in words that agents act on`, async () => {

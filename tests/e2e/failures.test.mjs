@@ -11,7 +11,12 @@ const MARKER = "provider-said-this";
 
 let gateway;
 
-before(async () => (gateway = await startGateway()));
+// Upstreams that fail are remembered by model: each case has a model of its own.
+const copies = { chat: 40, failover: 20 };
+const taken = {};
+const fresh = (model) => `${model}-${(taken[model] = (taken[model] ?? 0) + 1)}`;
+
+before(async () => (gateway = await startGateway({ copies })));
 beforeEach(() => gateway.upstream.forget());
 after(() => gateway.close());
 
@@ -57,8 +62,9 @@ test("a refusal becomes ours, without a word of the provider's", async () => {
     [529, 503, UNAVAILABLE],
   ]) {
     for (const stream of [false, true]) {
-      gateway.upstream.answer("chat", failure(status));
-      const answer = await ask("chat", { stream });
+      const model = fresh("chat");
+      gateway.upstream.answer(model, failure(status));
+      const answer = await ask(model, { stream });
       assert.deepEqual([answer.status, JSON.parse(answer.text)], [expected, body], `${status}, stream ${stream}`);
       assert.deepEqual(released(answer), NOTHING);
       assert.equal(answer.row.upstream, "main");
@@ -89,8 +95,9 @@ test("200 with something that is no answer is 503", async () => {
     [true, json({ error: { message: MARKER } })],
     [true, html],
   ]) {
-    gateway.upstream.answer("chat", answer);
-    const got = await ask("chat", { stream });
+    const model = fresh("chat");
+    gateway.upstream.answer(model, answer);
+    const got = await ask(model, { stream });
     assert.deepEqual([got.status, JSON.parse(got.text)], [503, UNAVAILABLE]);
     assert.deepEqual(released(got), NOTHING);
   }
@@ -136,13 +143,15 @@ test("the next route is asked, in the order of priority", async () => {
     [true, json({ error: { message: MARKER } })],
   ]) {
     gateway.upstream.forget();
-    gateway.upstream.answer("failover-first", first);
-    gateway.upstream.answer("failover-second", stream ? eventStream(events(completionChunks("failover-second"))) : json(completion("failover-second")));
-    const { status, text, row } = await ask("failover", { stream });
+    const model = fresh("failover");
+    const [one, two] = [model.replace("-", "-first-"), model.replace("-", "-second-")];
+    gateway.upstream.answer(one, first);
+    gateway.upstream.answer(two, stream ? eventStream(events(completionChunks(two))) : json(completion(two)));
+    const { status, text, row } = await ask(model, { stream });
     assert.equal(status, 200, text);
-    assert.match(text, /"model":"failover"/);
+    assert.match(text, new RegExp(`"model":"${model}"`));
     assert.deepEqual(gateway.upstream.requests.map(({ upstream }) => upstream), ["main", "backup"]);
-    assert.deepEqual([row.upstream, row.model, row.status, row.cost_nano_usd], ["backup", "failover", "completed", 30_000]);
+    assert.deepEqual([row.upstream, row.model, row.status, row.cost_nano_usd], ["backup", model, "completed", 30_000]);
   }
 });
 

@@ -27,13 +27,15 @@ const POLL_MS = 20;
 export const UPSTREAM_KEYS = { MAIN_KEY: "main-upstream-key", BACKUP_KEY: "backup-upstream-key", UNBOUND_KEY: "unbound-upstream-key" };
 
 /**
- * Starts a gateway. `catalogue` is a file in which UPSTREAM stands for the scripted upstream's origin,
- * `vars` and `secrets` are added to the Worker's, `entry` and `inspect` are as in workerd.mjs.
+ * Starts a gateway. `catalogue` is a file in which UPSTREAM stands for the scripted upstream's origin;
+ * `copies` has it hold some models several times (`{ chat: 2 }` adds chat-1 and chat-2, and the same to
+ * their ids at the upstreams), for a test of failures that must not remember one another's; `vars` and `secrets` are added to the Worker's, `entry` and `inspect` are
+ * as in workerd.mjs.
  *
  * One that is to outlive its process is given a folder, `state`, and then its own `secrets` and an
  * `upstream` each time; who starts it on an empty folder says `fresh`. Resolves to the methods below.
  */
-export async function startGateway({ catalogue = CATALOGUE, vars = {}, secrets, entry, inspect = false, state, fresh = true, upstream } = {}) {
+export async function startGateway({ catalogue = CATALOGUE, copies = {}, vars = {}, secrets, entry, inspect = false, state, fresh = true, upstream } = {}) {
   const bundle = await ensureBundle();
   const ownUpstream = upstream ? null : await startUpstream();
   upstream ??= ownUpstream;
@@ -64,7 +66,7 @@ export async function startGateway({ catalogue = CATALOGUE, vars = {}, secrets, 
   const { DB: db } = await worker.getEnv();
   if (fresh) {
     await worker.applyD1Migrations("DB");
-    const statements = await catalogueStatements(catalogue, upstream.url);
+    const statements = await catalogueStatements(withCopies(readFileSync(catalogue, "utf8"), copies), upstream.url);
     await db.batch(statements.map((sql) => db.prepare(sql)));
   }
 
@@ -125,6 +127,13 @@ export async function startGateway({ catalogue = CATALOGUE, vars = {}, secrets, 
     /** The operator's audit of an account, as it came. */
     audit: ({ accountId }, repair = false) =>
       post("/operator/audit", signToken({ aud: "operator" }, own.OPERATOR_SECRET), { account_id: accountId, repair }),
+
+    /** How the upstreams fare: `[{ id, usable, models }]`. */
+    async upstreams() {
+      const response = await gateway.fetch("/operator/upstreams", { key: signToken({ aud: "operator" }, own.OPERATOR_SECRET) });
+      if (!response.ok) throw new Error(`GET /operator/upstreams: ${response.status} ${await response.text()}`);
+      return (await response.json()).data;
+    },
 
     /** Enters money as an operator does; a negative amount takes it out. */
     grant({ accountId }, usd) {
@@ -194,12 +203,22 @@ export function nanoUsd(decimal) {
   return sign ? -nano : nano;
 }
 
+/** A catalogue with copies of models in it. */
+function withCopies(text, copies) {
+  const blocks = text.split(/^(?=\[\[model\]\])/m);
+  const copied = Object.entries(copies).flatMap(([id, count]) => {
+    const block = blocks.find((block) => block.startsWith(`[[model]]\nid = "${id}"\n`));
+    return Array.from({ length: count }, (_, n) => block.replace(/^(id|model) = "(.*)"$/gm, `$1 = "$2-${n + 1}"`));
+  });
+  return [...blocks, ...copied].join("\n");
+}
+
 /** The catalogue as SQL, by the operator's own command. */
 async function catalogueStatements(catalogue, upstreamUrl) {
   const folder = mkdtempSync(path.join(os.tmpdir(), "catalogue-"));
   try {
     const file = path.join(folder, "catalog.toml");
-    writeFileSync(file, readFileSync(catalogue, "utf8").replaceAll('"UPSTREAM/', `"${upstreamUrl}/`));
+    writeFileSync(file, catalogue.replaceAll('"UPSTREAM/', `"${upstreamUrl}/`));
     const sql = await run("cargo", ["run", "-q", "-p", "xtask", "--", "catalog", "sql", file, "--allow-unpriced"]);
     return sql.split("\n").filter((statement) => statement !== "");
   } finally {

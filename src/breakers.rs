@@ -1,0 +1,86 @@
+//! The breakers of this isolate, one for each model of each upstream. Every isolate learns for itself:
+//! what it knows is of the last minutes, and asking another would cost more than an attempt.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::breaker::{Attempt, Breaker, Kind, Verdict, View};
+use crate::entropy;
+use crate::upstream::Candidate;
+
+/// How many are remembered; then it begins anew. A catalogue has a few hundred.
+const MOST: usize = 10_000;
+
+/// (the upstream's id, its own id of the model)
+type Key = (String, String);
+
+thread_local! {
+    static BREAKERS: RefCell<BTreeMap<Key, Breaker>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+/// Why and how long an upstream is not asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Wait {
+    /// Milliseconds.
+    pub ms: u64,
+    /// Whether it said that it is asked too often.
+    pub is_rate_limited: bool,
+}
+
+/// A breaker that has been used, with what it belongs to.
+#[derive(Debug, Serialize)]
+pub struct ModelView {
+    /// The upstream's own id of the model.
+    pub model: String,
+    #[serde(flatten)]
+    breaker: View,
+}
+
+/// How long `candidate` is not to be asked; `None`: it may be asked now.
+#[must_use]
+pub fn wait(candidate: &Candidate<'_>, now_ms: i64) -> Option<Wait> {
+    BREAKERS.with_borrow(|breakers| {
+        let breaker = breakers.get(&key(candidate))?;
+        let is_rate_limited = breaker.last_failure() == Some(Kind::RateLimited);
+        breaker.wait_ms(now_ms).map(|ms| Wait { ms, is_rate_limited })
+    })
+}
+
+/// Leave to ask `candidate`; `None`: not now.
+pub fn begin(candidate: &Candidate<'_>, now_ms: i64) -> Option<Attempt> {
+    BREAKERS.with_borrow_mut(|breakers| {
+        if breakers.len() >= MOST {
+            breakers.clear();
+        }
+        breakers.entry(key(candidate)).or_default().begin(now_ms)
+    })
+}
+
+/// Hears how an attempt at `candidate` ended.
+pub fn end(candidate: &Candidate<'_>, attempt: Attempt, verdict: Verdict, now_ms: i64) {
+    // Without randomness there is no jitter.
+    let random = entropy::random().map(u64::from_le_bytes).unwrap_or(0);
+    let wait_ms = BREAKERS.with_borrow_mut(|breakers| {
+        let breaker = breakers.get_mut(&key(candidate))?;
+        if breaker.end(attempt, verdict, now_ms, random) { breaker.wait_ms(now_ms) } else { None }
+    });
+    if let Some(wait_ms) = wait_ms {
+        let (upstream, model) = (&candidate.upstream.id, &candidate.route.model);
+        worker::console_warn!("upstream {upstream}: {model} is not asked for {wait_ms} ms");
+    }
+}
+
+/// Those of one upstream that have been used, by model.
+#[must_use]
+pub fn of_upstream(id: &str, now_ms: i64) -> Vec<ModelView> {
+    BREAKERS.with_borrow(|breakers| {
+        let of_it = breakers.iter().filter(|((upstream, _), _)| upstream == id);
+        of_it.map(|((_, model), breaker)| ModelView { model: model.clone(), breaker: breaker.view(now_ms) }).collect()
+    })
+}
+
+fn key(candidate: &Candidate<'_>) -> Key {
+    (candidate.upstream.id.clone(), candidate.route.model.clone())
+}
