@@ -23,7 +23,7 @@ function refusal(as) {
   if (as.status === 413) return { status: 413, code: "invalid_request", retry: "false" };
   if (isRejected(as)) return { status: 400, code: "invalid_request", retry: "false" };
   if (as.status === 429) return { status: 429, code: "rate_limit_exceeded", retry: null, retryAfter: String(as.retryAfter ?? 1) };
-  return { status: 503, code: "upstream_unavailable", retry: null };
+  return { status: 503, code: "upstream_unavailable", retry: null, retryAfter: as.retryAfter && String(as.retryAfter) };
 }
 
 /** Anthropic's type of a status. */

@@ -68,7 +68,9 @@ function streamed(as, text, options) {
   return { as, only: "stream", answer: (dialect) => (http, seen) => eventStream(text(dialect, seen), options)(http) };
 }
 
-const retryAfter = (seconds) => ({ headers: { "retry-after": String(seconds) }, as: { status: 429, retryAfter: seconds } });
+function retryAfter(code, seconds) {
+  return status(code, { headers: { "retry-after": String(seconds) }, as: { status: code, retryAfter: seconds } });
+}
 
 /** A whole answer of which only a half comes. */
 function half(end) {
@@ -110,11 +112,12 @@ export const FAILURES = {
   413: status(413),
   422: status(422),
   425: status(425),
-  "429 with retry-after": status(429, retryAfter(7)),
+  "429 with retry-after": retryAfter(429, 7),
   429: status(429),
   500: status(500),
   502: status(502),
   503: status(503),
+  "503 with retry-after": retryAfter(503, 7),
   529: status(529),
   redirect: { as: { status: 307 }, answer: () => bytes("", { status: 307, headers: { location: "/elsewhere/v1/chat/completions" } }) },
 
