@@ -242,7 +242,7 @@ impl Candidate<'_> {
 
     fn request(&self, call: &Call<'_>) -> worker::Result<Request> {
         let Call { dialect, path, body, stream, anthropic } = *call;
-        let mut url = Url::parse(&format!("{}{path}", self.upstream.base_url.as_str()))?;
+        let mut url = Url::parse(&format!("{}{path}", self.upstream.base_url.for_model(&self.route.model)))?;
         let headers = Headers::new();
         headers.set("content-type", "application/json")?;
         headers.set("accept", if stream { "text/event-stream" } else { "application/json" })?;

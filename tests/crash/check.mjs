@@ -34,7 +34,7 @@ export async function check(gateway, accounts, load) {
 const NAMES = { answer: "whole answers", error: "broken answers", cut: "connections cut" };
 
 /** Checks the journal, the holds, the balance and D1's copy of one account; its usage rows. */
-async function checkAccount(gateway, account, wrong) {
+export async function checkAccount(gateway, account, wrong) {
   await drained(gateway, account, wrong);
   const journal = await gateway.journal(account);
   let balance = 0n;

@@ -22,6 +22,7 @@ const SUPABASE_URL = "http://127.0.0.1:54321";
 // Rows reach D1 as soon as the object's alarm has run; on a busy machine that takes its time.
 const OUTBOX_LIMIT_MS = 10_000;
 const POLL_MS = 20;
+const BATCH = 500;
 
 /** The upstream keys that the Worker holds; no client may ever see or send one. */
 export const UPSTREAM_KEYS = { MAIN_KEY: "main-upstream-key", BACKUP_KEY: "backup-upstream-key", UNBOUND_KEY: "unbound-upstream-key" };
@@ -67,7 +68,10 @@ export async function startGateway({ catalogue = CATALOGUE, copies = {}, vars = 
   if (fresh) {
     await worker.applyD1Migrations("DB");
     const statements = await catalogueStatements(withCopies(readFileSync(catalogue, "utf8"), copies), upstream.url);
-    await db.batch(statements.map((sql) => db.prepare(sql)));
+    // A batch of thousands is more than workerd takes at once.
+    for (let at = 0; at < statements.length; at += BATCH) {
+      await db.batch(statements.slice(at, at + BATCH).map((sql) => db.prepare(sql)));
+    }
   }
 
   const origin = url.origin;

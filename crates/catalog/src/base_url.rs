@@ -2,8 +2,10 @@
 //!
 //! It accepts only what every URL parser reads alike, so that the host compared with the allowed ones
 //! is the host that is called: no user name, no escapes or backslashes before the path, no query.
-//! The shape is `scheme "://" host [":" port] [path]` of RFC 3986, with a lower-case host.
+//! The shape is `scheme "://" host [":" port] [path]` of RFC 3986, with a lower-case host. One segment of
+//! the path may be `{model}`, where the upstream's id of the model goes (Azure's deployments).
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -33,15 +35,28 @@ pub enum BaseUrlError {
     #[error("must have a port from 1 to 65535")]
     Port,
     /// A query, a fragment, a space, or something that would have to be escaped.
-    #[error("must have a plain path, without query, fragment, space or placeholder")]
+    #[error("must have a plain path, without query, fragment, space or placeholder but one {{model}} segment")]
     Path,
 }
 
+/// The segment of a path that the model's id takes the place of.
+const MODEL: &str = "{model}";
+
 impl BaseUrl {
-    /// The URL as text, without a final slash: append `/chat/completions` to it.
+    /// The URL as it stands in the catalogue, without a final slash.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// The URL for requests to a model that the upstream knows as `model`: append `/chat/completions` to it.
+    /// The id stays one segment: what may not stand in one is escaped.
+    #[must_use]
+    pub fn for_model(&self, model: &str) -> Cow<'_, str> {
+        match self.text.split_once(MODEL) {
+            Some((before, after)) => Cow::Owned(format!("{before}{}{after}", segment(model))),
+            None => Cow::Borrowed(&self.text),
+        }
     }
 
     /// The host, with the port unless it is the scheme's own: `api.openai.com`, `127.0.0.1:8080`.
@@ -63,7 +78,7 @@ impl std::str::FromStr for BaseUrl {
             return Err(BaseUrlError::Scheme);
         };
         let (authority, path) = rest.find('/').map_or((rest, ""), |slash| rest.split_at(slash));
-        if !path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-._~!$&'()*+,;=:@%".contains(&b)) {
+        if !path.split('/').all(|segment| segment == MODEL || is_plain(segment)) || path.matches(MODEL).count() > 1 {
             return Err(BaseUrlError::Path);
         }
         let (name, port) = split_port(authority)?;
@@ -97,6 +112,28 @@ impl fmt::Display for BaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
+}
+
+fn is_plain(segment: &str) -> bool {
+    segment.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@%".contains(&b))
+}
+
+/// `text` as one segment of a path: unreserved characters of RFC 3986 as they are, all others escaped. URL
+/// parsers take `.` and `..` for steps however they are written; no deployment can have these names.
+fn segment(text: &str) -> String {
+    let mut segment = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b if b.is_ascii_alphanumeric() || b"-._~".contains(&b) => segment.push(char::from(b)),
+            b => segment.extend(['%', hex(b >> 4), hex(b & 15)]),
+        }
+    }
+    segment
+}
+
+/// One digit of an escape; `nibble` is below 16.
+fn hex(nibble: u8) -> char {
+    char::from_digit(nibble.into(), 16).unwrap_or('0').to_ascii_uppercase()
 }
 
 fn split_port(authority: &str) -> Result<(&str, Option<u16>), BaseUrlError> {
@@ -139,10 +176,28 @@ mod tests {
             ("http://127.0.0.1:80/v1", "http://127.0.0.1/v1", "127.0.0.1"),
             ("http://[::1]:9/v1", "http://[::1]:9/v1", "[::1]:9"),
             ("http://[::1]", "http://[::1]", "[::1]"),
+            ("https://r.example/d/{model}/", "https://r.example/d/{model}", "r.example"),
         ] {
             let url: BaseUrl = text.parse().unwrap();
             assert_eq!((url.as_str(), url.host()), (kept, host), "{text}");
         }
+    }
+
+    #[test]
+    fn a_models_id_is_one_segment_of_the_path() {
+        let url: BaseUrl = "https://r.example/deployments/{model}".parse().unwrap();
+        for (model, expected) in [
+            ("gpt-4o", "https://r.example/deployments/gpt-4o"),
+            ("vendor/gpt 4?x#y", "https://r.example/deployments/vendor%2Fgpt%204%3Fx%23y"),
+            ("../{model}", "https://r.example/deployments/..%2F%7Bmodel%7D"),
+            ("\u{e4}", "https://r.example/deployments/%C3%A4"),
+        ] {
+            assert_eq!(url.for_model(model), expected);
+        }
+        let inside: BaseUrl = "https://r.example/{model}/v1".parse().unwrap();
+        assert_eq!(inside.for_model("m"), "https://r.example/m/v1");
+        let without: BaseUrl = "https://r.example/v1".parse().unwrap();
+        assert_eq!(without.for_model("m"), "https://r.example/v1");
     }
 
     #[test]
@@ -171,6 +226,9 @@ mod tests {
             ("https://example.com/v1#x", BaseUrlError::Path),
             ("https://example.com/a b", BaseUrlError::Path),
             ("https://example.com/{account}/v1", BaseUrlError::Path),
+            ("https://example.com/v{model}", BaseUrlError::Path),
+            ("https://example.com/{model}/{model}", BaseUrlError::Path),
+            ("https://{model}.example.com/v1", BaseUrlError::Host),
         ] {
             assert_eq!(text.parse::<BaseUrl>(), Err(error), "{text}");
         }

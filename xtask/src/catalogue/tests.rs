@@ -89,6 +89,18 @@ fn the_shipped_catalogue_has_no_problem() {
     assert!(catalog.models.len() >= 200, "{}", catalog.models.len());
 }
 
+/// The entries are there to be copied into a catalogue, so they must stand beside the shipped ones.
+#[test]
+fn the_examples_fit_beside_the_shipped_catalogue() {
+    let read = |name| std::fs::read_to_string(crate::cli::root().join(name)).unwrap();
+    let examples = catalogue(&read("catalog.examples.toml"));
+    let shipped = catalogue(&read("catalog.toml"));
+    let both = catalogue(&format!("{}\n{}", read("catalog.toml"), read("catalog.examples.toml")));
+    assert_eq!(both.upstreams.len(), shipped.upstreams.len() + examples.upstreams.len());
+    let unrouted = |id: &&String| !both.models.values().any(|model| model.routes.iter().any(|r| r.upstream == **id));
+    assert_eq!(examples.upstreams.keys().find(unrouted), None);
+}
+
 #[test]
 fn wrangler_toml_binds_the_secrets_of_the_shipped_catalogue() {
     let read = |name| std::fs::read_to_string(crate::cli::root().join(name)).unwrap();

@@ -320,8 +320,9 @@ fn candidates_follow_the_priorities_then_the_file() {
         let model = catalog.models.get(model).unwrap();
         catalog.candidates(model, dialect).into_iter().map(|(upstream, _)| upstream.id.as_str()).collect()
     };
-    assert_eq!(order("claude", Dialect::AnthropicMessages), ["anthropic", "openrouter"]);
-    assert_eq!(order("claude", Dialect::OpenaiChat), ["local", "azure", "openrouter"]);
+    for dialect in [Dialect::AnthropicMessages, Dialect::OpenaiChat] {
+        assert_eq!(order("claude", dialect), ["anthropic", "local", "azure", "openrouter"]);
+    }
     assert_eq!(order("embed", Dialect::OpenaiEmbeddings), ["azure"]);
     assert_eq!(order("embed", Dialect::OpenaiChat), ["azure"]);
 }
