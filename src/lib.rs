@@ -18,6 +18,7 @@ pub mod floods;
 pub mod ids;
 pub mod inference;
 pub mod keys;
+pub mod mcp;
 pub mod operator;
 pub mod redeliver;
 pub mod refusals;
@@ -151,6 +152,7 @@ async fn serve(request: &mut Request, method: &str, path: &str, context: &Contex
             let after = after.unwrap_or_default();
             Ok(operator::accounts(request.headers(), &after, context).await?.into())
         }
+        Route::Mcp => mcp::post(request, context).await,
         Route::Health => Ok(Response::ok("ok")?.into()),
     }
 }

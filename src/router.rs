@@ -39,6 +39,8 @@ pub enum Route {
     OperatorAudit,
     /// `GET /operator/accounts`
     OperatorAccounts,
+    /// `POST /mcp`
+    Mcp,
     /// `GET /health`
     Health,
 }
@@ -55,7 +57,8 @@ impl Route {
             | Self::Embeddings
             | Self::ConsoleAccount
             | Self::OperatorEntries
-            | Self::OperatorAudit => "POST",
+            | Self::OperatorAudit
+            | Self::Mcp => "POST",
             Self::ConsoleKeys => "GET, HEAD, POST",
             Self::ConsoleKey(_) => "PATCH, DELETE",
             Self::StoredResponse => "GET, HEAD, POST, DELETE",
@@ -103,6 +106,7 @@ fn find(path: &str) -> Option<Route> {
         ["operator", "entries"] => Route::OperatorEntries,
         ["operator", "audit"] => Route::OperatorAudit,
         ["operator", "accounts"] => Route::OperatorAccounts,
+        ["mcp"] => Route::Mcp,
         ["health"] => Route::Health,
         _ => return None,
     })
@@ -122,6 +126,7 @@ mod tests {
             ("/v1/responses", Route::Responses),
             ("/v1/responses/resp_1/cancel", Route::StoredResponse),
             ("/v1/messages", Route::Messages),
+            ("/mcp/", Route::Mcp),
             ("/v1/messages/count_tokens", Route::CountTokens),
         ] {
             assert_eq!(route("POST", path), Ok(expected), "{path}");

@@ -13,3 +13,5 @@ pub mod stream;
 pub mod usage;
 pub mod wire;
 mod words;
+
+pub use words::finish_reason;
