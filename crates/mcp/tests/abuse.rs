@@ -8,8 +8,8 @@ const MODERN: &str = "2026-07-28";
 /// What became of a body: its status and JSON-RPC code (0: none), or `Ok` with what is asked for.
 fn open(headers: &Headers, body: &str) -> Result<Asked, (u16, i64)> {
     let refused = |reply: Reply| {
-        let body: Value = reply.body.map(|body| serde_json::from_str(&body).unwrap()).unwrap_or_default();
-        (reply.status, body["error"]["code"].as_i64().unwrap_or(0))
+        let body: Option<Value> = reply.body.and_then(|body| serde_json::from_str(&body).ok());
+        (reply.status, body.and_then(|body| body.pointer("/error/code")?.as_i64()).unwrap_or(0))
     };
     match Exchange::open(headers, body) {
         Ok(Opened::Request(exchange)) => Ok(exchange.asked),
@@ -198,7 +198,9 @@ fn results_are_wrapped_as_their_era_has_it() {
 
 #[test]
 fn progress_names_the_token_that_was_given() {
-    for (token, named) in [(json!(7), true), (json!("a"), true), (json!(null), false), (json!({}), false), (json!(1.5), false)] {
+    for (token, named) in
+        [(json!(7), true), (json!("a"), true), (json!(null), false), (json!({}), false), (json!(1.5), false)]
+    {
         let params = json!({ "name": "get_balance", "_meta": { "progressToken": token } });
         let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params }).to_string();
         let Ok(Opened::Request(exchange)) = Exchange::open(&Headers::default(), &body) else { panic!("{body}") };
