@@ -46,12 +46,17 @@ fn bearer_token(header: &str) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-/// Asks the account whether the key may do `permission`. For routes that admit nothing.
+/// Asks the account whether the key may do `permission`, or, with `None`, whether it lives. For routes
+/// that admit nothing.
 ///
 /// # Errors
 /// `invalid_api_key` with 401 or 403, or what [`unanswered`] makes of silence.
-pub async fn authorize(key: &ApiKey, permission: Permission, context: &Context) -> Result<Key, ApiError> {
-    let command = Command::Authorize { digest: key.digest.clone(), permission };
+pub async fn authorize(
+    key: &ApiKey,
+    permission: impl Into<Option<Permission>>,
+    context: &Context,
+) -> Result<Key, ApiError> {
+    let command = Command::Authorize { digest: key.digest.clone(), permission: permission.into() };
     match context.account(&key.routing_id)?.call(command).await.map_err(unanswered)? {
         Ok(Answer::Authorized { key }) => Ok(*key),
         Ok(other) => Err(unexpected(&other)),

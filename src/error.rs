@@ -171,6 +171,10 @@ impl ApiError {
         if let Some(seconds) = self.retry_after_s {
             headers.set("retry-after", &seconds.to_string())?;
         }
+        if self.status == 401 {
+            // RFC 9110, section 15.5.2
+            headers.set("www-authenticate", "Bearer")?;
+        }
         if let Some(methods) = self.allow {
             headers.set("allow", methods)?;
         }

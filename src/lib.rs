@@ -21,6 +21,7 @@ pub mod floods;
 pub mod ids;
 pub mod inference;
 pub mod keys;
+pub mod mcp;
 pub mod operator;
 pub mod redeliver;
 pub mod refusals;
@@ -156,6 +157,7 @@ async fn serve(request: &mut Request, method: &str, path: &str, context: &Contex
             Ok(operator::accounts(request.headers(), &after, context).await?.into())
         }
         Route::OperatorUpstreams => Ok(operator::upstreams(request.headers(), context).await?.into()),
+        Route::Mcp => mcp::post(request, context).await,
         Route::Health => Ok(Response::ok("ok")?.into()),
     }
 }

@@ -41,6 +41,8 @@ pub enum Route {
     OperatorAccounts,
     /// `GET /operator/upstreams`
     OperatorUpstreams,
+    /// `POST /mcp`
+    Mcp,
     /// `GET /health`
     Health,
 }
@@ -57,7 +59,8 @@ impl Route {
             | Self::Embeddings
             | Self::ConsoleAccount
             | Self::OperatorEntries
-            | Self::OperatorAudit => "POST",
+            | Self::OperatorAudit
+            | Self::Mcp => "POST",
             Self::ConsoleKeys => "GET, HEAD, POST",
             Self::ConsoleKey(_) => "PATCH, DELETE",
             Self::StoredResponse => "GET, HEAD, POST, DELETE",
@@ -111,6 +114,7 @@ fn find(path: &str) -> Option<Route> {
         ["operator", "audit"] => Route::OperatorAudit,
         ["operator", "accounts"] => Route::OperatorAccounts,
         ["operator", "upstreams"] => Route::OperatorUpstreams,
+        ["mcp"] => Route::Mcp,
         ["health"] => Route::Health,
         _ => return None,
     })
@@ -130,6 +134,7 @@ mod tests {
             ("/v1/responses", Route::Responses),
             ("/v1/responses/resp_1/cancel", Route::StoredResponse),
             ("/v1/messages", Route::Messages),
+            ("/mcp/", Route::Mcp),
             ("/v1/messages/count_tokens", Route::CountTokens),
         ] {
             assert_eq!(route("POST", path), Ok(expected), "{path}");

@@ -14,6 +14,7 @@ import { chromium } from "./browser/run.mjs";
 import { ensureClients } from "./clients/run.mjs";
 import { clearOldBundles, ensureBundle, prepare } from "./e2e/bundle.mjs";
 import { LeftOut } from "./left-out.mjs";
+import { ensureJudges } from "./mcp/run.mjs";
 import { python } from "./python/run.mjs";
 
 // A suite of tests that hang ends too; the slowest single file takes a fifth of this.
@@ -50,6 +51,11 @@ const SUITES = {
     await ensureClients();
     await prepare();
     await nodeTests("clients", "tests/clients");
+  },
+  async mcp() {
+    await ensureJudges();
+    await prepare();
+    await nodeTests("mcp", "tests/mcp");
   },
 };
 

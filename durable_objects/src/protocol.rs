@@ -126,7 +126,8 @@ mod tests {
             }),
             Command::RevokeKey { key_id: "key_1".into(), by: None },
             Command::Keys,
-            Command::Authorize { digest: "ab".into(), permission: Permission::Inference },
+            Command::Authorize { digest: "ab".into(), permission: Some(Permission::Inference) },
+            Command::Authorize { digest: "ab".into(), permission: None },
             Command::Balance,
             Command::Admit(Box::new(Admit {
                 request_id: request_id(),

@@ -25,6 +25,18 @@ impl Caller {
     /// # Errors
     /// `invalid_api_key`: 401 without a session or a key, 403 when the key may not.
     pub async fn new(headers: &Headers, permission: Permission, context: &Context) -> Result<Self, ApiError> {
+        Self::known(headers, Some(permission), context).await
+    }
+
+    /// The caller, whatever it may do.
+    ///
+    /// # Errors
+    /// `invalid_api_key` without a session or a key.
+    pub async fn any(headers: &Headers, context: &Context) -> Result<Self, ApiError> {
+        Self::known(headers, None, context).await
+    }
+
+    async fn known(headers: &Headers, permission: Option<Permission>, context: &Context) -> Result<Self, ApiError> {
         let is_key = |text: Option<String>| text.is_some_and(|text| keys::is_one(&text));
         if is_key(auth::bearer(headers)?) || is_key(headers.get("x-api-key")?) {
             let key = auth::api_key(headers, context)?;
@@ -43,10 +55,16 @@ impl Caller {
     /// The digest of the key that calls, for commands that are done in somebody's name.
     #[must_use]
     pub fn by(&self) -> Option<String> {
-        self.key.as_ref().map(|(key, _)| key.digest.clone())
+        self.key().map(|key| key.digest.clone())
     }
 
-    /// What a key that the caller makes may do where it names nothing: as much as the caller.
+    /// The key that calls; `None`: the owner.
+    #[must_use]
+    pub fn key(&self) -> Option<&ApiKey> {
+        self.key.as_ref().map(|(key, _)| key)
+    }
+
+    /// What the caller may do, and a key that it makes without naming anything.
     #[must_use]
     pub fn permissions(&self) -> Vec<Permission> {
         self.key.as_ref().map_or_else(|| Permission::ALL.to_vec(), |(_, permissions)| permissions.clone())

@@ -20,7 +20,7 @@ const MAX_NAME_CHARS: usize = 100;
 /// A key to make.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct NewKey {
+pub struct NewKey {
     name: String,
     /// As much as the caller when absent.
     permissions: Option<Vec<Permission>>,
@@ -61,7 +61,7 @@ struct BudgetView {
 
 /// A key that was made; `key` is shown this once.
 #[derive(Serialize)]
-struct MadeView {
+pub struct MadeView {
     id: String,
     key: String,
     name: String,
@@ -71,15 +71,17 @@ struct MadeView {
 
 /// A key in the list.
 #[derive(Serialize)]
-struct ListedView {
-    id: String,
+pub struct ListedView {
+    /// Its public id, by which the list is ordered.
+    pub id: String,
     name: String,
     permissions: Vec<Permission>,
     limits: LimitsView,
     /// The key that made it.
     parent_id: Option<String>,
     created_at: String,
-    revoked_at: Option<String>,
+    /// When it was ended, if it was.
+    pub revoked_at: Option<String>,
     /// In the present period of its budget, else since ever; decimal USD.
     spent_usd: String,
     running: u64,
@@ -90,8 +92,9 @@ struct ListView {
     data: Vec<ListedView>,
 }
 
+/// What a revocation ended.
 #[derive(Serialize)]
-struct RevokedView {
+pub struct RevokedView {
     /// The key and those that it made, as far as they had not ended before.
     revoked: Vec<String>,
 }
@@ -103,7 +106,15 @@ struct RevokedView {
 /// more than the one that makes it.
 pub async fn create(headers: &Headers, body: &str, context: &Context) -> Result<Response, ApiError> {
     let caller = Caller::new(headers, Permission::KeysWrite, context).await?;
-    let new: NewKey = parse(body, "{\"name\", \"permissions\"?, \"limits\"?}")?;
+    let new = parse(body, "{\"name\", \"permissions\"?, \"limits\"?}")?;
+    Ok(Response::from_json(&make(&caller, new, context).await?)?.with_status(201))
+}
+
+/// Makes a key in the name of `caller`.
+///
+/// # Errors
+/// As [`create`].
+pub async fn make(caller: &Caller, new: NewKey, context: &Context) -> Result<MadeView, ApiError> {
     check_name(&new.name)?;
     let pepper = context.config.peppers.first().ok_or_else(ApiError::internal)?;
     let (key, stored) = keys::mint(pepper, &caller.routing_id, random()?);
@@ -126,8 +137,7 @@ pub async fn create(headers: &Headers, body: &str, context: &Context) -> Result<
         }
         Err(other) => return Err(auth::refused(&other)),
     }
-    let made = MadeView { id, key, name: new.name, permissions, limits: LimitsView::from(&limits) };
-    Ok(Response::from_json(&made)?.with_status(201))
+    Ok(MadeView { id, key, name: new.name, permissions, limits: LimitsView::from(&limits) })
 }
 
 /// Lists all keys.
@@ -136,11 +146,16 @@ pub async fn create(headers: &Headers, body: &str, context: &Context) -> Result<
 /// `invalid_api_key`.
 pub async fn list(headers: &Headers, context: &Context) -> Result<Response, ApiError> {
     let caller = Caller::new(headers, Permission::AccountRead, context).await?;
+    Ok(Response::from_json(&ListView { data: all(&caller, context).await? })?)
+}
+
+/// All keys of the caller's account, by id.
+///
+/// # Errors
+/// As [`list`].
+pub async fn all(caller: &Caller, context: &Context) -> Result<Vec<ListedView>, ApiError> {
     match caller.run(Command::Keys).await? {
-        Answer::Keys(keys) => {
-            let data = keys.iter().map(|view| ListedView::new(view, context.started_ms)).collect();
-            Ok(Response::from_json(&ListView { data })?)
-        }
+        Answer::Keys(keys) => Ok(keys.iter().map(|view| ListedView::new(view, context.started_ms)).collect()),
         other => Err(auth::unexpected(&other)),
     }
 }
@@ -169,9 +184,17 @@ pub async fn update(id: &str, headers: &Headers, body: &str, context: &Context) 
 /// `invalid_request` with 404 for an unknown key.
 pub async fn revoke(id: &str, headers: &Headers, context: &Context) -> Result<Response, ApiError> {
     let caller = Caller::new(headers, Permission::KeysWrite, context).await?;
+    Ok(Response::from_json(&end(&caller, id).await?)?)
+}
+
+/// Ends a key in the name of `caller`.
+///
+/// # Errors
+/// As [`revoke`].
+pub async fn end(caller: &Caller, id: &str) -> Result<RevokedView, ApiError> {
     let revoke = Command::RevokeKey { key_id: id.to_owned(), by: caller.by() };
     match caller.client.call(revoke).await.map_err(auth::unanswered)? {
-        Ok(Answer::KeyRevoked { key_ids }) => Ok(Response::from_json(&RevokedView { revoked: key_ids })?),
+        Ok(Answer::KeyRevoked { key_ids }) => Ok(RevokedView { revoked: key_ids }),
         Ok(other) => Err(auth::unexpected(&other)),
         Err(refusal) => Err(of_key(&refusal)),
     }

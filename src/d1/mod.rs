@@ -4,6 +4,7 @@
 pub mod accounts;
 pub mod catalogue;
 pub mod undelivered;
+pub mod usage;
 
 /// The D1 binding of `wrangler.toml`.
 pub const BINDING: &str = "DB";

@@ -67,6 +67,13 @@ impl Source {
     }
 }
 
+impl Source {
+    /// Reads no more: whoever writes finds the reader gone.
+    pub async fn cancel(&self) {
+        let _ = JsFuture::from(self.0.cancel()).await;
+    }
+}
+
 impl Sink {
     /// A pipe, and the body to answer with.
     ///

@@ -25,16 +25,19 @@ struct Page<'a> {
 
 /// Both SDKs' model in one, and what a person wants to know.
 #[derive(Serialize)]
-struct ModelView<'a> {
-    id: &'a str,
+pub struct ModelView<'a> {
+    /// What it is asked for by.
+    pub id: &'a str,
     object: &'static str,
     r#type: &'static str,
     /// Unix seconds.
     created: i64,
     /// The same by RFC 3339.
     created_at: String,
-    owned_by: &'a str,
-    display_name: &'a str,
+    /// Who made it.
+    pub owned_by: &'a str,
+    /// For people.
+    pub display_name: &'a str,
     context_window: u64,
     /// OpenRouter's name of it.
     context_length: u64,
@@ -114,7 +117,8 @@ async fn authorize(headers: &Headers, context: &Context) -> Result<(), ApiError>
 }
 
 /// The model as it is shown; `None` when it is not served.
-fn view<'a>(model: &'a Model, context: &Context) -> Option<ModelView<'a>> {
+#[must_use]
+pub fn view<'a>(model: &'a Model, context: &Context) -> Option<ModelView<'a>> {
     let price = model.price_at(context.started_ms);
     let priced = price.is_some_and(|price| !price.is_free());
     let unpriced = price.is_some() || model.prices.is_empty();

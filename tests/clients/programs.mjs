@@ -32,17 +32,22 @@ export function workplace(files = {}) {
 }
 
 /**
- * Claude Code's answer to a prompt, without a terminal and with its shell allowed. `flags` go before the
+ * Claude Code's answer to a prompt, without a terminal and with its shell, or the `tools` named, allowed. `flags` go before the
  * prompt, `env` holds the key in one of the ways that it takes one. Resolves to `{ code, stdout, stderr }`.
  */
-export function claude({ origin, model, prompt, place, flags = ["--bare"], env }) {
-  const args = [...flags, "-p", prompt, "--model", model, "--allowedTools", "Bash"];
+export function claude({ origin, model, prompt, place, flags = ["--bare"], tools = "Bash", env }) {
+  const args = [...flags, "-p", prompt, "--model", model, "--allowedTools", tools];
   return program(claudeBinary(), args, place, {
     ANTHROPIC_BASE_URL: origin,
     CLAUDE_CODE_MAX_RETRIES: "1",
     CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1",
     ...env,
   });
+}
+
+/** `claude mcp …`, which needs no model. Resolves as `claude` does. */
+export function claudeMcp(args, place) {
+  return program(claudeBinary(), ["mcp", ...args], place, { CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1" });
 }
 
 /** Codex's answer to a prompt, without a terminal and with its shell allowed. Resolves as `claude` does. */

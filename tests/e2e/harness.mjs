@@ -120,6 +120,9 @@ export async function startGateway({ catalogue = CATALOGUE, copies = {}, vars = 
       return key;
     },
 
+    /** A session of an account's owner, as a bearer token. */
+    session: ({ userId }) => sessionOf(userId),
+
     /** An account's keys API as its owner uses it, or, with `key`, as that key does: `{ status, body }`. */
     async keys({ userId }, method, path = "", body, key = sessionOf(userId)) {
       const init = { method, ...(body && { body: JSON.stringify(body) }) };

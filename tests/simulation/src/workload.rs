@@ -206,7 +206,7 @@ impl Workload {
         match rng.below(4) {
             0 => Command::Keys,
             1 => Command::Balance,
-            _ => Command::Authorize { digest: self.digest(rng), permission: Permission::AccountRead },
+            _ => Command::Authorize { digest: self.digest(rng), permission: Some(Permission::AccountRead) },
         }
     }
 

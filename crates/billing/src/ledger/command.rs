@@ -38,8 +38,9 @@ pub enum Command {
     Authorize {
         /// SHA-256 of the key's secret, lower-case hexadecimal.
         digest: String,
-        /// What the key is to be used for.
-        permission: Permission,
+        /// What the key is to be used for; `None`: whether it lives, whatever it may do.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        permission: Option<Permission>,
     },
     /// Asks for the balance. Writes nothing.
     Balance,

@@ -25,7 +25,10 @@ pub fn decide(state: &State, command: &Command, prior: &Prior, now_ms: i64) -> D
         Command::RevokeKey { key_id, by } => key::revoke(state, key_id, by.as_deref(), now_ms),
         Command::Keys => Ok((Vec::new(), key::list(state))),
         Command::Authorize { digest, permission } => {
-            let key = key::authorize(state, digest, *permission, now_ms)?;
+            let key = match permission {
+                Some(permission) => key::authorize(state, digest, *permission, now_ms),
+                None => key::living(state, digest, now_ms),
+            }?;
             Ok((Vec::new(), Answer::Authorized { key: Box::new(key.clone()) }))
         }
         Command::Balance => Ok((Vec::new(), Answer::Balance { balance: state.balance, held: state.held() })),

@@ -249,6 +249,15 @@ pub(super) fn authorize<'a>(
     permission: Permission,
     now_ms: i64,
 ) -> Result<&'a Key, Refusal> {
+    let key = living(state, digest, now_ms)?;
+    if !state.lineage(&key.key_id).all(|key| key.permissions.contains(&permission)) {
+        return Err(Refusal::NotPermitted);
+    }
+    Ok(key)
+}
+
+/// The key with this digest, if neither it nor one that it descends from has ended at `now_ms`.
+pub(super) fn living<'a>(state: &'a State, digest: &str, now_ms: i64) -> Result<&'a Key, Refusal> {
     let key = state.keys.values().find(|key| same_digest(&key.digest, digest)).ok_or(Refusal::UnknownKey)?;
     let mut lineage = state.lineage(&key.key_id);
     if lineage.any(|key| key.revoked_at_ms.is_some()) {
@@ -256,9 +265,6 @@ pub(super) fn authorize<'a>(
     }
     if state.lineage(&key.key_id).any(|key| key.has_expired(now_ms)) {
         return Err(Refusal::ExpiredKey);
-    }
-    if !state.lineage(&key.key_id).all(|key| key.permissions.contains(&permission)) {
-        return Err(Refusal::NotPermitted);
     }
     Ok(key)
 }

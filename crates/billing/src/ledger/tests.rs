@@ -339,6 +339,20 @@ fn key(id: &str, digest: &str, limits: KeyLimits, by: Option<&str>) -> Command {
     })
 }
 
+#[test]
+fn a_key_that_lives_is_known_whatever_it_may_do() {
+    let mut bench = Bench::funded("1");
+    let authorize = |permission| Command::Authorize { digest: "d2".into(), permission };
+    assert_eq!(bench.run(authorize(None)), Err(Refusal::UnknownKey));
+    bench.ok(key("key_2", "d2", KeyLimits::default(), None));
+    for permission in [None, Some(Permission::Inference)] {
+        assert!(matches!(bench.ok(authorize(permission)), Answer::Authorized { key } if key.key_id == "key_2"));
+    }
+    assert_eq!(bench.run(authorize(Some(Permission::AccountRead))), Err(Refusal::NotPermitted));
+    bench.ok(Command::RevokeKey { key_id: "key_2".into(), by: None });
+    assert_eq!(bench.run(authorize(None)), Err(Refusal::RevokedKey));
+}
+
 fn admit_with(digest: &str, id: &str, wanted: u64, now_ms: i64) -> Command {
     Command::Admit(Box::new(Admit { digest: digest.into(), ..admit_request(id, wanted, now_ms) }))
 }

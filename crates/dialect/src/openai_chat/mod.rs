@@ -14,3 +14,5 @@ pub mod stream;
 pub mod usage;
 pub mod wire;
 pub(crate) mod words;
+
+pub use words::finish_reason;

@@ -16,7 +16,8 @@ pub(super) fn stop_reason(word: &str) -> StopReason {
 }
 
 /// The `finish_reason` for a reason.
-pub(super) fn finish_reason(reason: StopReason) -> &'static str {
+#[must_use]
+pub fn finish_reason(reason: StopReason) -> &'static str {
     match reason {
         StopReason::EndTurn | StopReason::StopSequence | StopReason::PauseTurn => "stop",
         StopReason::MaxTokens | StopReason::ContextWindow => "length",

@@ -1,0 +1,280 @@
+//! `chat_completion`: its arguments as a body of chat completions, and the answer as a result.
+
+use billing::usage::Usage;
+use dialect::canonical::{Answer, Block, Decode, Delta, Event, Fold, Open, Owner};
+use dialect::envelope::Envelope;
+use dialect::openai_chat::stream::Decoder;
+use dialect::openai_chat::{answer, finish_reason};
+use dialect::rewrite::NotAnAnswer;
+use dialect::sse;
+use serde_json::{Map, Value, json};
+
+/// What the tool takes of a body of chat completions.
+const FIELDS: [&str; 12] = [
+    "model",
+    "messages",
+    "max_tokens",
+    "temperature",
+    "top_p",
+    "stop",
+    "seed",
+    "reasoning_effort",
+    "response_format",
+    "tools",
+    "tool_choice",
+    "parallel_tool_calls",
+];
+
+/// What is told of an answer beside what it says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Told {
+    /// Decimal USD.
+    pub cost: Option<String>,
+    /// Decimal USD, for callers that may read the account.
+    pub balance: Option<String>,
+    /// What the output limit was lowered to.
+    pub max_tokens: Option<u64>,
+    /// What was left out, by name and count.
+    pub dropped: Option<String>,
+    /// The request's id.
+    pub request_id: String,
+}
+
+/// The body for `POST /v1/chat/completions`, with the bytes of the arguments.
+///
+/// # Errors
+/// What is wrong, as a sentence.
+pub fn body(arguments: &str, stream: bool) -> Result<String, String> {
+    let envelope = Envelope::parse(arguments).map_err(|error| format!("The arguments do not fit: {error}."))?;
+    if let Some(unknown) = envelope.keys().find(|key| !FIELDS.contains(key)) {
+        let shown: String = unknown.chars().take(64).collect();
+        return Err(format!("chat_completion has no argument {shown}. It takes {}.", FIELDS.join(", ")));
+    }
+    let mut edits = envelope.edit();
+    if stream {
+        edits.set("stream", "true");
+        edits.set("stream_options", r#"{"include_usage":true}"#);
+    }
+    Ok(edits.finish())
+}
+
+/// The model that the arguments name.
+#[must_use]
+pub fn model(arguments: &str) -> String {
+    let envelope = Envelope::parse(arguments).ok();
+    let model = envelope.and_then(|envelope| serde_json::from_str(envelope.get("model")?).ok());
+    model.unwrap_or_default()
+}
+
+/// Reads a whole chat completion.
+///
+/// # Errors
+/// [`NotAnAnswer`].
+pub fn read(body: &str) -> Result<Answer, NotAnAnswer> {
+    answer::decode(body, &Owner::new(""))
+}
+
+/// The result of the tool.
+#[must_use]
+pub fn result(model: &str, answer: &Answer, told: &Told) -> Value {
+    let (mut text, mut refusal, mut calls) = (String::new(), String::new(), Vec::new());
+    for block in &answer.blocks {
+        match block {
+            Block::Text(said) => text.push_str(&said.text),
+            Block::Refusal(said) => refusal.push_str(said),
+            Block::ToolUse(call) => calls.push(json!({ "id": call.id, "name": call.name, "arguments": call.input })),
+            // Reasoning is the model's own, and the tool does not ask for pictures.
+            _ => {}
+        }
+    }
+    let finish = answer.stop.as_ref().map_or("length", |stop| finish_reason(stop.reason));
+    let mut members = Map::new();
+    let mut set = |name: &str, value: Value| drop(members.insert(name.into(), value));
+    set("model", model.into());
+    set("text", text.into());
+    set("tool_calls", calls.into());
+    set("finish_reason", finish.into());
+    set("request_id", told.request_id.as_str().into());
+    let texts = [("cost_usd", &told.cost), ("balance_usd", &told.balance), ("dropped", &told.dropped)];
+    for (name, value) in texts {
+        value.iter().for_each(|value| set(name, value.as_str().into()));
+    }
+    told.max_tokens.iter().for_each(|limit| set("max_tokens", (*limit).into()));
+    answer.usage.iter().for_each(|counted| set("usage", usage(counted)));
+    if !refusal.is_empty() {
+        set("refusal", refusal.into());
+    }
+    Value::Object(members)
+}
+
+fn usage(usage: &Usage) -> Value {
+    json!({
+        "input_tokens": usage.total_input(),
+        "cache_read_tokens": usage.cache_read,
+        "cache_write_tokens": usage.cache_write_5m.saturating_add(usage.cache_write_1h),
+        "output_tokens": usage.output,
+        "reasoning_tokens": usage.reasoning,
+    })
+}
+
+/// A streamed chat completion that is being read.
+pub struct Stream {
+    parser: sse::Parser,
+    decoder: Decoder,
+    fold: Fold,
+    cost: Option<String>,
+    broken: bool,
+    /// The block that is text, not reasoning or a refusal.
+    text: Option<usize>,
+    chars: u64,
+}
+
+impl Default for Stream {
+    fn default() -> Self {
+        Self {
+            parser: sse::Parser::default(),
+            decoder: Decoder::new(Owner::new("")),
+            fold: Fold::default(),
+            cost: None,
+            broken: false,
+            text: None,
+            chars: 0,
+        }
+    }
+}
+
+impl Stream {
+    /// Reads bytes; the text that they say.
+    pub fn push(&mut self, bytes: &[u8]) -> String {
+        let Ok(frames) = self.parser.push(bytes) else {
+            self.broken = true;
+            return String::new();
+        };
+        let mut said = String::new();
+        for frame in frames {
+            let mut events = Vec::new();
+            self.broken |= self.decoder.push(&frame, &mut events).is_err();
+            events.iter().for_each(|event| self.take(event, &mut said));
+            if let Some(cost) = frame.data().and_then(|data| cost_of(&data)) {
+                self.cost = Some(cost);
+            }
+        }
+        said
+    }
+
+    /// How much has come, in characters: reasoning and the arguments of tools too.
+    #[must_use]
+    pub fn chars(&self) -> u64 {
+        self.chars
+    }
+
+    /// The answer and its cost; `None`: it broke off.
+    #[must_use]
+    pub fn finish(mut self) -> Option<(Answer, Option<String>)> {
+        let mut events = Vec::new();
+        self.decoder.finish(&mut events);
+        events.iter().for_each(|event| self.take(event, &mut String::new()));
+        let answer = self.fold.finish();
+        (!self.broken && answer.stop.is_some()).then_some((answer, self.cost))
+    }
+
+    fn take(&mut self, event: &Event, said: &mut String) {
+        self.fold.push(event);
+        match event {
+            Event::Open { index, block: Open::Text } => self.text = Some(*index),
+            Event::Delta { index, delta: Delta::Text(text) | Delta::Input(text) } => {
+                if self.text == Some(*index) {
+                    said.push_str(text);
+                }
+                let chars = u64::try_from(text.chars().count()).unwrap_or(u64::MAX);
+                self.chars = self.chars.saturating_add(chars);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The `usage.cost` of a chunk, as it stands there.
+fn cost_of(data: &str) -> Option<String> {
+    let chunk = Envelope::parse_any(data).ok()?;
+    let usage = Envelope::parse_any(chunk.present("usage")?).ok()?;
+    usage.present("cost").map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_has_the_bytes_of_the_arguments() {
+        let arguments =
+            r#"{"model": "m", "messages": [{"role":"user", "content":"\u00e9"}], "seed": 12345678901234567890}"#;
+        assert_eq!(body(arguments, false).as_deref(), Ok(arguments));
+        let streamed = body(arguments, true).unwrap();
+        assert!(streamed.contains(r#""content":"\u00e9"}], "seed": 12345678901234567890"#), "{streamed}");
+        assert!(streamed.contains(r#""stream":true,"stream_options":{"include_usage":true}"#), "{streamed}");
+    }
+
+    #[test]
+    fn what_the_tool_does_not_take_is_named() {
+        for (arguments, problem) in [
+            (r#"{"model":"m","stream":true}"#, "no argument stream"),
+            (r#"{"model":"m","n":100}"#, "no argument n."),
+            (r#"{"model":"m","service_tier":"priority"}"#, "no argument service_tier"),
+            (r#"{"model":"m","model":"n"}"#, "twice"),
+            ("[]", "do not fit"),
+        ] {
+            let told = body(arguments, false).unwrap_err();
+            assert!(told.contains(problem), "{arguments}: {told}");
+        }
+    }
+
+    const CHUNKS: &str = concat!(
+        "data: {\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"},\"finish_reason\":null}]}\n\n",
+        "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Gr\u{fc}\"},\"finish_reason\":null}]}\n\n",
+        "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"n.\"},\"finish_reason\":null}]}\n\n",
+        "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n",
+        "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":10,\"completion_tokens\":2,\"total_tokens\":12,",
+        "\"prompt_tokens_details\":{\"cached_tokens\":4},\"cost\":0.0000039}}\n\n",
+        "data: [DONE]\n\n",
+    );
+
+    #[test]
+    fn a_stream_is_told_as_the_whole_answer_is() {
+        for size in [1, 7, 4_096] {
+            let mut stream = Stream::default();
+            let said: String = CHUNKS.as_bytes().chunks(size).map(|chunk| stream.push(chunk)).collect();
+            assert_eq!((said.as_str(), stream.chars()), ("Gr\u{fc}n.", 5), "{size}");
+            let (answer, cost) = stream.finish().unwrap();
+            let told = Told { cost, request_id: "req_1".into(), ..Told::default() };
+            assert_eq!(
+                result("m", &answer, &told).to_string(),
+                r#"{"cost_usd":"0.0000039","finish_reason":"stop","model":"m","request_id":"req_1","text":"Grün.","tool_calls":[],"usage":{"cache_read_tokens":4,"cache_write_tokens":0,"input_tokens":10,"output_tokens":2,"reasoning_tokens":0}}"#
+            );
+        }
+    }
+
+    #[test]
+    fn a_stream_that_breaks_off_is_no_answer() {
+        let cut = CHUNKS.split_once("data: {\"choices\":[{\"index\":0,\"delta\":{},").unwrap().0;
+        let mut stream = Stream::default();
+        stream.push(cut.as_bytes());
+        stream.push(b"data: {\"error\":{\"message\":\"x\"}}\n\n");
+        assert!(stream.finish().is_none());
+        let mut stream = Stream::default();
+        stream.push(cut.as_bytes());
+        assert!(stream.finish().is_none());
+    }
+
+    #[test]
+    fn calls_of_tools_and_refusals_are_told() {
+        let whole = r#"{"choices":[{"index":0,"finish_reason":"tool_calls","message":{"role":"assistant","content":null,"refusal":"No.",
+            "tool_calls":[{"id":"call_1","type":"function","function":{"name":"look","arguments":"{\"at\": 1}"}}]}}]}"#;
+        let told = Told { max_tokens: Some(256), request_id: "req_1".into(), ..Told::default() };
+        let result = result("m", &read(whole).unwrap(), &told);
+        assert_eq!(result["tool_calls"], json!([{ "id": "call_1", "name": "look", "arguments": "{\"at\": 1}" }]));
+        assert_eq!((&result["refusal"], &result["finish_reason"]), (&json!("No."), &json!("tool_calls")));
+        assert_eq!((&result["max_tokens"], result.get("cost_usd")), (&json!(256), None));
+        assert!(read("{}").is_err() && read(r#"{"error":{}}"#).is_err());
+    }
+}

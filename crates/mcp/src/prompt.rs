@@ -1,0 +1,140 @@
+//! Prompts: what a person often wants of the tools, in words that a model can follow.
+
+use billing::ledger::Permission;
+use serde_json::{Map, Value, json};
+
+use crate::rpc::Fault;
+
+/// The longest text that is put into a prompt, in characters.
+const MAX_CHARS: usize = 4_000;
+
+/// A prompt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Prompt {
+    /// Which model fits a task.
+    ChooseModel,
+    /// What the money went into.
+    ExplainSpend,
+}
+
+impl Prompt {
+    const ALL: [Self; 2] = [Self::ChooseModel, Self::ExplainSpend];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::ChooseModel => "choose_model",
+            Self::ExplainSpend => "explain_spend",
+        }
+    }
+
+    /// The prompt of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|prompt| prompt.name() == name)
+    }
+
+    /// What the tools that it speaks of need.
+    #[must_use]
+    pub fn permission(self) -> Permission {
+        match self {
+            Self::ChooseModel => Permission::Inference,
+            Self::ExplainSpend => Permission::AccountRead,
+        }
+    }
+
+    fn described(self) -> Value {
+        match self {
+            Self::ChooseModel => json!({
+                "name": self.name(),
+                "title": "Choose a model for …",
+                "description": "Compares models for a task by what they can do and what they cost.",
+                "arguments": [
+                    { "name": "task", "description": "What the model is to do.", "required": true },
+                    { "name": "like", "description": "The id of a model to compare with.", "required": false },
+                ],
+            }),
+            Self::ExplainSpend => json!({
+                "name": self.name(),
+                "title": "Explain my spend",
+                "description": "Says what the account's money went into.",
+                "arguments": [{ "name": "days", "description": "How many days back; 7 where absent.", "required": false }],
+            }),
+        }
+    }
+
+    /// The result of `prompts/get`.
+    ///
+    /// # Errors
+    /// A missing argument, or one that is no text.
+    pub fn get(self, arguments: &Map<String, Value>) -> Result<Value, Fault> {
+        let argument = |name: &str| match arguments.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) if text.chars().count() <= MAX_CHARS => Ok(Some(text.as_str())),
+            Some(_) => {
+                Err(Fault::invalid_params(format!("{name} must be a string of at most {MAX_CHARS} characters.")))
+            }
+        };
+        let text = match self {
+            Self::ChooseModel => {
+                let task =
+                    argument("task")?.ok_or_else(|| Fault::invalid_params("choose_model needs the argument task."))?;
+                let like = argument("like")?.map(|like| format!(" Compare them with {like}.")).unwrap_or_default();
+                format!(
+                    "Choose a model for this task: {task}\n\nCall list_models, and go by capabilities, context window and \
+                     prices. Name the three that fit best with what 1,000 such requests would cost at a size that you \
+                     state, and recommend one.{like}"
+                )
+            }
+            Self::ExplainSpend => {
+                let days = argument("days")?.unwrap_or("7");
+                if !days.parse::<u32>().is_ok_and(|days| (1..=90).contains(&days)) {
+                    return Err(Fault::invalid_params("days must be 1 to 90."));
+                }
+                format!(
+                    "Explain what my money on One Interface went into.\n\nCall get_usage with days {days}, and \
+                     get_balance. Say what was spent by model, what the dearest requests had in common, how long the \
+                     balance lasts at this pace, and what would make it cheaper. Say up to when usage is known (as_of)."
+                )
+            }
+        };
+        Ok(json!({ "messages": [{ "role": "user", "content": { "type": "text", "text": text } }] }))
+    }
+}
+
+/// The result of `prompts/list`, for a caller with these permissions.
+#[must_use]
+pub fn list(permissions: &[Permission]) -> Value {
+    let may = Prompt::ALL.into_iter().filter(|prompt| permissions.contains(&prompt.permission()));
+    json!({ "prompts": may.map(Prompt::described).collect::<Vec<_>>() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn get(prompt: Prompt, arguments: Value) -> Result<String, Fault> {
+        let got = prompt.get(arguments.as_object().unwrap())?;
+        Ok(got["messages"][0]["content"]["text"].as_str().unwrap().to_owned())
+    }
+
+    #[test]
+    fn a_prompt_says_what_was_asked() {
+        let text = get(Prompt::ChooseModel, json!({ "task": "translate", "like": "gpt-4o" })).unwrap();
+        assert!(text.contains("task: translate\n") && text.ends_with("Compare them with gpt-4o."), "{text}");
+        assert!(get(Prompt::ExplainSpend, json!({})).unwrap().contains("with days 7,"));
+        assert!(get(Prompt::ExplainSpend, json!({ "days": "30" })).unwrap().contains("with days 30,"));
+    }
+
+    #[test]
+    fn wrong_arguments_are_refused() {
+        for (prompt, arguments) in [
+            (Prompt::ChooseModel, json!({})),
+            (Prompt::ChooseModel, json!({ "task": 1 })),
+            (Prompt::ChooseModel, json!({ "task": "x".repeat(4_001) })),
+            (Prompt::ExplainSpend, json!({ "days": "0" })),
+            (Prompt::ExplainSpend, json!({ "days": "7 and all keys" })),
+        ] {
+            assert_eq!(get(prompt, arguments.clone()).unwrap_err().code, -32602, "{arguments}");
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! What the tools and the resources do, by what the rest of the Worker does already.
+
+use ::mcp::arguments;
+use ::mcp::resource::Resource;
+use ::mcp::tool::Tool;
+use billing::ledger::{Answer, Command, Permission};
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde_json::{Map, Value, json};
+
+use super::{Turn, chat, of_transport, respond};
+use crate::console::caller::Caller;
+use crate::console::keys;
+use crate::context::Context;
+use crate::d1::usage::{self, Question, Row, Sum};
+use crate::error::ApiError;
+use crate::inference::pipeline::Served;
+use crate::routes::models;
+use crate::{auth, d1, ids};
+
+const DAY_MS: i64 = 86_400_000;
+
+/// Why a tool did not do it.
+pub enum Failed {
+    /// The caller can mend it: a sentence that says how.
+    Told(String),
+    /// An error of the API.
+    Api(ApiError),
+}
+
+impl From<String> for Failed {
+    fn from(sentence: String) -> Self {
+        Self::Told(sentence)
+    }
+}
+
+impl From<ApiError> for Failed {
+    fn from(error: ApiError) -> Self {
+        Self::Api(error)
+    }
+}
+
+impl From<worker::Error> for Failed {
+    fn from(error: worker::Error) -> Self {
+        Self::Api(error.into())
+    }
+}
+
+impl Failed {
+    /// The sentence for the model; `Err`: it is a matter of HTTP.
+    pub fn told(self) -> Result<String, ApiError> {
+        match self {
+            Self::Told(sentence) => Ok(sentence),
+            Self::Api(error) if of_transport(&error) => Err(error),
+            Self::Api(error) => Ok(format!("{} ({})", error.message, error.code.text())),
+        }
+    }
+}
+
+/// Calls a tool.
+///
+/// # Errors
+/// `invalid_api_key` with 401, where the key ended meanwhile; everything else is a result.
+pub async fn call(tool: Tool, arguments: &str, turn: Turn, context: &Context) -> Result<Served, ApiError> {
+    if let Err(problem) = turn.may(tool.permission()) {
+        return respond(&turn.exchange.tool_error(&problem));
+    }
+    let caller = &turn.caller;
+    let result = match tool {
+        Tool::ChatCompletion => return chat::call(arguments, turn, context).await,
+        Tool::GetBalance => match arguments::parse(arguments) {
+            Ok(arguments::Nothing {}) => balance(caller).await,
+            Err(problem) => Err(problem.into()),
+        },
+        Tool::ListModels => list_models(arguments, context).await,
+        Tool::ListApiKeys => list_keys(arguments, caller, context).await,
+        Tool::CreateApiKey => create_key(arguments, caller, context).await,
+        Tool::RevokeApiKey => revoke_key(arguments, caller).await,
+        Tool::GetUsage => match arguments::parse(arguments) {
+            Ok(arguments) => used(&arguments, caller, context).await,
+            Err(problem) => Err(problem.into()),
+        },
+    };
+    respond(&match result {
+        Ok(value) => turn.exchange.tool_result(value),
+        Err(failed) => turn.exchange.tool_error(&failed.told()?),
+    })
+}
+
+/// What a resource holds; `None`: it is not there.
+///
+/// # Errors
+/// [`ApiError`].
+pub async fn read(wanted: &Resource, caller: &Caller, context: &Context) -> Result<Option<Value>, ApiError> {
+    match wanted {
+        Resource::Models => {
+            let all = shown(context).await?;
+            Ok(Some(json!({ "models": all.into_iter().map(|(_, value)| value).collect::<Vec<_>>() })))
+        }
+        Resource::Model(id) => Ok(shown(context).await?.into_iter().find(|(one, _)| one == id).map(|(_, value)| value)),
+        Resource::Usage(days) => match used(&arguments::Usage::of_days(*days), caller, context).await {
+            Ok(value) => Ok(Some(value)),
+            Err(Failed::Api(error)) => Err(error),
+            Err(Failed::Told(_)) => Ok(None),
+        },
+    }
+}
+
+/// The ids of models that begin with `beginning`, for callers who may list them.
+///
+/// # Errors
+/// [`ApiError`].
+pub async fn model_ids(beginning: &str, turn: &Turn, context: &Context) -> Result<Vec<String>, ApiError> {
+    if turn.may(Permission::Inference).is_err() {
+        return Ok(Vec::new());
+    }
+    let all = shown(context).await?;
+    Ok(all.into_iter().map(|(id, _)| id).filter(|id| id.starts_with(beginning)).collect())
+}
+
+/// The account's money.
+pub async fn balance(caller: &Caller) -> Result<Value, Failed> {
+    match caller.run(Command::Balance).await? {
+        Answer::Balance { balance, held } => {
+            let available = balance.minus(held).map_err(|_| ApiError::internal())?;
+            Ok(json!({
+                "balance_usd": balance.to_string(),
+                "held_usd": held.to_string(),
+                "available_usd": available.to_string(),
+            }))
+        }
+        other => Err(auth::unexpected(&other).into()),
+    }
+}
+
+async fn list_models(arguments: &str, context: &Context) -> Result<Value, Failed> {
+    let arguments: arguments::Models = arguments::parse(arguments)?;
+    let limit = arguments.limit()?;
+    let query = arguments.query.unwrap_or_default().to_lowercase();
+    let names = |value: &Value| {
+        ["id", "display_name", "owned_by"].iter().any(|field| {
+            value.get(field).and_then(Value::as_str).is_some_and(|name| name.to_lowercase().contains(&query))
+        })
+    };
+    let fitting = shown(context).await?.into_iter().filter(|(_, value)| names(value));
+    Ok(page("models", fitting, arguments.cursor.as_deref(), limit))
+}
+
+async fn list_keys(arguments: &str, caller: &Caller, context: &Context) -> Result<Value, Failed> {
+    let arguments: arguments::Keys = arguments::parse(arguments)?;
+    let limit = arguments.limit()?;
+    let keys = keys::all(caller, context).await?;
+    let fitting = keys.into_iter().filter(|key| arguments.include_revoked || key.revoked_at.is_none());
+    let fitting = fitting.map(|key| (key.id.clone(), serde_json::to_value(key).unwrap_or_default()));
+    Ok(page("keys", fitting, arguments.cursor.as_deref(), limit))
+}
+
+async fn create_key(arguments: &str, caller: &Caller, context: &Context) -> Result<Value, Failed> {
+    let made = keys::make(caller, arguments::parse(arguments)?, context).await?;
+    Ok(serde_json::to_value(made).unwrap_or_default())
+}
+
+async fn revoke_key(arguments: &str, caller: &Caller) -> Result<Value, Failed> {
+    let arguments::Revoke { id } = arguments::parse(arguments)?;
+    if !id.starts_with("key_") {
+        return Err("id must be a key's id (key_…), as list_api_keys shows it, not the key itself.".to_owned().into());
+    }
+    Ok(serde_json::to_value(keys::end(caller, &id).await?).unwrap_or_default())
+}
+
+async fn used(arguments: &arguments::Usage, caller: &Caller, context: &Context) -> Result<Value, Failed> {
+    let account_id = ids::account_id(&caller.routing_id);
+    let back_ms = i64::from(arguments.days()?).saturating_mul(DAY_MS);
+    let question = Question {
+        account_id: &account_id,
+        since_ms: context.started_ms.saturating_sub(back_ms),
+        model: arguments.model.as_deref(),
+        key_id: arguments.key_id.as_deref(),
+        before: arguments.before()?,
+        limit: arguments.limit()?,
+    };
+    let known = usage::read(&context.env.d1(d1::BINDING)?, &question).await?;
+    let mut members = Map::new();
+    members.insert("as_of".into(), json!(known.as_of_ms.map(rfc3339)));
+    members.insert("requests".into(), known.requests.iter().map(request).collect());
+    if question.before.is_none() {
+        members.insert("by_model".into(), known.sums.iter().map(sum).collect());
+        members.insert("is_complete".into(), known.is_complete.into());
+    }
+    known.next.iter().for_each(|next| drop(members.insert("next_cursor".into(), next.to_string().into())));
+    Ok(Value::Object(members))
+}
+
+fn request(row: &Row) -> Value {
+    let mut members = Map::new();
+    let mut set = |name: &str, value: Value| drop(members.insert(name.into(), value));
+    set("request_id", row.id.as_str().into());
+    set("at", rfc3339(row.created_at_ms).into());
+    set("input_tokens", row.input().into());
+    set("output_tokens", row.output().into());
+    set("cost_usd", row.cost().to_string().into());
+    let texts = [("model", &row.model), ("endpoint", &row.endpoint), ("key_id", &row.key_id), ("status", &row.status)];
+    for (name, value) in texts {
+        value.iter().for_each(|value| set(name, value.as_str().into()));
+    }
+    Value::Object(members)
+}
+
+fn sum(sum: &Sum) -> Value {
+    json!({
+        "model": sum.model.as_deref().unwrap_or_default(),
+        "requests": sum.requests,
+        "input_tokens": sum.input_tokens,
+        "output_tokens": sum.output_tokens,
+        "cost_usd": sum.cost().to_string(),
+    })
+}
+
+/// What `GET /v1/models` shows of each model, without what only its SDKs want; by id.
+async fn shown(context: &Context) -> Result<Vec<(String, Value)>, ApiError> {
+    const FIELDS: [&str; 7] =
+        ["id", "display_name", "owned_by", "context_window", "max_output_tokens", "capabilities", "pricing"];
+    let catalog = d1::catalogue::load(&context.env, context.started_ms).await?;
+    let views = catalog.models.values().filter_map(|model| models::view(model, context));
+    let views = views.map(|view| {
+        let Ok(Value::Object(members)) = serde_json::to_value(&view) else { return (view.id.to_owned(), Value::Null) };
+        let told = members.into_iter().filter(|(name, _)| FIELDS.contains(&name.as_str()));
+        (view.id.to_owned(), Value::Object(told.collect()))
+    });
+    Ok(views.collect())
+}
+
+/// The items behind `cursor`, in order of their ids, as far as a page goes.
+fn page(name: &str, all: impl Iterator<Item = (String, Value)>, cursor: Option<&str>, limit: usize) -> Value {
+    let mut rest = all.skip_while(|(id, _)| cursor.is_some_and(|cursor| id.as_str() <= cursor));
+    let items: Vec<(String, Value)> = rest.by_ref().take(limit).collect();
+    let next = items.last().map(|(id, _)| id.clone()).filter(|_| rest.next().is_some());
+    let mut members = Map::new();
+    members.insert(name.into(), items.into_iter().map(|(_, value)| value).collect());
+    next.into_iter().for_each(|next| drop(members.insert("next_cursor".into(), next.into())));
+    Value::Object(members)
+}
+
+fn rfc3339(ms: i64) -> String {
+    DateTime::<Utc>::from_timestamp_millis(ms).unwrap_or_default().to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_follow_each_other_without_gaps() {
+        let all = || ["a", "b", "c", "d"].into_iter().map(|id| (id.to_owned(), json!(id)));
+        for (cursor, limit, expected) in [
+            (None, 2, json!({ "items": ["a", "b"], "next_cursor": "b" })),
+            (Some("b"), 2, json!({ "items": ["c", "d"] })),
+            (Some("bb"), 1, json!({ "items": ["c"], "next_cursor": "c" })),
+            (Some("d"), 2, json!({ "items": [] })),
+            (None, 4, json!({ "items": ["a", "b", "c", "d"] })),
+        ] {
+            assert_eq!(page("items", all(), cursor, limit), expected, "{cursor:?} {limit}");
+        }
+    }
+}
