@@ -65,12 +65,10 @@ impl Source {
         }
         Ok(Some(Reflect::get(&result, &"value".into())?.dyn_into()?))
     }
-}
 
-impl Source {
     /// Reads no more: whoever writes finds the reader gone.
     pub async fn cancel(&self) {
-        let _ = JsFuture::from(self.0.cancel()).await;
+        let _ = JsFuture::from(self.reader.cancel()).await;
     }
 }
 

@@ -7,7 +7,7 @@ use ::mcp::Exchange;
 use ::mcp::chat::{self, Told};
 use billing::ledger::Permission;
 use dialect::client::ClientRequest;
-use dialect::sse::Frame;
+use dialect::sse::write_named;
 use futures::future::{Either, LocalBoxFuture, join, select};
 use serde_json::Value;
 use worker::{Headers, Response};
@@ -50,7 +50,8 @@ async fn ask(arguments: &str, stream: bool, turn: &Turn, context: &Context) -> R
     let body = chat::body(arguments, stream)?;
     let request = ClientRequest::chat(&body).map_err(ApiError::from)?;
     let anthropic = AnthropicHeaders::default();
-    Ok(serve(&Inference { endpoint: ENDPOINT, request, anthropic }, key, context).await?)
+    Ok(serve(&Inference { endpoint: ENDPOINT, request, anthropic, leaving: turn.leaving.clone() }, key, context)
+        .await?)
 }
 
 /// The result of a whole answer.
@@ -158,6 +159,7 @@ struct Gone;
 
 async fn write(sink: &Sink, message: Option<String>) -> Result<(), Gone> {
     let Some(message) = message else { return Ok(()) };
-    let frame = Frame::named("message", &message);
-    sink.write(frame.raw()).await.map_err(|_| Gone)
+    let mut event = Vec::new();
+    write_named(&mut event, "message", &message);
+    sink.write(&event).await.map_err(|_| Gone)
 }

@@ -15,6 +15,7 @@ use crate::body;
 use crate::console::caller::Caller;
 use crate::context::Context;
 use crate::error::{ApiError, Code};
+use crate::inference::leaving::Leaving;
 use crate::inference::pipeline::Served;
 
 /// Serves one message.
@@ -40,7 +41,7 @@ pub async fn post(request: &mut Request, context: &Context) -> Result<Served, Ap
     if let Some(reply) = exchange.plain(&caller.permissions(), caller.key().is_some()) {
         return respond(&reply);
     }
-    let turn = Turn { exchange, caller, takes_events };
+    let turn = Turn { exchange, caller, takes_events, leaving: Leaving::of(request) };
     match &turn.exchange.asked {
         Asked::CallTool(tool, arguments) => tools::call(*tool, &arguments.clone(), turn, context).await,
         Asked::ReadResource(Ok(wanted)) => {
@@ -69,6 +70,8 @@ struct Turn {
     caller: Caller,
     /// Whether the client takes an answer that is a stream of events.
     takes_events: bool,
+    /// The client's leaving.
+    leaving: Leaving,
 }
 
 impl Turn {
