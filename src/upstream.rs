@@ -18,8 +18,13 @@ use crate::retry_after;
 const HEADERS_MS: u64 = 60_000;
 /// How long a silence in a stream may be, in milliseconds.
 const IDLE_MS: u64 = 120_000;
-/// How long a whole answer, or a stream from its first to its last byte, may take, in milliseconds.
+/// The same for a model that reasons out of sight: it may be silent as long as it reasons, and the client is
+/// kept informed meanwhile.
+const HIDDEN_IDLE_MS: u64 = 600_000;
+/// How long a whole answer may take, in milliseconds: as long as SDKs wait for one.
 const TOTAL_MS: u64 = 600_000;
+/// How long a stream may take from its first to its last byte, in milliseconds: 128,000 tokens at 40 a second.
+const STREAM_MS: u64 = 3_600_000;
 
 /// How much of a refusal's body is read, and for how long, in bytes and milliseconds.
 const MAX_REFUSAL_BYTES: usize = 64 << 10;
@@ -228,13 +233,19 @@ impl Candidate<'_> {
         self.upstream.timeouts_ms.first_token
     }
 
-    /// The longest silence of a stream, in milliseconds.
+    /// The longest silence of a stream, in milliseconds; `hides`: it may be one of reasoning.
     #[must_use]
-    pub fn idle_ms(&self) -> u64 {
-        self.upstream.timeouts_ms.idle.unwrap_or(IDLE_MS)
+    pub fn idle_ms(&self, hides: bool) -> u64 {
+        self.upstream.timeouts_ms.idle.unwrap_or(if hides { HIDDEN_IDLE_MS } else { IDLE_MS })
     }
 
-    /// The longest time of a whole request, in milliseconds.
+    /// The longest time of a stream, in milliseconds.
+    #[must_use]
+    pub fn stream_ms(&self) -> u64 {
+        self.upstream.timeouts_ms.total.unwrap_or(STREAM_MS)
+    }
+
+    /// The longest time of a whole answer, in milliseconds.
     #[must_use]
     pub fn total_ms(&self) -> u64 {
         self.upstream.timeouts_ms.total.unwrap_or(TOTAL_MS)

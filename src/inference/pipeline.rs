@@ -114,14 +114,15 @@ pub async fn serve(inference: &Inference<'_>, key: &ApiKey, context: &Context) -
         }
     };
     let most_output = terms::most_output(request, model);
-    let hides = terms::hides(request, model);
+    // What becomes of a whole answer is seen at its end alone.
+    let unseen = terms::hides(request, model) || (request.generates() && !facts.stream);
     let billed = ticket::Terms {
         price,
         hold,
         likely_input: facts.input.likely(model.image_tokens),
         choices: facts.n,
         most_output,
-        hidden_tokens_per_s: hides.then_some(model.tokens_per_s.unwrap_or(DEFAULT_TOKENS_PER_S)),
+        hidden_tokens_per_s: unseen.then_some(model.tokens_per_s.unwrap_or(DEFAULT_TOKENS_PER_S)),
         one_hour_marks: facts.one_hour_marks,
         started_ms: now_ms,
     };
@@ -240,8 +241,8 @@ async fn streamed(
     let candidate = way.candidate;
     let pump = Pump {
         upstream: candidate.upstream.id.clone(),
-        idle_ms: candidate.idle_ms(),
-        total_ms: candidate.total_ms(),
+        idle_ms: candidate.idle_ms(terms::hides(request, admitted.model)),
+        total_ms: candidate.stream_ms(),
         tells_cache_writes: way.tells_cache_writes(),
         shows_all: !terms::hides(request, admitted.model),
         ticket: admitted.ticket,

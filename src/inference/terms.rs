@@ -12,6 +12,9 @@ use crate::auth;
 use crate::context::Context;
 use crate::error::{ApiError, Code};
 
+/// The word in a model's capabilities that says that it reasons.
+pub const REASONS: &str = "reasoning";
+
 /// The price in effect, and whether the model is one without.
 ///
 /// # Errors
@@ -88,5 +91,7 @@ pub fn grows(request: &ClientRequest<'_>, model: &Model) -> bool {
 /// Whether the model may reason out of sight, by itself or because the client asks it to.
 #[must_use]
 pub fn hides(request: &ClientRequest<'_>, model: &Model) -> bool {
-    model.hidden_reasoning || request.facts().may_hide_reasoning
+    // Of a model of which nothing is said, anything may be true.
+    let reasons = model.capabilities.is_empty() || model.capabilities.iter().any(|word| word == REASONS);
+    model.hidden_reasoning || (reasons && request.facts().may_hide_reasoning)
 }

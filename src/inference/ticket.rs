@@ -56,7 +56,8 @@ pub struct Terms {
     pub choices: u64,
     /// The most output tokens of each of them; the upstream keeps to it by itself.
     pub most_output: u64,
-    /// How fast the model reasons out of sight, in tokens a second; `None`: it does not.
+    /// How fast the model works out of sight, in tokens a second: where it reasons, and until a whole answer is
+    /// there; `None`: all is seen as it is made.
     pub hidden_tokens_per_s: Option<u64>,
     /// Whether a part was marked for the one-hour cache. Most dialects count all cache writes as one, so
     /// where one of them may be of the dear kind, all are taken for it.
@@ -184,7 +185,7 @@ impl Ticket {
     fn checkpoint(&self, upstream: &str, grow_to: Option<u64>) -> Command {
         Command::Checkpoint {
             request_id: self.request_id.clone(),
-            usage: self.bill().usage,
+            usage: self.bill_of_abandoned(clock::now_ms()).usage,
             upstream: upstream.to_owned(),
             grow_to,
         }

@@ -7,13 +7,11 @@ use dialect::openai_chat::wire::{DEFAULT_LIMIT_FIELD, LIMIT_FIELDS};
 use dialect::request::{Outgoing, RequestError};
 use dialect::rewrite::Rewrite;
 
-use super::terms::model_output;
+use super::terms::{REASONS, model_output};
 use crate::context::Context;
 use crate::keys;
 use crate::upstream::{AnthropicHeaders, Call, Candidate, Exchange, Failure};
 
-/// The word in a model's capabilities that says that it reasons.
-const REASONS: &str = "reasoning";
 /// The word in a model's capabilities that says that it takes Anthropic's adaptive thinking and efforts.
 const ADAPTIVE: &str = "adaptive_thinking";
 
@@ -100,7 +98,8 @@ impl<'a> Way<'a> {
     /// Whether its usage tells cache writes for an hour from those for five minutes.
     #[must_use]
     pub fn tells_cache_writes(&self) -> bool {
-        self.pair.theirs == Dialect::AnthropicMessages
+        // A translation into another dialect sends no marks: what is written there is written as ever.
+        self.pair.theirs == Dialect::AnthropicMessages || !self.pair.passes
     }
 
     /// What is changed in an answer that is passed on.
