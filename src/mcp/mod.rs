@@ -34,16 +34,22 @@ pub async fn post(request: &mut Request, context: &Context) -> Result<Served, Ap
         name: sent.get("mcp-name")?,
     };
     let takes_events = sent.get("accept")?.is_some_and(|accept| accept.contains("text/event-stream"));
-    let exchange = match Exchange::open(&headers, &text) {
+    let mut exchange = match Exchange::open(&headers, &text) {
         Ok(Opened::Request(exchange)) => *exchange,
         Ok(Opened::Done(reply)) | Err(reply) => return respond(&reply),
     };
     if let Some(reply) = exchange.plain(&caller.permissions(), caller.key().is_some()) {
         return respond(&reply);
     }
-    let turn = Turn { exchange, caller, takes_events, leaving: Leaving::of(request) };
+    let leaving = Leaving::of(request);
+    if let Asked::CallTool(tool, arguments) = &mut exchange.asked {
+        // A body may be large: neither it nor its arguments are kept twice.
+        let (tool, arguments) = (*tool, std::mem::take(arguments));
+        drop(text);
+        return tools::call(tool, &arguments, Turn { exchange, caller, takes_events, leaving }, context).await;
+    }
+    let turn = Turn { exchange, caller, takes_events, leaving };
     match &turn.exchange.asked {
-        Asked::CallTool(tool, arguments) => tools::call(*tool, &arguments.clone(), turn, context).await,
         Asked::ReadResource(Ok(wanted)) => {
             let found = match turn.may(wanted.permission()) {
                 Ok(()) => tools::read(wanted, &turn.caller, context).await?,
