@@ -169,9 +169,9 @@ fn told(mut said: Heard, from: Dialect, to: Dialect) -> Heard {
 fn comparable(mut heard: Heard, from: Dialect, to: Dialect) -> Heard {
     heard.usage = None;
     if to == Dialect::AnthropicMessages && from != to {
-        for (_, input) in heard.calls.iter_mut().filter(|(_, input)| !input.is_object() || input.get("input").is_some())
-        {
-            *input = serde_json::json!("a text");
+        // There an input is an object: none is an empty one, and a text stands in one.
+        for (_, input) in heard.calls.iter_mut().filter(|(_, input)| !input.is_object()) {
+            *input = if input.is_null() { serde_json::json!({}) } else { serde_json::json!({ "input": input }) };
         }
     }
     heard

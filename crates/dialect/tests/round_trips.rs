@@ -189,7 +189,8 @@ fn request() -> impl Strategy<Value = Request> {
         Just(Some(ToolChoice::Required)),
         Just(Some(ToolChoice::Named("read".into()))),
     ];
-    let settings = (1_u64..9_000, prop::option::of(Just("0.70")), prop::option::of(word()), any::<bool>());
+    // Responses take no limit below 16.
+    let settings = (16_u64..9_000, prop::option::of(Just("0.70")), prop::option::of(word()), any::<bool>());
     (prop::option::of(word()), turns(), prop::option::of(word()), choice, settings).prop_map(
         |(instructions, turns, description, tool_choice, (max_output, temperature, stop, stream))| Request {
             instructions: instructions.into_iter().map(Block::text).collect(),
