@@ -163,7 +163,9 @@ impl ApiError {
         let headers = Headers::new();
         headers.set("content-type", "application/json")?;
         let passes = self.shortage.as_ref().is_some_and(|shortage| shortage.passes);
-        if passes || (self.status == 503 && self.retry_after_s.is_some()) {
+        // Too much at once: not what a status of 5xx says by itself.
+        let is_full = self.status == 503 && self.code == Code::RateLimitExceeded;
+        if passes || is_full {
             headers.set("x-should-retry", "true")?;
         } else if !self.code.retry_can_help() {
             headers.set("x-should-retry", "false")?;

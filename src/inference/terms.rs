@@ -12,9 +12,6 @@ use crate::auth;
 use crate::context::Context;
 use crate::error::{ApiError, Code};
 
-/// The word in a model's capabilities that says that it reasons.
-pub const REASONS: &str = "reasoning";
-
 /// The price in effect, and whether the model is one without.
 ///
 /// # Errors
@@ -91,7 +88,5 @@ pub fn grows(request: &ClientRequest<'_>, model: &Model) -> bool {
 /// Whether the model may reason out of sight, by itself or because the client asks it to.
 #[must_use]
 pub fn hides(request: &ClientRequest<'_>, model: &Model) -> bool {
-    // Of a model of which nothing is said, anything may be true.
-    let reasons = model.capabilities.is_empty() || model.capabilities.iter().any(|word| word == REASONS);
-    model.hidden_reasoning || (reasons && request.facts().may_hide_reasoning)
+    model.hidden_reasoning || request.facts().may_hide_reasoning
 }

@@ -7,11 +7,13 @@ use dialect::openai_chat::wire::{DEFAULT_LIMIT_FIELD, LIMIT_FIELDS};
 use dialect::request::{Outgoing, RequestError};
 use dialect::rewrite::Rewrite;
 
-use super::terms::{REASONS, model_output};
+use super::terms::model_output;
 use crate::context::Context;
 use crate::keys;
 use crate::upstream::{AnthropicHeaders, Call, Candidate, Exchange, Failure};
 
+/// The word in a model's capabilities that says that it reasons.
+const REASONS: &str = "reasoning";
 /// The word in a model's capabilities that says that it takes Anthropic's adaptive thinking and efforts.
 const ADAPTIVE: &str = "adaptive_thinking";
 

@@ -14,6 +14,8 @@ const SECRET = "between-us";
 const PANICKED = errorBody("internal_error", "Something went wrong on our side. Please try again.");
 const CUT = errorBody("upstream_unavailable", "The upstream provider ended the stream before the answer was complete.");
 
+const UNAVAILABLE = errorBody("upstream_unavailable", "All providers of this model are temporarily unavailable.");
+
 let gateway;
 before(async () => (gateway = await startGateway({ entry: path.join(import.meta.dirname, "panicking-entry.mjs") })));
 beforeEach(() => gateway.upstream.forget());
@@ -91,15 +93,15 @@ test("a stream that panics ends with an error, and what it produced is paid for"
   const [hello, ...rest] = completionChunks("chat");
   const chunk = `data: ${JSON.stringify(hello)}\n\n`;
   const account = await gateway.account();
-  for (const [sizes, produced] of [
-    [[chunk.length, 1_000_000], chunk],
-    [[1_000_000], ""],
-  ]) {
-    gateway.upstream.answerOnce("chat", eventStream(`${chunk}${events(rest)}: PANIC\n\n`, { sizes, delayMs: 50, end: "stall" }));
-    const response = await chat(account.key, { stream: true });
-    assert.equal(await response.text(), `${produced}data: ${JSON.stringify(CUT)}\n\n`);
-    assert.equal(await gateway.upstream.requests.at(-1).closed, "cut");
-  }
+  const panic = (sizes) => eventStream(`${chunk}${events(rest)}: PANIC\n\n`, { sizes, delayMs: 50, end: "stall" });
+  gateway.upstream.answerOnce("chat", panic([chunk.length, 1_000_000]));
+  const begun = await chat(account.key, { stream: true });
+  assert.equal(await begun.text(), `${chunk}data: ${JSON.stringify(CUT)}\n\n`);
+  assert.equal(await gateway.upstream.requests.at(-1).closed, "cut");
+  // Before anything was produced it is an attempt that failed.
+  gateway.upstream.answerOnce("chat", panic([1_000_000]));
+  const refused = await chat(account.key, { stream: true });
+  assert.deepEqual([refused.status, await refused.json()], [503, UNAVAILABLE]);
   const [first] = await gateway.usageRows(account, 1);
   assert.ok(first.cost_nano_usd > 0);
   const rows = await settled(account, 2, first.cost_nano_usd);

@@ -169,7 +169,8 @@ test("recorded chat streams reach the client byte for byte, and their last usage
     served.set(response.headers.get("x-request-id"), name);
     const usage = lastUsage(text);
     const want = expected(text, asked, usage && decimal(billed(usage, CHAT).nano));
-    const got = Buffer.from(await response.arrayBuffer()).toString("utf8");
+    // The state behind reasoning says whose it is.
+    const got = Buffer.from(await response.arrayBuffer()).toString("utf8").replaceAll(/"oi-[0-9a-z]{8}-~/g, '"');
     if (!want.endsWith("ERROR")) return assert.equal(got, want, name);
     const before = want.slice(0, -"ERROR".length);
     assert.equal(got.slice(0, before.length), before, name);
