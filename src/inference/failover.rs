@@ -3,7 +3,6 @@
 //! The one rule: nothing has reached the client yet. An attempt that has brought something for it is the
 //! last one.
 
-use account::panics::{Panicked, caught};
 use catalog::Model;
 
 use super::failure::{give_up, log, not_now};
@@ -69,11 +68,7 @@ pub async fn ask<'a, T>(
         let Some(way) = admitted.way(candidate, &inference.request, context) else { continue };
         let Some(leave) = breakers::begin(candidate, now_ms) else { continue };
         attempts = attempts.saturating_add(1);
-        let ended = caught(admitted.ticket.alive_during(&candidate.upstream.id, attempt(&way))).await;
-        let ended = ended.unwrap_or_else(|Panicked| {
-            worker::console_error!("{}: a panic ended an attempt", context.request_id);
-            Err(Failure::NotAnAnswer)
-        });
+        let ended = admitted.ticket.alive_during(&candidate.upstream.id, attempt(&way)).await;
         let verdict = ended.as_ref().map_or_else(Failure::verdict, |_| Verdict::Answered);
         breakers::end(candidate, leave, verdict, clock::now_ms());
         match ended {

@@ -14,8 +14,6 @@ const SECRET = "between-us";
 const PANICKED = errorBody("internal_error", "Something went wrong on our side. Please try again.");
 const CUT = errorBody("upstream_unavailable", "The upstream provider ended the stream before the answer was complete.");
 
-const UNAVAILABLE = errorBody("upstream_unavailable", "All providers of this model are temporarily unavailable.");
-
 let gateway;
 before(async () => (gateway = await startGateway({ entry: path.join(import.meta.dirname, "panicking-entry.mjs") })));
 beforeEach(() => gateway.upstream.forget());
@@ -98,14 +96,14 @@ test("a stream that panics ends with an error, and what it produced is paid for"
   const begun = await chat(account.key, { stream: true });
   assert.equal(await begun.text(), `${chunk}data: ${JSON.stringify(CUT)}\n\n`);
   assert.equal(await gateway.upstream.requests.at(-1).closed, "cut");
-  // Before anything was produced it is an attempt that failed.
+  // Before its first event it is a request that panics, whose hold expires.
   gateway.upstream.answerOnce("chat", panic([1_000_000]));
-  const refused = await chat(account.key, { stream: true });
-  assert.deepEqual([refused.status, await refused.json()], [503, UNAVAILABLE]);
+  const refused = await chat((await gateway.account()).key, { stream: true });
+  assert.deepEqual([refused.status, await refused.json()], [500, PANICKED]);
   const [first] = await gateway.usageRows(account, 1);
   assert.ok(first.cost_nano_usd > 0);
-  const rows = await settled(account, 2, first.cost_nano_usd);
-  assert.deepEqual(rows.map((row) => [row.status, row.billing_status]), [["truncated", "settled"], ["upstream_failed", "released"]]);
+  const rows = await settled(account, 1, first.cost_nano_usd);
+  assert.deepEqual(rows.map((row) => [row.status, row.billing_status]), [["truncated", "settled"]]);
 });
 
 // Each statement of an admit and of a settle; those that write stand in a transaction.
