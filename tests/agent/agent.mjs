@@ -22,8 +22,9 @@ const CALL_PREFIX = { chat: "call", messages: "toolu", responses: "call" };
  * - `commands`: run in one turn, in parallel when there are several;
  * - `think`: it thinks before it calls a tool;
  * - `call`: a function from the tools that it is offered to the call, in place of the commands;
- * - `failStreams`: so many streamed requests break with the dialect's error event before they say
- *   anything; whole ones never do.
+ * - `failStreams`: so many streamed requests break with the dialect's error event behind their first
+ *   words; whole ones never do. One that breaks before them is a failure of the upstream to the gateway,
+ *   which answers with a status.
  */
 export function agent({ commands = ["echo hello"], think = false, call, failStreams = 0 } = {}) {
   let failures = failStreams;
@@ -32,7 +33,7 @@ export function agent({ commands = ["echo hello"], think = false, call, failStre
     const streamed = seen.json.stream === true;
     if (streamed && failures > 0) {
       failures -= 1;
-      return eventStream(brokenStream(dialect, seen.json))(http);
+      return eventStream(brokenStream(dialect, seen.json, [text("Let me")]))(http);
     }
     await send(answerTo(dialect, seen.json, { commands, think, call }), http, seen);
   };

@@ -89,7 +89,7 @@ for (const dialect of UPSTREAMS) {
     await assertPaid(gateway, account, 2);
   });
 
-  test(`a stream that breaks at once is asked for again, on an upstream that speaks ${dialect}`, async () => {
+  test(`a stream that breaks early is asked for again, on an upstream that speaks ${dialect}`, async () => {
     gateway.upstream.answer(model, agent({ commands: ["cat token.txt"], failStreams: 1 }));
     const { code, stdout, stderr } = await ask(model);
     assert.equal(code, 0, stderr);
