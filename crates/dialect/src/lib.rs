@@ -3,6 +3,7 @@
 pub mod anthropic_messages;
 pub mod canonical;
 pub mod client;
+mod count;
 pub mod envelope;
 mod items;
 pub mod json_text;

@@ -3,6 +3,8 @@
 use billing::money::NanoUsd;
 use billing::usage::Usage;
 
+use crate::sse::{Frame, FrameTooLong, Parser};
+
 use crate::sse::KEEP_ALIVE;
 
 /// How a stream ended.
@@ -77,4 +79,49 @@ pub trait Relay {
     fn losses(&self) -> String {
         String::new()
     }
+}
+
+/// A relay that passes frames on as they came, but for what its dialect demands.
+pub(crate) trait PassFrames {
+    /// Splits the bytes into frames.
+    fn parser(&mut self) -> &mut Parser;
+
+    /// Counts one frame and appends what the client gets of it now.
+    fn frame(&mut self, frame: &Frame, forward: &mut Vec<u8>);
+
+    /// The end that a frame has brought.
+    fn end(&self) -> Option<End>;
+
+    /// The last step.
+    fn ended(&mut self, forward: Vec<u8>, end: End) -> Step;
+}
+
+/// [`Relay::push`] of such a relay: the very bytes go on where no frame of them is changed.
+pub(crate) fn push_frames(relay: &mut impl PassFrames, bytes: &[u8]) -> Step {
+    let whole_frames = relay.parser().is_between_frames();
+    let frames = match relay.parser().push(bytes) {
+        Ok(frames) => frames,
+        Err(FrameTooLong) => return relay.ended(Vec::new(), End::Failed),
+    };
+    let mut same = whole_frames && relay.parser().is_between_frames();
+    let mut forward = Vec::new();
+    for frame in frames {
+        let before = forward.len();
+        relay.frame(&frame, &mut forward);
+        same &= forward.get(before..) == Some(frame.raw());
+        if let Some(end) = relay.end() {
+            return relay.ended(forward, end);
+        }
+    }
+    Step { forward: if same { Forward::Same } else { Forward::Bytes(forward) }, end: None }
+}
+
+/// [`Relay::finish`] of such a relay; `finished`: the model has stopped, so that no more had to come.
+pub(crate) fn finish_frames<R: PassFrames>(relay: &mut R, finished: impl FnOnce(&R) -> bool) -> Step {
+    let mut forward = Vec::new();
+    if let Some(frame) = std::mem::take(relay.parser()).finish() {
+        relay.frame(&frame.terminated(), &mut forward);
+    }
+    let end = relay.end().unwrap_or(if finished(relay) { End::Complete } else { End::Truncated });
+    relay.ended(forward, end)
 }

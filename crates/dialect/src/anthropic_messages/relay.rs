@@ -15,9 +15,9 @@ use super::stream::{Decoder, Wire, keep_alive};
 use super::{error, trim, usage};
 use crate::canonical::{Decode, Owner, UpstreamError};
 use crate::envelope::Envelope;
-use crate::relay::{End, Forward, Meter, Relay, Step};
+use crate::relay::{End, Forward, Meter, PassFrames, Relay, Step, finish_frames, push_frames};
 use crate::rewrite::Rewrite;
-use crate::sse::{Frame, FrameTooLong, Parser};
+use crate::sse::{Frame, Parser};
 use crate::translate::Count;
 
 /// A messages stream that is passed on.
@@ -59,61 +59,6 @@ impl PassThrough {
             usage_is_newer: false,
             end: None,
         }
-    }
-
-    fn ended(&mut self, forward: Vec<u8>, end: End) -> Step {
-        self.end = Some(end);
-        Step { forward: Forward::Bytes(forward), end: Some(end) }
-    }
-
-    /// Counts one frame and appends what the client gets of it now.
-    fn frame(&mut self, frame: &Frame, forward: &mut Vec<u8>) {
-        let Some(data) = frame.data() else {
-            // What is neither a comment nor a field is no event: perhaps the text of a failing server.
-            if frame.is_well_formed() {
-                forward.extend_from_slice(frame.raw());
-            }
-            return;
-        };
-        let mut events = Vec::new();
-        let read = self.decoder.push(frame, &mut events);
-        events.iter().for_each(|event| self.count.read(event));
-        let wire = match (read, Wire::read(frame, &data)) {
-            (Ok(_), Ok(Some(wire))) => wire,
-            (Ok(_), Ok(None)) => return,
-            (Err(UpstreamError), _) | (_, Err(UpstreamError)) => {
-                self.end = Some(End::Failed);
-                return;
-            }
-        };
-        let kind = wire.kind();
-        match kind.as_str() {
-            "message_start" if std::mem::replace(&mut self.started, true) => return,
-            "content_block_start" => {
-                self.open.insert(wire.index());
-            }
-            "content_block_stop" => {
-                self.open.remove(&wire.index());
-            }
-            "message_start" | "content_block_delta" | "message_delta" | "ping" => {}
-            "message_stop" => {
-                self.held_stop = Some(frame.clone());
-                self.end = Some(End::Complete);
-                return;
-            }
-            _ => return,
-        }
-        let edited = self.edited(frame, &data, &kind);
-        let frame = edited.as_ref().unwrap_or(frame);
-        if kind == "message_delta" && (wire.tells_stop() || self.held_delta.is_some()) {
-            // What follows the stop can only be newer counts, which the held one will tell.
-            if wire.tells_stop() {
-                self.held_delta = Some(frame.clone());
-            }
-            self.usage_is_newer = !wire.tells_stop();
-            return;
-        }
-        forward.extend_from_slice(frame.raw());
     }
 
     fn edited(&self, frame: &Frame, data: &str, kind: &str) -> Option<Frame> {
@@ -199,33 +144,77 @@ impl PassThrough {
 /// The end of a stream that lacks its own.
 const STOP: &str = "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
 
+impl PassFrames for PassThrough {
+    fn parser(&mut self) -> &mut Parser {
+        &mut self.parser
+    }
+
+    fn end(&self) -> Option<End> {
+        self.end
+    }
+
+    fn ended(&mut self, forward: Vec<u8>, end: End) -> Step {
+        self.end = Some(end);
+        Step { forward: Forward::Bytes(forward), end: Some(end) }
+    }
+
+    fn frame(&mut self, frame: &Frame, forward: &mut Vec<u8>) {
+        let Some(data) = frame.data() else {
+            // What is neither a comment nor a field is no event: perhaps the text of a failing server.
+            if frame.is_well_formed() {
+                forward.extend_from_slice(frame.raw());
+            }
+            return;
+        };
+        let mut events = Vec::new();
+        let read = self.decoder.push(frame, &mut events);
+        events.iter().for_each(|event| self.count.read(event));
+        let wire = match (read, Wire::read(frame, &data)) {
+            (Ok(_), Ok(Some(wire))) => wire,
+            (Ok(_), Ok(None)) => return,
+            (Err(UpstreamError), _) | (_, Err(UpstreamError)) => {
+                self.end = Some(End::Failed);
+                return;
+            }
+        };
+        let kind = wire.kind();
+        match kind.as_str() {
+            "message_start" if std::mem::replace(&mut self.started, true) => return,
+            "content_block_start" => {
+                self.open.insert(wire.index());
+            }
+            "content_block_stop" => {
+                self.open.remove(&wire.index());
+            }
+            "message_start" | "content_block_delta" | "message_delta" | "ping" => {}
+            "message_stop" => {
+                self.held_stop = Some(frame.clone());
+                self.end = Some(End::Complete);
+                return;
+            }
+            _ => return,
+        }
+        let edited = self.edited(frame, &data, &kind);
+        let frame = edited.as_ref().unwrap_or(frame);
+        if kind == "message_delta" && (wire.tells_stop() || self.held_delta.is_some()) {
+            // What follows the stop can only be newer counts, which the held one will tell.
+            if wire.tells_stop() {
+                self.held_delta = Some(frame.clone());
+            }
+            self.usage_is_newer = !wire.tells_stop();
+            return;
+        }
+        forward.extend_from_slice(frame.raw());
+    }
+}
+
 impl Relay for PassThrough {
     fn push(&mut self, bytes: &[u8]) -> Step {
-        let whole_frames = self.parser.is_between_frames();
-        let frames = match self.parser.push(bytes) {
-            Ok(frames) => frames,
-            Err(FrameTooLong) => return self.ended(Vec::new(), End::Failed),
-        };
-        let mut same = whole_frames && self.parser.is_between_frames();
-        let mut forward = Vec::new();
-        for frame in frames {
-            let before = forward.len();
-            self.frame(&frame, &mut forward);
-            same &= forward.get(before..) == Some(frame.raw());
-            if let Some(end) = self.end {
-                return self.ended(forward, end);
-            }
-        }
-        Step { forward: if same { Forward::Same } else { Forward::Bytes(forward) }, end: None }
+        push_frames(self, bytes)
     }
 
     fn finish(&mut self) -> Step {
-        let mut forward = Vec::new();
-        if let Some(frame) = std::mem::take(&mut self.parser).finish() {
-            self.frame(&frame.terminated(), &mut forward);
-        }
-        let end = self.end.unwrap_or(if self.count.meter().finished { End::Complete } else { End::Truncated });
-        self.ended(forward, end)
+        finish_frames(self, |relay| relay.count.meter().finished)
     }
 
     fn stop_at_limit(&mut self) {

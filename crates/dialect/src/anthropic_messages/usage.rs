@@ -10,9 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::blocks::object;
-
-/// No request has more tokens than this: a larger count is a provider's error.
-const MAX_TOKENS: u64 = 1 << 40;
+use crate::count::count;
 
 /// What has been reported so far; `None` is not 0.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -58,13 +56,6 @@ struct Details<'a> {
     thinking_tokens: Option<&'a RawValue>,
     #[serde(borrow, default)]
     web_search_requests: Option<&'a RawValue>,
-}
-
-/// The whole number; some servers write `7.0`. A value that is none is as if it were not there.
-fn count(json: Option<&RawValue>) -> Option<u64> {
-    let text = json?.get();
-    let whole = text.split_once('.').filter(|(_, zeros)| zeros.bytes().all(|b| b == b'0')).map_or(text, |(n, _)| n);
-    whole.parse::<u64>().ok().map(|count| count.min(MAX_TOKENS))
 }
 
 fn details(json: Option<&RawValue>) -> Details<'_> {

@@ -17,9 +17,9 @@ use billing::usage::Usage;
 
 use super::{error, state, usage};
 use crate::envelope::{Envelope, quoted};
-use crate::relay::{End, Forward, Meter, Relay, Step};
+use crate::relay::{End, Forward, Meter, PassFrames, Relay, Step, finish_frames, push_frames};
 use crate::rewrite::Rewrite;
-use crate::sse::{Frame, FrameTooLong, Parser};
+use crate::sse::{Frame, Parser};
 
 use chunk::{Choice, Chunk};
 
@@ -65,80 +65,13 @@ impl PassThrough {
     }
 }
 
-impl Relay for PassThrough {
-    fn meter(&self) -> Meter {
-        let usage = self.meter.usage.or(self.vendor_usage);
-        Meter { usage, knows_input: usage.is_some(), ..self.meter }
+impl PassFrames for PassThrough {
+    fn parser(&mut self) -> &mut Parser {
+        &mut self.parser
     }
 
-    fn push(&mut self, bytes: &[u8]) -> Step {
-        let whole_frames = self.parser.is_between_frames();
-        let frames = match self.parser.push(bytes) {
-            Ok(frames) => frames,
-            Err(FrameTooLong) => return self.ended(Vec::new(), End::Failed),
-        };
-        let mut same = whole_frames && self.parser.is_between_frames();
-        let mut forward = Vec::new();
-        for frame in frames {
-            let before = forward.len();
-            self.frame(&frame, &mut forward);
-            same &= forward.get(before..) == Some(frame.raw());
-            if let Some(end) = self.end {
-                return self.ended(forward, end);
-            }
-        }
-        Step { forward: if same { Forward::Same } else { Forward::Bytes(forward) }, end: None }
-    }
-
-    fn finish(&mut self) -> Step {
-        let mut forward = Vec::new();
-        if let Some(frame) = std::mem::take(&mut self.parser).finish() {
-            self.frame(&frame.terminated(), &mut forward);
-        }
-        let end = self.end.unwrap_or(if self.meter.finished { End::Complete } else { End::Truncated });
-        self.ended(forward, end)
-    }
-
-    fn stop_at_limit(&mut self) {
-        self.end = Some(End::Limit);
-    }
-
-    /// The cost stands in the usage-only chunk.
-    fn tail(&mut self, usage: &Usage, cost: NanoUsd) -> Vec<u8> {
-        let mut tail = Vec::new();
-        if self.end == Some(End::Limit) {
-            self.held_usage = None;
-            let unfinished = self.choices.iter().filter(|(_, finished)| !**finished).map(|(index, _)| index);
-            for index in unfinished {
-                let choice = format!("{{\"index\":{index},\"delta\":{{}},\"finish_reason\":\"length\"}}");
-                tail.extend_from_slice(self.chunk(&choice, "").raw());
-            }
-            self.held_usage = Some(self.chunk("", &format!(",\"usage\":{}", usage::to_json(usage))));
-        }
-        if let Some(frame) = self.held_usage.take()
-            && self.include_usage
-        {
-            let frame = with_cost(&frame, cost).unwrap_or(frame);
-            tail.extend_from_slice(frame.raw());
-        }
-        match self.end {
-            Some(End::Complete | End::Limit) => {
-                let done = self.held_done.take().unwrap_or_else(|| Frame::data_line("[DONE]"));
-                tail.extend_from_slice(done.raw());
-            }
-            Some(End::Truncated | End::Failed) | None => {
-                tail.extend_from_slice(Frame::data_line(&error::broken_stream()).raw());
-            }
-        }
-        tail
-    }
-}
-
-impl PassThrough {
-    /// A chunk of our own in this stream.
-    fn chunk(&self, choices: &str, more: &str) -> Frame {
-        let identity: String = self.identity.iter().map(|(key, json)| format!("\"{key}\":{json},")).collect();
-        Frame::data_line(&format!("{{{identity}\"object\":\"chat.completion.chunk\",\"choices\":[{choices}]{more}}}"))
+    fn end(&self) -> Option<End> {
+        self.end
     }
 
     fn ended(&mut self, forward: Vec<u8>, end: End) -> Step {
@@ -146,7 +79,6 @@ impl PassThrough {
         Step { forward: Forward::Bytes(forward), end: Some(end) }
     }
 
-    /// Counts one frame and appends what the client gets of it now.
     fn frame(&mut self, frame: &Frame, forward: &mut Vec<u8>) {
         let uncommented = frame.with_comments(KEEP_ALIVE);
         let frame = uncommented.as_ref().unwrap_or(frame);
@@ -191,6 +123,63 @@ impl PassThrough {
             return;
         }
         self.pass(frame, forward);
+    }
+}
+
+impl Relay for PassThrough {
+    fn meter(&self) -> Meter {
+        let usage = self.meter.usage.or(self.vendor_usage);
+        Meter { usage, knows_input: usage.is_some(), ..self.meter }
+    }
+
+    fn push(&mut self, bytes: &[u8]) -> Step {
+        push_frames(self, bytes)
+    }
+
+    fn finish(&mut self) -> Step {
+        finish_frames(self, |relay| relay.meter.finished)
+    }
+
+    fn stop_at_limit(&mut self) {
+        self.end = Some(End::Limit);
+    }
+
+    /// The cost stands in the usage-only chunk.
+    fn tail(&mut self, usage: &Usage, cost: NanoUsd) -> Vec<u8> {
+        let mut tail = Vec::new();
+        if self.end == Some(End::Limit) {
+            self.held_usage = None;
+            let unfinished = self.choices.iter().filter(|(_, finished)| !**finished).map(|(index, _)| index);
+            for index in unfinished {
+                let choice = format!("{{\"index\":{index},\"delta\":{{}},\"finish_reason\":\"length\"}}");
+                tail.extend_from_slice(self.chunk(&choice, "").raw());
+            }
+            self.held_usage = Some(self.chunk("", &format!(",\"usage\":{}", usage::to_json(usage))));
+        }
+        if let Some(frame) = self.held_usage.take()
+            && self.include_usage
+        {
+            let frame = with_cost(&frame, cost).unwrap_or(frame);
+            tail.extend_from_slice(frame.raw());
+        }
+        match self.end {
+            Some(End::Complete | End::Limit) => {
+                let done = self.held_done.take().unwrap_or_else(|| Frame::data_line("[DONE]"));
+                tail.extend_from_slice(done.raw());
+            }
+            Some(End::Truncated | End::Failed) | None => {
+                tail.extend_from_slice(Frame::data_line(&error::broken_stream()).raw());
+            }
+        }
+        tail
+    }
+}
+
+impl PassThrough {
+    /// A chunk of our own in this stream.
+    fn chunk(&self, choices: &str, more: &str) -> Frame {
+        let identity: String = self.identity.iter().map(|(key, json)| format!("\"{key}\":{json},")).collect();
+        Frame::data_line(&format!("{{{identity}\"object\":\"chat.completion.chunk\",\"choices\":[{choices}]{more}}}"))
     }
 
     /// Counts what a chunk says.

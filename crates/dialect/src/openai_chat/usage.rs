@@ -8,8 +8,7 @@ use billing::usage::Usage;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// No request has more tokens than this: a larger count is a provider's error.
-const MAX_TOKENS: u64 = 1 << 40;
+use crate::count::count;
 
 /// The wire type; `None` is not 0. A count that is none, and details of another shape, are as if they
 /// were not there: one odd value must not hide the others.
@@ -45,11 +44,8 @@ struct Details<'a> {
 struct Count<'a>(#[serde(borrow)] Option<&'a RawValue>);
 
 impl<'a> Count<'a> {
-    /// The whole number; some servers write `7.0`.
     fn get(self) -> Option<u64> {
-        let text = self.0?.get();
-        let whole = text.split_once('.').filter(|(_, zeros)| zeros.bytes().all(|b| b == b'0')).map_or(text, |(n, _)| n);
-        whole.parse::<u64>().ok().map(|count| count.min(MAX_TOKENS))
+        count(self.0)
     }
 
     fn details(self) -> Details<'a> {
@@ -118,6 +114,7 @@ pub fn detailed(usage: &Usage, cost: Option<NanoUsd>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::count::MAX_TOKENS;
 
     fn check(json: &str, expected: Option<[u64; 5]>) {
         let counts = parse(json).map(|u| [u.input, u.cache_read, u.cache_write_5m, u.output, u.reasoning]);

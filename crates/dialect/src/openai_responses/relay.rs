@@ -19,10 +19,10 @@ use super::stream::{Decoder, event};
 use super::usage;
 use crate::canonical::{Decode, Owner, UpstreamError};
 use crate::envelope::{Envelope, quoted};
-use crate::relay::{End, Forward, Meter, Relay, Step};
+use crate::relay::{End, Forward, Meter, PassFrames, Relay, Step, finish_frames, push_frames};
 use crate::request::as_string;
 use crate::rewrite::Rewrite;
-use crate::sse::{Frame, FrameTooLong, Parser};
+use crate::sse::{Frame, Parser};
 use crate::translate::Count;
 use progress::Progress;
 
@@ -99,50 +99,6 @@ impl PassThrough {
         }
     }
 
-    fn ended(&mut self, forward: Vec<u8>, end: End) -> Step {
-        self.end = Some(end);
-        let mut events = Vec::new();
-        self.decoder.finish(&mut events);
-        events.iter().for_each(|event| self.count.read(event));
-        Step { forward: Forward::Bytes(forward), end: Some(end) }
-    }
-
-    /// Counts one frame and appends what the client gets of it now.
-    fn frame(&mut self, frame: &Frame, forward: &mut Vec<u8>) {
-        let Some(data) = frame.data() else {
-            // What is neither a comment nor a field is no event: perhaps the text of a failing server.
-            if frame.is_well_formed() {
-                forward.extend_from_slice(frame.raw());
-            }
-            return;
-        };
-        let mut events = Vec::new();
-        let read = self.decoder.push(frame, &mut events);
-        events.iter().for_each(|event| self.count.read(event));
-        match read {
-            Err(UpstreamError) => self.end = Some(End::Failed),
-            Ok(terminal) => {
-                // Where a member stands twice, readers differ in what it says.
-                let Ok(envelope) = Envelope::parse(&data) else { return };
-                let kind = envelope.present("type").and_then(as_string).or_else(|| frame.event());
-                let known = kind.as_deref().and_then(|kind| kind.strip_prefix("response."));
-                if !known.is_some_and(|kind| KNOWN.contains(&kind)) {
-                    return;
-                }
-                let frame = self.rewritten(frame, &envelope);
-                if let Some(data) = frame.data() {
-                    self.progress.read(&data);
-                }
-                if terminal {
-                    self.held = Some(frame);
-                    self.end = Some(End::Complete);
-                } else {
-                    forward.extend_from_slice(frame.raw());
-                }
-            }
-        }
-    }
-
     /// The frame with what is ours to change in it.
     fn rewritten(&mut self, frame: &Frame, envelope: &Envelope<'_>) -> Frame {
         let mut edits = envelope.edit();
@@ -195,33 +151,66 @@ impl PassThrough {
     }
 }
 
-impl Relay for PassThrough {
-    fn push(&mut self, bytes: &[u8]) -> Step {
-        let whole_frames = self.parser.is_between_frames();
-        let frames = match self.parser.push(bytes) {
-            Ok(frames) => frames,
-            Err(FrameTooLong) => return self.ended(Vec::new(), End::Failed),
+impl PassFrames for PassThrough {
+    fn parser(&mut self) -> &mut Parser {
+        &mut self.parser
+    }
+
+    fn end(&self) -> Option<End> {
+        self.end
+    }
+
+    fn ended(&mut self, forward: Vec<u8>, end: End) -> Step {
+        self.end = Some(end);
+        let mut events = Vec::new();
+        self.decoder.finish(&mut events);
+        events.iter().for_each(|event| self.count.read(event));
+        Step { forward: Forward::Bytes(forward), end: Some(end) }
+    }
+
+    fn frame(&mut self, frame: &Frame, forward: &mut Vec<u8>) {
+        let Some(data) = frame.data() else {
+            // What is neither a comment nor a field is no event: perhaps the text of a failing server.
+            if frame.is_well_formed() {
+                forward.extend_from_slice(frame.raw());
+            }
+            return;
         };
-        let mut same = whole_frames && self.parser.is_between_frames();
-        let mut forward = Vec::new();
-        for frame in frames {
-            let before = forward.len();
-            self.frame(&frame, &mut forward);
-            same &= forward.get(before..) == Some(frame.raw());
-            if let Some(end) = self.end {
-                return self.ended(forward, end);
+        let mut events = Vec::new();
+        let read = self.decoder.push(frame, &mut events);
+        events.iter().for_each(|event| self.count.read(event));
+        match read {
+            Err(UpstreamError) => self.end = Some(End::Failed),
+            Ok(terminal) => {
+                // Where a member stands twice, readers differ in what it says.
+                let Ok(envelope) = Envelope::parse(&data) else { return };
+                let kind = envelope.present("type").and_then(as_string).or_else(|| frame.event());
+                let known = kind.as_deref().and_then(|kind| kind.strip_prefix("response."));
+                if !known.is_some_and(|kind| KNOWN.contains(&kind)) {
+                    return;
+                }
+                let frame = self.rewritten(frame, &envelope);
+                if let Some(data) = frame.data() {
+                    self.progress.read(&data);
+                }
+                if terminal {
+                    self.held = Some(frame);
+                    self.end = Some(End::Complete);
+                } else {
+                    forward.extend_from_slice(frame.raw());
+                }
             }
         }
-        Step { forward: if same { Forward::Same } else { Forward::Bytes(forward) }, end: None }
+    }
+}
+
+impl Relay for PassThrough {
+    fn push(&mut self, bytes: &[u8]) -> Step {
+        push_frames(self, bytes)
     }
 
     fn finish(&mut self) -> Step {
-        let mut forward = Vec::new();
-        if let Some(frame) = std::mem::take(&mut self.parser).finish() {
-            self.frame(&frame.terminated(), &mut forward);
-        }
-        let end = self.end.unwrap_or(End::Truncated);
-        self.ended(forward, end)
+        finish_frames(self, |_| false)
     }
 
     fn stop_at_limit(&mut self) {

@@ -9,9 +9,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::item::object;
-
-/// No request has more tokens than this: a larger count is a provider's error.
-const MAX_TOKENS: u64 = 1 << 40;
+use crate::count::count;
 
 /// The wire type; `None` is not 0. One odd value does not hide the others.
 #[derive(Debug, Default, Deserialize)]
@@ -34,13 +32,6 @@ struct Details<'a> {
     cache_write_tokens: Option<&'a RawValue>,
     #[serde(borrow, default)]
     reasoning_tokens: Option<&'a RawValue>,
-}
-
-/// The whole number; some servers write `7.0`.
-fn count(json: Option<&RawValue>) -> Option<u64> {
-    let text = json?.get();
-    let whole = text.split_once('.').filter(|(_, zeros)| zeros.bytes().all(|b| b == b'0')).map_or(text, |(n, _)| n);
-    whole.parse::<u64>().ok().map(|count| count.min(MAX_TOKENS))
 }
 
 fn details(json: Option<&RawValue>) -> Details<'_> {
@@ -89,6 +80,7 @@ pub fn to_json(usage: &Usage, cost: Option<NanoUsd>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::count::MAX_TOKENS;
 
     fn check(json: &str, expected: Option<[u64; 5]>) {
         let counts = parse(json).map(|u| [u.input, u.cache_read, u.cache_write_5m, u.output, u.reasoning]);
