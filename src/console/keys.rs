@@ -1,14 +1,16 @@
 //! `/console/api/keys`: make, list, change and revoke keys.
 
+pub mod view;
+
 use std::collections::BTreeSet;
 
-use billing::ledger::{Answer, Budget, Command, CreateKey, KeyLimits, KeyView, Period, Permission, Refusal, UpdateKey};
-use billing::money::NanoUsd;
-use chrono::{DateTime, SecondsFormat, Utc};
-use serde::{Deserialize, Serialize};
+use billing::ledger::{Answer, Command, CreateKey, Permission, Refusal, UpdateKey};
+use serde::Deserialize;
 use worker::{Headers, Response};
 
+use self::view::{ChangedKey, LimitsView, ListView, ListedView, MadeView, NewKey, RevokedView, RotatedView, Rotation};
 use super::caller::Caller;
+use super::page::{ErrorView, invalid};
 use super::random;
 use crate::context::Context;
 use crate::error::{ApiError, Code};
@@ -17,93 +19,13 @@ use crate::{auth, ids, keys};
 /// The longest name of a key, in characters.
 const MAX_NAME_CHARS: usize = 100;
 
-/// A key to make.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NewKey {
-    name: String,
-    /// As much as the caller when absent.
-    permissions: Option<Vec<Permission>>,
-    #[serde(default)]
-    limits: LimitsView,
-}
-
-/// What a key is to become; what is absent stays. `limits` replaces all of them.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ChangedKey {
-    name: Option<String>,
-    limits: Option<LimitsView>,
-}
-
-/// How much a key may do; what is absent is as much as the account may.
-#[derive(Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct LimitsView {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    requests_per_minute: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    max_running: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    budget: Option<BudgetView>,
-    /// RFC 3339.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    expires_at: Option<String>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct BudgetView {
-    /// Decimal USD.
-    usd: String,
-    period: Period,
-}
-
-/// A key that was made; `key` is shown this once.
-#[derive(Serialize)]
-pub struct MadeView {
-    id: String,
-    key: String,
-    name: String,
-    permissions: Vec<Permission>,
-    limits: LimitsView,
-}
-
-/// A key in the list.
-#[derive(Serialize)]
-pub struct ListedView {
-    /// Its public id, by which the list is ordered.
-    pub id: String,
-    name: String,
-    permissions: Vec<Permission>,
-    limits: LimitsView,
-    /// The key that made it.
-    parent_id: Option<String>,
-    created_at: String,
-    /// When it was ended, if it was.
-    pub revoked_at: Option<String>,
-    /// In the present period of its budget, else since ever; decimal USD.
-    spent_usd: String,
-    running: u64,
-}
-
-#[derive(Serialize)]
-struct ListView {
-    data: Vec<ListedView>,
-}
-
-/// What a revocation ended.
-#[derive(Serialize)]
-pub struct RevokedView {
-    /// The key and those that it made, as far as they had not ended before.
-    revoked: Vec<String>,
-}
-
 /// Makes a key.
 ///
 /// # Errors
 /// `invalid_request` for a body of another shape; `invalid_api_key` with 403 for a key that would do
 /// more than the one that makes it.
+#[utoipa::path(post, path = "/console/api/keys", tag = "keys", operation_id = "createKey", request_body = NewKey,
+    responses((status = 201, body = MadeView), (status = "default", body = ErrorView)))]
 pub async fn create(headers: &Headers, body: &str, context: &Context) -> Result<Response, ApiError> {
     let caller = Caller::new(headers, Permission::KeysWrite, context).await?;
     let new = parse(body, "{\"name\", \"permissions\"?, \"limits\"?}")?;
@@ -137,13 +59,15 @@ pub async fn make(caller: &Caller, new: NewKey, context: &Context) -> Result<Mad
         }
         Err(other) => return Err(auth::refused(&other)),
     }
-    Ok(MadeView { id, key, name: new.name, permissions, limits: LimitsView::from(&limits) })
+    Ok(MadeView { id, key, name: new.name, permissions, limits: LimitsView::from(&limits), start: String::new() })
 }
 
 /// Lists all keys.
 ///
 /// # Errors
 /// `invalid_api_key`.
+#[utoipa::path(get, path = "/console/api/keys", tag = "keys", operation_id = "listKeys",
+    responses((status = 200, body = ListView), (status = "default", body = ErrorView)))]
 pub async fn list(headers: &Headers, context: &Context) -> Result<Response, ApiError> {
     let caller = Caller::new(headers, Permission::AccountRead, context).await?;
     Ok(Response::from_json(&ListView { data: all(&caller, context).await? })?)
@@ -164,6 +88,9 @@ pub async fn all(caller: &Caller, context: &Context) -> Result<Vec<ListedView>, 
 ///
 /// # Errors
 /// `invalid_request` with 404 for an unknown key, 409 for one that has ended.
+#[utoipa::path(patch, path = "/console/api/keys/{id}", tag = "keys", operation_id = "updateKey",
+    params(("id" = String, Path)), request_body = ChangedKey,
+    responses((status = 204), (status = "default", body = ErrorView)))]
 pub async fn update(id: &str, headers: &Headers, body: &str, context: &Context) -> Result<Response, ApiError> {
     let caller = Caller::new(headers, Permission::KeysWrite, context).await?;
     let changed: ChangedKey = parse(body, "{\"name\"?, \"limits\"?}")?;
@@ -182,6 +109,9 @@ pub async fn update(id: &str, headers: &Headers, body: &str, context: &Context) 
 ///
 /// # Errors
 /// `invalid_request` with 404 for an unknown key.
+#[utoipa::path(delete, path = "/console/api/keys/{id}", tag = "keys", operation_id = "revokeKey",
+    params(("id" = String, Path)),
+    responses((status = 200, body = RevokedView), (status = "default", body = ErrorView)))]
 pub async fn revoke(id: &str, headers: &Headers, context: &Context) -> Result<Response, ApiError> {
     let caller = Caller::new(headers, Permission::KeysWrite, context).await?;
     Ok(Response::from_json(&end(&caller, id).await?)?)
@@ -198,6 +128,17 @@ pub async fn end(caller: &Caller, id: &str) -> Result<RevokedView, ApiError> {
         Ok(other) => Err(auth::unexpected(&other)),
         Err(refusal) => Err(of_key(&refusal)),
     }
+}
+
+/// Puts a new key in another one's place, which goes on for a while.
+///
+/// # Errors
+/// `invalid_request` with 404 for an unknown key, 409 for one that has ended.
+#[utoipa::path(post, path = "/console/api/keys/{id}/rotate", tag = "keys", operation_id = "rotateKey",
+    params(("id" = String, Path)), request_body = Rotation,
+    responses((status = 201, body = RotatedView), (status = "default", body = ErrorView)))]
+pub async fn rotate(_id: &str, _headers: &Headers, _body: &str, _context: &Context) -> Result<Response, ApiError> {
+    Err(ApiError::internal())
 }
 
 /// Refusals that speak of the key in the path, not of the caller's.
@@ -221,91 +162,4 @@ fn check_name(name: &str) -> Result<(), ApiError> {
         return Err(invalid("name", &format!("The name must have 1 to {MAX_NAME_CHARS} characters.")));
     }
     Ok(())
-}
-
-fn invalid(param: &str, sentence: &str) -> ApiError {
-    ApiError { param: Some(param.into()), ..ApiError::new(Code::InvalidRequest, sentence) }
-}
-
-impl LimitsView {
-    fn limits(&self) -> Result<KeyLimits, ApiError> {
-        if self.requests_per_minute == Some(0) || self.max_running == Some(0) {
-            return Err(invalid("limits", "A limit must be at least 1: to end a key, revoke it."));
-        }
-        let budget = self.budget.as_ref().map(|budget| {
-            let amount = NanoUsd::from_usd(&budget.usd)
-                .map_err(|_| invalid("limits.budget.usd", "The budget must be a decimal number of USD."))?;
-            Ok::<_, ApiError>(Budget { amount, period: budget.period })
-        });
-        let expires_at_ms = self.expires_at.as_ref().map(|text| {
-            DateTime::parse_from_rfc3339(text)
-                .map(|at| at.timestamp_millis())
-                .map_err(|_| invalid("limits.expires_at", "The expiry must be a date and time of RFC 3339."))
-        });
-        Ok(KeyLimits {
-            requests_per_minute: self.requests_per_minute,
-            max_running: self.max_running,
-            budget: budget.transpose()?,
-            expires_at_ms: expires_at_ms.transpose()?,
-        })
-    }
-}
-
-impl From<&KeyLimits> for LimitsView {
-    fn from(limits: &KeyLimits) -> Self {
-        Self {
-            requests_per_minute: limits.requests_per_minute,
-            max_running: limits.max_running,
-            budget: limits.budget.map(|budget| BudgetView { usd: budget.amount.to_string(), period: budget.period }),
-            expires_at: limits.expires_at_ms.map(rfc3339),
-        }
-    }
-}
-
-impl ListedView {
-    fn new(view: &KeyView, now_ms: i64) -> Self {
-        let key = &view.key;
-        let period = key.limits.budget.map_or(Period::Total, |budget| budget.period);
-        Self {
-            id: key.key_id.clone(),
-            name: key.name.clone(),
-            permissions: key.permissions.clone(),
-            limits: LimitsView::from(&key.limits),
-            parent_id: key.parent.clone(),
-            created_at: rfc3339(key.created_at_ms),
-            revoked_at: key.revoked_at_ms.map(rfc3339),
-            spent_usd: view.spend.within(period, now_ms).to_string(),
-            running: view.running,
-        }
-    }
-}
-
-fn rfc3339(ms: i64) -> String {
-    DateTime::<Utc>::from_timestamp_millis(ms).unwrap_or_default().to_rfc3339_opts(SecondsFormat::Millis, true)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn limits_read_back_as_they_were_given() {
-        let given = r#"{"requests_per_minute":60,"max_running":2,"budget":{"usd":"5.5","period":"monthly"},"expires_at":"2027-01-01T00:00:00.000Z"}"#;
-        let view: LimitsView = serde_json::from_str(given).unwrap();
-        let limits = view.limits().unwrap();
-        assert_eq!(serde_json::to_string(&LimitsView::from(&limits)).unwrap(), given);
-    }
-
-    #[test]
-    fn wrong_limits_name_the_field() {
-        for (given, param) in [
-            (r#"{"requests_per_minute":0}"#, "limits"),
-            (r#"{"budget":{"usd":"-1","period":"daily"}}"#, "limits.budget.usd"),
-            (r#"{"expires_at":"tomorrow"}"#, "limits.expires_at"),
-        ] {
-            let view: LimitsView = serde_json::from_str(given).unwrap();
-            assert_eq!(view.limits().unwrap_err().param.as_deref(), Some(param), "{given}");
-        }
-        assert!(serde_json::from_str::<LimitsView>(r#"{"requests_per_hour":1}"#).is_err());
-    }
 }

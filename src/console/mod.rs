@@ -2,8 +2,17 @@
 //!
 //! The first sign-in makes the account; it is idempotent at every step, so a lost answer does no harm.
 
+pub mod balance;
 pub mod caller;
+pub mod daily;
+pub mod export;
+pub mod journal;
 pub mod keys;
+pub mod live;
+pub mod models;
+pub mod openapi;
+pub mod page;
+pub mod usage;
 
 use billing::ledger::{Answer, Command, Enter, EntryKind};
 use billing::money::NanoUsd;

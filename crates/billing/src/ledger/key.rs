@@ -14,6 +14,7 @@ use super::{MAX_GENERATIONS, MAX_KEYS, MINUTE_MS, calendar};
 use crate::money::NanoUsd;
 
 /// What a key may be used for.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Permission {
     /// Run models and list them.
@@ -60,6 +61,7 @@ pub struct Budget {
 }
 
 /// Periods begin at 00:00 UTC: of the day, of Monday, of the first of the month.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Period {

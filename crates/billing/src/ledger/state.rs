@@ -155,6 +155,7 @@ pub struct UsageRecord {
 }
 
 /// What became of a hold.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BillingStatus {

@@ -1,0 +1,248 @@
+//! Keys as the API shows and takes them.
+
+use billing::ledger::{Budget, KeyLimits, KeyView, Period, Permission};
+use billing::money::NanoUsd;
+use chrono::DateTime;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::console::page::{invalid, rfc3339};
+use crate::error::ApiError;
+
+/// A key to make.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewKey {
+    /// For people: 1 to 100 characters.
+    pub name: String,
+    /// As much as the caller when absent.
+    pub permissions: Option<Vec<Permission>>,
+    /// None when absent.
+    #[serde(default)]
+    pub limits: LimitsView,
+}
+
+/// What a key is to become; what is absent stays. `limits` replaces all of them.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChangedKey {
+    /// For people: 1 to 100 characters.
+    pub name: Option<String>,
+    /// All of them anew.
+    pub limits: Option<LimitsView>,
+}
+
+/// How a key is to be replaced.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Rotation {
+    /// How much longer the old secret counts, in seconds: up to a week, 0 when absent.
+    #[serde(default)]
+    #[schema(maximum = 604_800)]
+    pub grace_seconds: u32,
+}
+
+/// How much a key may do; what is absent is as much as the account may.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct LimitsView {
+    /// Requests that are admitted within any 60 seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1)]
+    pub requests_per_minute: Option<u32>,
+    /// Requests that run at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1)]
+    pub max_running: Option<u32>,
+    /// Money.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub budget: Option<BudgetView>,
+    /// When the key ends by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
+    pub expires_at: Option<String>,
+    /// Ids of models, the only ones that may be asked for; a `*` at an end stands for whatever follows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub models: Option<Vec<String>>,
+    /// Networks (CIDR) and addresses, the only ones that the key may be used from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub addresses: Option<Vec<String>>,
+}
+
+/// Money that a key may spend in a period.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BudgetView {
+    /// Decimal USD.
+    pub usd: String,
+    /// Periods begin at 00:00 UTC: of the day, of Monday, of the first of the month.
+    pub period: Period,
+}
+
+/// A key that was made; `key` is shown this once.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct MadeView {
+    /// Its public id.
+    pub id: String,
+    /// The key itself.
+    pub key: String,
+    /// Its first characters, by which it is recognised later.
+    pub start: String,
+    /// For people.
+    pub name: String,
+    /// What it may do.
+    pub permissions: Vec<Permission>,
+    /// How much of it.
+    pub limits: LimitsView,
+}
+
+/// A key that takes another one's place; `key` is shown this once.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RotatedView {
+    /// The new key.
+    #[serde(flatten)]
+    pub made: MadeView,
+    /// The id of the old one.
+    pub replaces: String,
+    /// When the old one ends.
+    #[schema(format = DateTime)]
+    pub old_key_ends_at: String,
+}
+
+/// A key in the list.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ListedView {
+    /// Its public id, by which the list is ordered.
+    pub id: String,
+    /// Its first characters; empty for one that was made before they were kept.
+    pub start: String,
+    /// For people.
+    pub name: String,
+    /// What it may do.
+    pub permissions: Vec<Permission>,
+    /// How much of it.
+    pub limits: LimitsView,
+    /// The key that made it, or that replaces it.
+    #[schema(required)]
+    pub parent_id: Option<String>,
+    /// The key that replaces it, once it was rotated.
+    #[schema(required)]
+    pub replaced_by: Option<String>,
+    /// When it was made.
+    #[schema(format = DateTime)]
+    pub created_at: String,
+    /// When it was ended, if it was.
+    #[schema(format = DateTime, required)]
+    pub revoked_at: Option<String>,
+    /// When it last sent a request that was admitted.
+    #[schema(format = DateTime, required)]
+    pub last_used_at: Option<String>,
+    /// In the present period of its budget, else since ever; decimal USD.
+    pub spent_usd: String,
+    /// Requests of its own and of keys that descend from it that run now.
+    pub running: u64,
+}
+
+/// All keys.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ListView {
+    /// By id.
+    pub data: Vec<ListedView>,
+}
+
+/// What a revocation ended.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RevokedView {
+    /// The key and those that it made, as far as they had not ended before.
+    pub revoked: Vec<String>,
+}
+
+impl LimitsView {
+    /// As the account keeps them.
+    ///
+    /// # Errors
+    /// `invalid_request` that names the limit.
+    pub fn limits(&self) -> Result<KeyLimits, ApiError> {
+        if self.requests_per_minute == Some(0) || self.max_running == Some(0) {
+            return Err(invalid("limits", "A limit must be at least 1: to end a key, revoke it."));
+        }
+        let budget = self.budget.as_ref().map(|budget| {
+            let amount = NanoUsd::from_usd(&budget.usd)
+                .map_err(|_| invalid("limits.budget.usd", "The budget must be a decimal number of USD."))?;
+            Ok::<_, ApiError>(Budget { amount, period: budget.period })
+        });
+        let expires_at_ms = self.expires_at.as_ref().map(|text| {
+            DateTime::parse_from_rfc3339(text)
+                .map(|at| at.timestamp_millis())
+                .map_err(|_| invalid("limits.expires_at", "The expiry must be a date and time of RFC 3339."))
+        });
+        Ok(KeyLimits {
+            requests_per_minute: self.requests_per_minute,
+            max_running: self.max_running,
+            budget: budget.transpose()?,
+            expires_at_ms: expires_at_ms.transpose()?,
+        })
+    }
+}
+
+impl From<&KeyLimits> for LimitsView {
+    fn from(limits: &KeyLimits) -> Self {
+        Self {
+            requests_per_minute: limits.requests_per_minute,
+            max_running: limits.max_running,
+            budget: limits.budget.map(|budget| BudgetView { usd: budget.amount.to_string(), period: budget.period }),
+            expires_at: limits.expires_at_ms.map(rfc3339),
+            models: None,
+            addresses: None,
+        }
+    }
+}
+
+impl ListedView {
+    /// The key at `now_ms`.
+    #[must_use]
+    pub fn new(view: &KeyView, now_ms: i64) -> Self {
+        let key = &view.key;
+        let period = key.limits.budget.map_or(Period::Total, |budget| budget.period);
+        Self {
+            id: key.key_id.clone(),
+            start: String::new(),
+            name: key.name.clone(),
+            permissions: key.permissions.clone(),
+            limits: LimitsView::from(&key.limits),
+            parent_id: key.parent.clone(),
+            replaced_by: None,
+            created_at: rfc3339(key.created_at_ms),
+            revoked_at: key.revoked_at_ms.map(rfc3339),
+            last_used_at: None,
+            spent_usd: view.spend.within(period, now_ms).to_string(),
+            running: view.running,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_read_back_as_they_were_given() {
+        let given = r#"{"requests_per_minute":60,"max_running":2,"budget":{"usd":"5.5","period":"monthly"},"expires_at":"2027-01-01T00:00:00.000Z"}"#;
+        let view: LimitsView = serde_json::from_str(given).unwrap();
+        let limits = view.limits().unwrap();
+        assert_eq!(serde_json::to_string(&LimitsView::from(&limits)).unwrap(), given);
+    }
+
+    #[test]
+    fn wrong_limits_name_the_field() {
+        for (given, param) in [
+            (r#"{"requests_per_minute":0}"#, "limits"),
+            (r#"{"budget":{"usd":"-1","period":"daily"}}"#, "limits.budget.usd"),
+            (r#"{"expires_at":"tomorrow"}"#, "limits.expires_at"),
+        ] {
+            let view: LimitsView = serde_json::from_str(given).unwrap();
+            assert_eq!(view.limits().unwrap_err().param.as_deref(), Some(param), "{given}");
+        }
+        assert!(serde_json::from_str::<LimitsView>(r#"{"requests_per_hour":1}"#).is_err());
+    }
+}
