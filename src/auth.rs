@@ -56,7 +56,8 @@ pub async fn authorize(
     permission: impl Into<Option<Permission>>,
     context: &Context,
 ) -> Result<Key, ApiError> {
-    let command = Command::Authorize { digest: key.digest.clone(), permission: permission.into() };
+    let command =
+        Command::Authorize { digest: key.digest.clone(), permission: permission.into(), address: context.address };
     match context.account(&key.routing_id)?.call(command).await.map_err(unanswered)? {
         Ok(Answer::Authorized { key }) => Ok(*key),
         Ok(other) => Err(unexpected(&other)),
@@ -81,6 +82,17 @@ pub fn refused(refusal: &Refusal) -> ApiError {
         Refusal::Exceeds => {
             ApiError::new(Code::InvalidApiKey, "An API key cannot make a key that may do more than itself.")
                 .with_status(403)
+        }
+        Refusal::AddressNotAllowed => {
+            ApiError::new(Code::InvalidApiKey, "This API key may not be used from this address.").with_status(403)
+        }
+        Refusal::ModelNotAllowed => {
+            let error = ApiError::new(Code::InvalidApiKey, "This API key may not ask for this model.");
+            ApiError { param: Some("model".into()), ..error.with_status(403) }
+        }
+        Refusal::ReplacedKey => {
+            ApiError::new(Code::InvalidRequest, "This key was rotated: change the key that replaces it.")
+                .with_status(409)
         }
         Refusal::RateLimited { retry_after_ms } => ApiError {
             retry_after_s: Some(retry_after_ms.div_ceil(1_000).max(1)),

@@ -1,9 +1,10 @@
 //! What every phase of one request may use: the environment, its meaning, and the request's identity.
 
+use std::net::IpAddr;
 use std::rc::Rc;
 
 use account::client::AccountClient;
-use worker::Env;
+use worker::{Env, Headers};
 
 use crate::config::{Config, ConfigError};
 use crate::{clock, entropy, ids};
@@ -26,11 +27,13 @@ pub struct Context {
     pub request_id: String,
     /// When the request came, in milliseconds since the epoch.
     pub started_ms: i64,
+    /// Where it came from, as the platform says. Compared with what a key allows, and never logged or kept.
+    pub address: Option<IpAddr>,
 }
 
 impl Context {
     /// The context of a request that has just come, and its id even when the rest fails.
-    pub fn new(env: Env) -> (String, Result<Self, ContextError>) {
+    pub fn new(env: Env, address: Option<IpAddr>) -> (String, Result<Self, ContextError>) {
         let started_ms = clock::now_ms();
         let random = match entropy::random() {
             Ok(random) => random,
@@ -38,7 +41,7 @@ impl Context {
         };
         let request_id = ids::request_id(started_ms, random);
         match config(&env) {
-            Ok(config) => (request_id.clone(), Ok(Self { env, config, request_id, started_ms })),
+            Ok(config) => (request_id.clone(), Ok(Self { env, config, request_id, started_ms, address })),
             Err(error) => (request_id, Err(ContextError::Config(error))),
         }
     }
@@ -50,6 +53,12 @@ impl Context {
     pub fn account(&self, routing_id: &str) -> worker::Result<AccountClient> {
         Ok(AccountClient::new(self.env.durable_object(ACCOUNT_BINDING)?, routing_id))
     }
+}
+
+/// Where a request comes from: the platform sets this header, whatever the client sent.
+#[must_use]
+pub fn address(headers: &Headers) -> Option<IpAddr> {
+    headers.get("cf-connecting-ip").ok()??.parse().ok()
 }
 
 /// Why no request can be served.

@@ -14,6 +14,8 @@ const ROUTING_BYTES: usize = 10;
 const ROUTING_CHARS: usize = 16;
 const SECRET_CHARS: usize = 52;
 const TAG_BYTES: usize = 8;
+/// How much of a secret is shown later on.
+const SHOWN_CHARS: usize = 4;
 /// A tag of [`tag`]: eight characters.
 const OPAQUE_TAG_BYTES: usize = 5;
 
@@ -50,6 +52,13 @@ pub fn mint(pepper: &Pepper, routing_id: &str, secret: [u8; 32]) -> (String, Api
     let tag = mac(&pepper.secret, &body).map(|mac| mac.finalize().into_bytes()).unwrap_or_default();
     let tag = ids::encode(tag.get(..TAG_BYTES).unwrap_or_default());
     (format!("{body}{tag}"), ApiKey { routing_id: routing_id.to_owned(), digest: digest(&secret) })
+}
+
+/// The first characters of a key, for people to recognise it by: all keys of an account begin alike, and four
+/// characters of the secret, 20 of its 256 bits, follow.
+#[must_use]
+pub fn start(key: &str) -> &str {
+    key.get(..PREFIX.len().saturating_add(1 + ROUTING_CHARS + SHOWN_CHARS)).unwrap_or_default()
 }
 
 /// Reads a key; `None` unless it has the form of one and a tag under one of `peppers`.
@@ -107,6 +116,7 @@ mod tests {
         assert!(text.starts_with("oi_10123456789abcdef"), "{text}");
         assert_eq!(text.len(), 3 + 1 + 16 + 52 + 13);
         assert_eq!(parse(&text, std::slice::from_ref(&pepper)), Some(stored.clone()));
+        assert_eq!((start(&text), start(&text).len()), (&text[..24], 24));
         assert!(!text.contains(&stored.digest) && stored.digest.len() == 64);
     }
 

@@ -63,7 +63,7 @@ async fn fetch(request: Request, env: Env, platform: worker::Context) -> worker:
 
 #[event(scheduled)]
 async fn scheduled(_event: worker::ScheduledEvent, env: Env, _platform: worker::ScheduleContext) {
-    let (run_id, context) = Context::new(env);
+    let (run_id, context) = Context::new(env, None);
     let result = match context {
         Ok(context) => match caught(redeliver::run(&context)).await {
             Ok(result) => result.map_err(|error| error.to_string()),
@@ -86,7 +86,7 @@ struct Handled {
 async fn handle(mut request: Request, env: Env) -> Handled {
     // As it came: the typed method takes an unknown one for GET.
     let (method, path) = (request.inner().method(), request.path());
-    let (request_id, context) = Context::new(env);
+    let (request_id, context) = Context::new(env, context::address(request.headers()));
     let (result, flood) = match context {
         Ok(context) => {
             let served = caught(serve(&mut request, &method, &path, &context)).await;
@@ -142,6 +142,17 @@ async fn serve(request: &mut Request, method: &str, path: &str, context: &Contex
             let body = body::read_form(request).await?;
             Ok(console::keys::update(&id, request.headers(), &body, context).await?.into())
         }
+        Route::ConsoleKeyRotation(id) => {
+            let body = body::read_form(request).await?;
+            Ok(console::keys::rotate(&id, request.headers(), &body, context).await?.into())
+        }
+        Route::ConsoleBalance => Ok(console::balance::get(request.headers(), context).await?.into()),
+        Route::ConsoleLive => console::live::get(request, context).await,
+        Route::ConsoleJournal => Ok(console::journal::list(request.headers(), &request.url()?, context).await?.into()),
+        Route::ConsoleUsage => Ok(console::usage::list(request.headers(), &request.url()?, context).await?.into()),
+        Route::ConsoleDaily => Ok(console::daily::list(request.headers(), &request.url()?, context).await?.into()),
+        Route::ConsoleExport => console::export::csv(request.headers(), &request.url()?, context).await,
+        Route::ConsoleModels => Ok(console::models::list(context).await?.into()),
         Route::OperatorEntries => {
             let body = body::read_form(request).await?;
             Ok(operator::enter(request.headers(), &body, context).await?.into())

@@ -33,6 +33,22 @@ pub enum Route {
     ConsoleKeys,
     /// `PATCH`, `DELETE /console/api/keys/{id}`
     ConsoleKey(String),
+    /// `POST /console/api/keys/{id}/rotate`
+    ConsoleKeyRotation(String),
+    /// `GET /console/api/balance`
+    ConsoleBalance,
+    /// `GET /console/api/live`
+    ConsoleLive,
+    /// `GET /console/api/journal`
+    ConsoleJournal,
+    /// `GET /console/api/usage`
+    ConsoleUsage,
+    /// `GET /console/api/usage/daily`
+    ConsoleDaily,
+    /// `GET /console/api/usage.csv`
+    ConsoleExport,
+    /// `GET /console/api/models`
+    ConsoleModels,
     /// `POST /operator/entries`
     OperatorEntries,
     /// `POST /operator/audit`
@@ -58,14 +74,22 @@ impl Route {
             | Self::CountTokens
             | Self::Embeddings
             | Self::ConsoleAccount
+            | Self::ConsoleKeyRotation(_)
             | Self::OperatorEntries
             | Self::OperatorAudit
             | Self::Mcp => "POST",
             Self::ConsoleKeys => "GET, HEAD, POST",
             Self::ConsoleKey(_) => "PATCH, DELETE",
             Self::StoredResponse => "GET, HEAD, POST, DELETE",
+            // Streams that are asked for are made: `HEAD` would throw them away.
+            Self::ConsoleLive | Self::ConsoleExport => "GET",
             Self::Models
             | Self::Model(_)
+            | Self::ConsoleBalance
+            | Self::ConsoleJournal
+            | Self::ConsoleUsage
+            | Self::ConsoleDaily
+            | Self::ConsoleModels
             | Self::OperatorAccounts
             | Self::OperatorUpstreams
             | Self::Hello
@@ -110,6 +134,14 @@ fn find(path: &str) -> Option<Route> {
         ["console", "api", "account"] => Route::ConsoleAccount,
         ["console", "api", "keys"] => Route::ConsoleKeys,
         ["console", "api", "keys", id] => Route::ConsoleKey((*id).to_owned()),
+        ["console", "api", "keys", id, "rotate"] => Route::ConsoleKeyRotation((*id).to_owned()),
+        ["console", "api", "balance"] => Route::ConsoleBalance,
+        ["console", "api", "live"] => Route::ConsoleLive,
+        ["console", "api", "journal"] => Route::ConsoleJournal,
+        ["console", "api", "usage"] => Route::ConsoleUsage,
+        ["console", "api", "usage", "daily"] => Route::ConsoleDaily,
+        ["console", "api", "usage.csv"] => Route::ConsoleExport,
+        ["console", "api", "models"] => Route::ConsoleModels,
         ["operator", "entries"] => Route::OperatorEntries,
         ["operator", "audit"] => Route::OperatorAudit,
         ["operator", "accounts"] => Route::OperatorAccounts,

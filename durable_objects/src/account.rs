@@ -19,6 +19,7 @@ use crate::panics::{Panicked, caught};
 use crate::protocol::{Ask, Call, Outcome, Reply, VERSION};
 use crate::sql::SqlError;
 use crate::store::Store;
+use crate::tail::{self, Reading};
 use crate::workerd::transaction;
 use crate::{audit, clock, outbox};
 
@@ -114,6 +115,7 @@ impl Account {
             Ask::Command(Command::Admit(_)) if self.sheds(clock::now_ms()) => return Response::error(OVERLOADED, 503),
             Ask::Command(command) => self.run_swept(command).map_err(failed),
             Ask::Audit { repair } => self.audit(*repair).await,
+            Ask::Journal(reading) => self.tail(reading).map_err(failed),
         };
         match result {
             Ok(result) => {
@@ -265,6 +267,15 @@ impl Account {
         transaction(&self.state.storage(), move || store.snapshot(&state))?;
         self.snapshot_seq.set(seq);
         Ok(())
+    }
+
+    /// Reads the end of the journal.
+    fn tail(&self, reading: &Reading) -> std::result::Result<Outcome, SqlError> {
+        let memory = self.memory.borrow();
+        match memory.as_ref().filter(|state| state.account.is_some()) {
+            Some(state) => Ok(Outcome::Tail(Box::new(tail::read(&self.store, state, reading)?))),
+            None => Ok(Outcome::Refused(Refusal::NoAccount)),
+        }
     }
 
     /// Reads the whole journal, here and in D1.

@@ -10,6 +10,7 @@ use worker::{Method, ObjectNamespace, Request, RequestInit};
 use crate::audit::Report;
 use crate::clock;
 use crate::protocol::{Ask, Call, Outcome, Reply, VERSION};
+use crate::tail::{Reading, Tail};
 
 /// How often a command is sent before the caller gives up. Commands are idempotent, so a lost answer
 /// is asked for again.
@@ -87,10 +88,22 @@ impl AccountClient {
         }
     }
 
+    /// Reads what stands in the journal that D1 may not have yet, and the money.
+    ///
+    /// # Errors
+    /// [`CallError`] when no answer came; a refusal is an answer.
+    pub async fn journal(&self, reading: Reading) -> Result<Result<Tail, Refusal>, CallError> {
+        match self.follow(Ask::Journal(reading)).await? {
+            Outcome::Tail(tail) => Ok(Ok(*tail)),
+            Outcome::Refused(refusal) => Ok(Err(refusal)),
+            other => Err(CallError::Failed(format!("unexpected: {other:?}"))),
+        }
+    }
+
     /// An account that was moved is followed once.
     async fn follow(&self, ask: Ask) -> Result<Outcome, CallError> {
         let patience_ms = match ask {
-            Ask::Command(_) => COMMAND_MS,
+            Ask::Command(_) | Ask::Journal(_) => COMMAND_MS,
             Ask::Audit { .. } => AUDIT_MS,
         };
         let body = serde_json::to_string(&Call { v: VERSION, ask }).map_err(|e| CallError::Failed(e.to_string()))?;

@@ -12,6 +12,7 @@ pub mod panics;
 pub mod protocol;
 pub mod sql;
 pub mod store;
+pub mod tail;
 pub mod workerd;
 
 pub use account::Account;

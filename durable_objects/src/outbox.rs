@@ -57,7 +57,7 @@ pub const UPSERT_KEY: &str = "INSERT INTO api_keys
     (account_id, key_id, name, permissions, limits, parent_key_id, created_at_ms, revoked_at_ms)
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
 ON CONFLICT (account_id, key_id) DO UPDATE SET name = excluded.name, limits = excluded.limits,
-    revoked_at_ms = excluded.revoked_at_ms";
+    parent_key_id = excluded.parent_key_id, revoked_at_ms = excluded.revoked_at_ms";
 
 /// What the journal's delivery asks of D1, so that the same delivery runs against a native SQLite. An
 /// error is what D1 said.

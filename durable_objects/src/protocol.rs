@@ -8,6 +8,7 @@ use billing::ledger::{Answer, Command, Refusal};
 use serde::{Deserialize, Serialize};
 
 use crate::audit::Report;
+use crate::tail::{Reading, Tail};
 
 /// The version that this build speaks.
 pub const VERSION: u32 = 1;
@@ -33,6 +34,8 @@ pub enum Ask {
         /// Whether D1 is to be filled again where rows are missing.
         repair: bool,
     },
+    /// What stands in the journal that D1 may not have yet, and the money. Writes nothing.
+    Journal(Reading),
 }
 
 /// What the object answers.
@@ -60,36 +63,48 @@ pub enum Outcome {
         /// Which one.
         generation: u32,
     },
+    /// What was read of the journal.
+    Tail(Box<Tail>),
 }
 
 #[cfg(test)]
 mod tests {
     use billing::hold::{HoldRequest, OutputBound};
     use billing::ledger::{
-        Admit, Budget, CreateKey, Enter, EntryKind, Key, KeyLimits, KeyView, Period, Permission, Settle, SettledBy,
-        Shortage, Spend, Terms, UpdateKey,
+        Admit, Budget, CreateKey, Enter, Entry, EntryKind, Key, KeyLimits, KeyView, Models, Networks, Period,
+        Permission, RotateKey, Settle, SettledBy, Shortage, Spend, Terms, UpdateKey,
     };
     use billing::money::{NanoUsd, PicoUsd};
     use billing::price::{LongInput, Price, Rates};
     use billing::usage::Usage;
 
     use super::*;
+    use crate::tail::Rows;
 
     fn limits() -> KeyLimits {
         let budget = Budget { amount: NanoUsd::new(5).unwrap(), period: Period::Monthly };
-        KeyLimits { requests_per_minute: Some(60), max_running: Some(2), budget: Some(budget), expires_at_ms: Some(9) }
+        KeyLimits {
+            requests_per_minute: Some(60),
+            max_running: Some(2),
+            budget: Some(budget),
+            expires_at_ms: Some(9),
+            models: None,
+            addresses: None,
+        }
     }
 
     fn key() -> Key {
         Key {
             key_id: "key_1".into(),
             digest: "ab".into(),
+            start: String::new(),
             name: "n".into(),
             permissions: vec![Permission::Inference],
             limits: limits(),
             parent: Some("key_0".into()),
             created_at_ms: 1,
             revoked_at_ms: Some(2),
+            replaced_by: None,
         }
     }
 
@@ -113,6 +128,7 @@ mod tests {
             Command::CreateKey(CreateKey {
                 key_id: "key_1".into(),
                 digest: "ab".into(),
+                start: String::new(),
                 name: "n".into(),
                 permissions: Permission::ALL.to_vec(),
                 limits: limits(),
@@ -126,8 +142,8 @@ mod tests {
             }),
             Command::RevokeKey { key_id: "key_1".into(), by: None },
             Command::Keys,
-            Command::Authorize { digest: "ab".into(), permission: Some(Permission::Inference) },
-            Command::Authorize { digest: "ab".into(), permission: None },
+            Command::Authorize { digest: "ab".into(), permission: Some(Permission::Inference), address: None },
+            Command::Authorize { digest: "ab".into(), permission: None, address: None },
             Command::Balance,
             Command::Admit(Box::new(Admit {
                 request_id: request_id(),
@@ -148,6 +164,7 @@ mod tests {
                     },
                     unpriced: true,
                 },
+                address: None,
             })),
             Command::Checkpoint { request_id: request_id(), usage, upstream: "u".into(), grow_to: Some(9) },
             Command::Settle(Settle {
@@ -164,6 +181,25 @@ mod tests {
                 upstream: None,
             },
             Command::Sweep,
+            Command::RotateKey(RotateKey {
+                key_id: "key_1".into(),
+                new_key_id: "key_2".into(),
+                digest: "ab".into(),
+                start: "oi_1".into(),
+                grace_ms: 5,
+                by: None,
+            }),
+            Command::Authorize { digest: "ab".into(), permission: None, address: "203.0.113.9".parse().ok() },
+            Command::UpdateKey(UpdateKey {
+                key_id: "key_1".into(),
+                name: None,
+                limits: Some(KeyLimits {
+                    models: Models::new(&["gpt-*".into()]).ok(),
+                    addresses: Networks::new(&["203.0.113.0/24".into(), "2001:db8::1".into()]).ok(),
+                    ..KeyLimits::default()
+                }),
+                by: None,
+            }),
         ]
     }
 
@@ -172,7 +208,11 @@ mod tests {
         let calls: Vec<String> = commands()
             .into_iter()
             .map(Ask::Command)
-            .chain([Ask::Audit { repair: true }])
+            .chain([
+                Ask::Audit { repair: true },
+                Ask::Journal(Reading { rows: Rows::Waiting { before: Some(9) }, limit: 5, names: true }),
+                Ask::Journal(Reading { rows: Rows::After { seq: 7 }, limit: 5, names: false }),
+            ])
             .map(|ask| serde_json::to_string(&Call { v: VERSION, ask }).unwrap())
             .collect();
         insta::assert_snapshot!(calls.join("\n"));
@@ -186,13 +226,20 @@ mod tests {
     fn replies_are_pinned() {
         let nano = |n| NanoUsd::new(n).unwrap();
         let key_id = || "key_1".to_owned();
+        let mut used = Spend::default();
+        used.last_used_ms = 4;
         let results = vec![
             Outcome::Answer(Answer::Provisioned { created: true }),
             Outcome::Answer(Answer::Entered { seq: 1, balance: nano(2) }),
             Outcome::Answer(Answer::KeyCreated { key_id: key_id() }),
             Outcome::Answer(Answer::KeyUpdated { key_id: key_id() }),
             Outcome::Answer(Answer::KeyRevoked { key_ids: vec![key_id()] }),
-            Outcome::Answer(Answer::Keys(vec![KeyView { key: key(), spend: Spend::default(), running: 1 }])),
+            Outcome::Answer(Answer::Keys(vec![KeyView {
+                key: key(),
+                spend: Spend::default(),
+                running: 1,
+                last_used_ms: None,
+            }])),
             Outcome::Answer(Answer::Authorized { key: Box::new(key()) }),
             Outcome::Answer(Answer::Balance { balance: nano(1), held: nano(2) }),
             Outcome::Answer(Answer::Admitted { key_id: key_id(), granted_output: Some(3), available: Some(nano(4)) }),
@@ -220,6 +267,29 @@ mod tests {
                 needed: nano(3),
             }),
             Outcome::Refused(Refusal::TooLarge),
+            Outcome::Refused(Refusal::AddressNotAllowed),
+            Outcome::Refused(Refusal::ModelNotAllowed),
+            Outcome::Refused(Refusal::ReplacedKey),
+            Outcome::Answer(Answer::KeyRotated { key: Box::new(key()), old_ends_at_ms: 3 }),
+            Outcome::Answer(Answer::Keys(vec![KeyView {
+                key: Key { start: "oi_1".into(), replaced_by: Some("key_2".into()), ..key() },
+                spend: used,
+                running: 0,
+                last_used_ms: Some(4),
+            }])),
+            Outcome::Tail(Box::new(Tail {
+                entries: vec![Entry {
+                    seq: 1,
+                    id: "e".into(),
+                    kind: EntryKind::Grant,
+                    at_ms: 2,
+                    amount: nano(3),
+                    balance_after: nano(3),
+                    usage: None,
+                }],
+                key_names: [("key_1".to_owned(), "n".to_owned())].into(),
+                ..Tail::default()
+            })),
         ];
         let replies: Vec<String> =
             results.into_iter().map(|result| serde_json::to_string(&Reply { v: VERSION, result }).unwrap()).collect();

@@ -6,8 +6,11 @@
 //! says from which request id on holds may be open: ids sort by time. That they do is no condition: a hold
 //! with a lesser id sets it back.
 
-use billing::ledger::{Checkpoint, Command, Entry, Event, Hold, HoldState, Key, Prior, State};
+use std::collections::BTreeMap;
+
+use billing::ledger::{Checkpoint, Command, Entry, Event, Hold, HoldState, Key, Prior, Spend, State};
 use billing::money::NanoUsd;
+use billing::usage::MAX_COUNT;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -35,7 +38,9 @@ const SCHEMA: [&str; 6] = [
         parent TEXT,
         created_at_ms INTEGER NOT NULL,
         revoked_at_ms INTEGER,
-        delivered INTEGER NOT NULL DEFAULT 0
+        delivered INTEGER NOT NULL DEFAULT 0,
+        start TEXT NOT NULL DEFAULT '',
+        replaced_by TEXT
     ) STRICT, WITHOUT ROWID",
     "CREATE TABLE holds (
         request_id TEXT PRIMARY KEY,
@@ -67,6 +72,8 @@ const SCHEMA: [&str; 6] = [
 
 const HOLD_COLUMNS: &str =
     "admit, key_id, amount_nano, granted_output, opened_at_ms, deadline_ms, checkpoint, state, seq";
+const KEY_COLUMNS: &str =
+    "key_id, digest, name, permissions, limits, parent, created_at_ms, revoked_at_ms, start, replaced_by";
 const ENTRY_COLUMNS: &str = "seq, id, kind, at_ms, amount_nano, balance_after_nano, usage";
 
 const OPEN: i64 = 0;
@@ -88,15 +95,20 @@ impl<S: Sql> Store<S> {
     /// # Errors
     /// [`SqlError`].
     pub fn snapshot(&self, state: &State) -> Result<(), SqlError> {
-        let upsert = "INSERT INTO key_spend (key_id, spend) VALUES (?1, ?2)
-            ON CONFLICT (key_id) DO UPDATE SET spend = excluded.spend WHERE spend <> excluded.spend";
-        for (key_id, spend) in &state.spend {
-            self.0.query(upsert, &[key_id.as_str().into(), to_json(spend)?.into()])?;
-        }
+        self.write_spend(&state.spend)?;
         let first_open = state.holds.keys().next().map(String::as_str);
         let update = "UPDATE account SET spend_seq = ?1,
             open_from = coalesce(?2, (SELECT max(request_id) FROM holds), open_from)";
         self.0.query(update, &[state.seq.into(), first_open.into()]).map(drop)
+    }
+
+    fn write_spend(&self, spend: &BTreeMap<String, Spend>) -> Result<(), SqlError> {
+        let upsert = "INSERT INTO key_spend (key_id, spend) VALUES (?1, ?2)
+            ON CONFLICT (key_id) DO UPDATE SET spend = excluded.spend WHERE spend <> excluded.spend";
+        for (key_id, spend) in spend {
+            self.0.query(upsert, &[key_id.as_str().into(), to_json(spend)?.into()])?;
+        }
+        Ok(())
     }
 
     /// What is known of the command's id beside the state. One look-up at most finds something.
@@ -145,10 +157,12 @@ impl<S: Sql> Store<S> {
                 )
             }
             Event::KeySet(key) => run(
-                "INSERT INTO keys (key_id, digest, name, permissions, limits, parent, created_at_ms, revoked_at_ms)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+                "INSERT INTO keys (key_id, digest, name, permissions, limits, parent, created_at_ms, revoked_at_ms, start,
+                     replaced_by)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
                  ON CONFLICT (key_id) DO UPDATE SET name = excluded.name, limits = excluded.limits,
-                     revoked_at_ms = excluded.revoked_at_ms, delivered = 0",
+                     parent = excluded.parent, revoked_at_ms = excluded.revoked_at_ms,
+                     replaced_by = excluded.replaced_by, delivered = 0",
                 &[
                     key.key_id.as_str().into(),
                     key.digest.as_str().into(),
@@ -158,6 +172,8 @@ impl<S: Sql> Store<S> {
                     key.parent.clone().into(),
                     key.created_at_ms.into(),
                     key.revoked_at_ms.into(),
+                    key.start.as_str().into(),
+                    key.replaced_by.clone().into(),
                 ],
             ),
             Event::HoldOpened(hold) => {
@@ -223,6 +239,10 @@ impl<S: Sql> Store<S> {
                 )
             }
             Event::UncollectedSet(amount) => run("UPDATE account SET uncollected_nano = ?1", &[amount.nano().into()]),
+            Event::SpendCarried { spend, seq, .. } => {
+                self.write_spend(spend)?;
+                run("UPDATE account SET spend_seq = ?1", &[(*seq).into()])
+            }
         }
     }
 
@@ -232,9 +252,29 @@ impl<S: Sql> Store<S> {
     /// As [`Self::load`].
     pub fn undelivered_entries(&self, limit: u64) -> Result<(u64, Vec<Entry>), SqlError> {
         let cursor = self.delivered_seq()?;
+        Ok((cursor, self.entries_after(cursor, limit)?))
+    }
+
+    /// The newest rows that D1 has not confirmed, of those before `before`, the newest first.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn entries_waiting(&self, before: Option<u64>, limit: u64) -> Result<Vec<Entry>, SqlError> {
+        let sql = format!(
+            "SELECT {ENTRY_COLUMNS} FROM journal
+            WHERE seq > (SELECT delivered_seq FROM account) AND seq < ?1 ORDER BY seq DESC LIMIT ?2"
+        );
+        let before = before.unwrap_or(MAX_COUNT).min(MAX_COUNT);
+        self.0.query(&sql, &[before.into(), limit.into()])?.into_iter().map(read_entry).collect()
+    }
+
+    /// The rows behind `after`, the oldest first.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn entries_after(&self, after: u64, limit: u64) -> Result<Vec<Entry>, SqlError> {
         let sql = format!("SELECT {ENTRY_COLUMNS} FROM journal WHERE seq > ?1 ORDER BY seq LIMIT ?2");
-        let rows = self.0.query(&sql, &[cursor.into(), limit.into()])?;
-        Ok((cursor, rows.into_iter().map(read_entry).collect::<Result<_, _>>()?))
+        self.0.query(&sql, &[after.min(MAX_COUNT).into(), limit.into()])?.into_iter().map(read_entry).collect()
     }
 
     /// When the oldest row was made that D1 has not confirmed, in milliseconds since the epoch; `None`: D1 has
@@ -309,12 +349,13 @@ impl<S: Sql> Store<S> {
     /// [`SqlError`].
     pub fn key_delivered(&self, key: &Key) -> Result<(), SqlError> {
         let sql = "UPDATE keys SET delivered = 1
-            WHERE key_id = ?1 AND name = ?2 AND limits = ?3 AND revoked_at_ms IS ?4";
+            WHERE key_id = ?1 AND name = ?2 AND limits = ?3 AND revoked_at_ms IS ?4 AND parent IS ?5";
         let values = [
             key.key_id.as_str().into(),
             key.name.as_str().into(),
             to_json(&key.limits)?.into(),
             key.revoked_at_ms.into(),
+            key.parent.clone().into(),
         ];
         self.0.query(sql, &values).map(drop)
     }
@@ -357,6 +398,8 @@ fn read_key(mut row: Row) -> Result<Key, SqlError> {
         parent: row.optional_text()?,
         created_at_ms: row.int()?,
         revoked_at_ms: row.optional_int()?,
+        start: row.text()?,
+        replaced_by: row.optional_text()?,
     })
 }
 

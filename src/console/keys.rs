@@ -4,20 +4,23 @@ pub mod view;
 
 use std::collections::BTreeSet;
 
-use billing::ledger::{Answer, Command, CreateKey, Permission, Refusal, UpdateKey};
+use billing::ledger::{Answer, Command, CreateKey, Permission, Refusal, RotateKey, UpdateKey};
 use serde::Deserialize;
 use worker::{Headers, Response};
 
 use self::view::{ChangedKey, LimitsView, ListView, ListedView, MadeView, NewKey, RevokedView, RotatedView, Rotation};
 use super::caller::Caller;
-use super::page::{ErrorView, invalid};
+use super::page::{ErrorView, invalid, rfc3339};
 use super::random;
 use crate::context::Context;
 use crate::error::{ApiError, Code};
+use crate::keys::ApiKey;
 use crate::{auth, ids, keys};
 
 /// The longest name of a key, in characters.
 const MAX_NAME_CHARS: usize = 100;
+/// The longest grace of a rotation, in seconds: a week.
+const MAX_GRACE_S: u32 = 604_800;
 
 /// Makes a key.
 ///
@@ -38,28 +41,27 @@ pub async fn create(headers: &Headers, body: &str, context: &Context) -> Result<
 /// As [`create`].
 pub async fn make(caller: &Caller, new: NewKey, context: &Context) -> Result<MadeView, ApiError> {
     check_name(&new.name)?;
-    let pepper = context.config.peppers.first().ok_or_else(ApiError::internal)?;
-    let (key, stored) = keys::mint(pepper, &caller.routing_id, random()?);
+    let Fresh { key, key_id, stored } = fresh(caller, context)?;
     let limits = new.limits.limits()?;
     let permissions = new.permissions.unwrap_or_else(|| caller.permissions());
     let permissions: Vec<Permission> = BTreeSet::from_iter(permissions).into_iter().collect();
     let create = CreateKey {
-        key_id: format!("key_{}", ids::encode(&random::<10>()?)),
+        key_id,
         digest: stored.digest,
+        start: keys::start(&key).to_owned(),
         name: new.name.clone(),
         permissions: permissions.clone(),
-        limits,
+        limits: limits.clone(),
         by: caller.by(),
     };
+    let start = create.start.clone();
     let id = create.key_id.clone();
     match caller.client.call(Command::CreateKey(create)).await.map_err(auth::unanswered)? {
         Ok(_) => {}
-        Err(Refusal::TooManyKeys) => {
-            return Err(ApiError::new(Code::InvalidRequest, "This account has as many keys as an account may have."));
-        }
+        Err(Refusal::TooManyKeys) => return Err(too_many()),
         Err(other) => return Err(auth::refused(&other)),
     }
-    Ok(MadeView { id, key, name: new.name, permissions, limits: LimitsView::from(&limits), start: String::new() })
+    Ok(MadeView { id, key, name: new.name, permissions, limits: LimitsView::from(&limits), start })
 }
 
 /// Lists all keys.
@@ -137,13 +139,61 @@ pub async fn end(caller: &Caller, id: &str) -> Result<RevokedView, ApiError> {
 #[utoipa::path(post, path = "/console/api/keys/{id}/rotate", tag = "keys", operation_id = "rotateKey",
     params(("id" = String, Path)), request_body = Rotation,
     responses((status = 201, body = RotatedView), (status = "default", body = ErrorView)))]
-pub async fn rotate(_id: &str, _headers: &Headers, _body: &str, _context: &Context) -> Result<Response, ApiError> {
-    Err(ApiError::internal())
+pub async fn rotate(id: &str, headers: &Headers, body: &str, context: &Context) -> Result<Response, ApiError> {
+    let caller = Caller::new(headers, Permission::KeysWrite, context).await?;
+    let body = if body.is_empty() { "{}" } else { body };
+    let Rotation { grace_seconds } = parse(body, "{\"grace_seconds\"?}")?;
+    if grace_seconds > MAX_GRACE_S {
+        return Err(invalid("grace_seconds", &format!("The grace must be 0 to {MAX_GRACE_S} seconds.")));
+    }
+    let Fresh { key, key_id, stored } = fresh(&caller, context)?;
+    let rotation = RotateKey {
+        key_id: id.to_owned(),
+        new_key_id: key_id,
+        digest: stored.digest,
+        start: keys::start(&key).to_owned(),
+        grace_ms: u64::from(grace_seconds).saturating_mul(1_000),
+        by: caller.by(),
+    };
+    match caller.client.call(Command::RotateKey(rotation)).await.map_err(auth::unanswered)? {
+        Ok(Answer::KeyRotated { key: new, old_ends_at_ms }) => {
+            let made = MadeView {
+                id: new.key_id,
+                key,
+                start: new.start,
+                name: new.name,
+                permissions: new.permissions,
+                limits: LimitsView::from(&new.limits),
+            };
+            let view = RotatedView { made, replaces: id.to_owned(), old_key_ends_at: rfc3339(old_ends_at_ms) };
+            Ok(Response::from_json(&view)?.with_status(201))
+        }
+        Ok(other) => Err(auth::unexpected(&other)),
+        Err(refusal) => Err(of_key(&refusal)),
+    }
+}
+
+/// A key that the account does not know yet.
+struct Fresh {
+    key: String,
+    key_id: String,
+    stored: ApiKey,
+}
+
+fn fresh(caller: &Caller, context: &Context) -> Result<Fresh, ApiError> {
+    let pepper = context.config.peppers.first().ok_or_else(ApiError::internal)?;
+    let (key, stored) = keys::mint(pepper, &caller.routing_id, random()?);
+    Ok(Fresh { key, key_id: format!("key_{}", ids::encode(&random::<10>()?)), stored })
+}
+
+fn too_many() -> ApiError {
+    ApiError::new(Code::InvalidRequest, "This account has as many keys as an account may have.")
 }
 
 /// Refusals that speak of the key in the path, not of the caller's.
 fn of_key(refusal: &Refusal) -> ApiError {
     match refusal {
+        Refusal::TooManyKeys => too_many(),
         Refusal::UnknownKey => ApiError::new(Code::InvalidRequest, "There is no such key.").with_status(404),
         Refusal::RevokedKey | Refusal::ExpiredKey => {
             ApiError::new(Code::InvalidRequest, "This key has ended and cannot be changed.").with_status(409)

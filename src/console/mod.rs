@@ -12,6 +12,7 @@ pub mod live;
 pub mod models;
 pub mod openapi;
 pub mod page;
+pub mod recent;
 pub mod usage;
 
 use billing::ledger::{Answer, Command, Enter, EntryKind};

@@ -1,12 +1,20 @@
 //! `GET /console/api/models`: what can be asked for and what it costs, for everybody.
 
+use billing::money::PicoUsd;
+use billing::price::{Price, Rates};
+use chrono::{DateTime, SecondsFormat};
 use serde::Serialize;
 use utoipa::ToSchema;
 use worker::Response;
 
 use super::page::ErrorView;
 use crate::context::Context;
+use crate::d1;
 use crate::error::ApiError;
+use crate::routes::models;
+
+/// How long anybody may remember the list, in seconds: as long as an isolate does.
+const CACHE_CONTROL: &str = "public, max-age=60";
 
 /// All models.
 #[derive(Debug, Serialize, ToSchema)]
@@ -91,6 +99,48 @@ pub struct RatesView {
 /// `internal_error`.
 #[utoipa::path(get, path = "/console/api/models", tag = "models", operation_id = "listModels", security(()),
     responses((status = 200, body = ModelsView), (status = "default", body = ErrorView)))]
-pub async fn list(_context: &Context) -> Result<Response, ApiError> {
-    Err(ApiError::internal())
+pub async fn list(context: &Context) -> Result<Response, ApiError> {
+    let catalog = d1::catalogue::load(&context.env, context.started_ms).await?;
+    let sold = catalog.models.values().filter(|model| models::is_sold(model, context));
+    let data = sold.map(|model| PublicModel {
+        id: model.id.clone(),
+        name: model.display_name.clone(),
+        owned_by: model.owned_by.clone(),
+        context_window: model.context_window,
+        max_output_tokens: model.max_output_tokens,
+        capabilities: model.capabilities.clone(),
+        created: DateTime::from_timestamp(model.created, 0)
+            .unwrap_or_default()
+            .to_rfc3339_opts(SecondsFormat::Millis, true),
+        pricing: model.price_at(context.started_ms).map(PricingView::new),
+    });
+    let response = Response::from_json(&ModelsView { data: data.collect() })?;
+    response.headers().set("cache-control", CACHE_CONTROL)?;
+    Ok(response)
+}
+
+impl PricingView {
+    fn new(price: &Price) -> Self {
+        let long = |long: &billing::price::LongInput| LongInputRates {
+            above_input: long.above_input,
+            rates: RatesView::new(&long.rates),
+        };
+        Self { base: RatesView::new(&price.rates), long_input: price.long_input.as_ref().map(long) }
+    }
+}
+
+impl RatesView {
+    fn new(rates: &Rates) -> Self {
+        let million = |price: Option<PicoUsd>| price.map(PicoUsd::usd_per_million);
+        let call = |price: Option<PicoUsd>| price.map(|price| price.to_string());
+        Self {
+            input: rates.input.usd_per_million(),
+            output: million(rates.output),
+            cache_read: million(rates.cache_read),
+            cache_write_5m: million(rates.cache_write_5m),
+            cache_write_1h: million(rates.cache_write_1h),
+            request: call(rates.request),
+            web_search: call(rates.web_search),
+        }
+    }
 }

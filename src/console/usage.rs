@@ -1,13 +1,23 @@
 //! `GET /console/api/usage`: one row for each admitted request.
 
-use billing::ledger::{BillingStatus, EntryKind, Outcome, SettledBy};
+use std::collections::BTreeMap;
+
+use account::tail::Tail;
+use billing::ledger::{BillingStatus, EntryKind, Outcome, Permission, SettledBy};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use worker::{Headers, Response, Url};
 
-use super::page::ErrorView;
+use super::caller::Caller;
+use super::page::{self, ErrorView, Span, rfc3339};
+use super::recent::{self, Rest, cursor, left};
 use crate::context::Context;
+use crate::d1::requests::{self, Filter, Row};
 use crate::error::ApiError;
+use crate::{d1, ids};
+
+/// How often D1 is asked for one page: where few of many fit, a page may be short.
+const MOST_LOOKS: usize = 3;
 
 /// Which requests.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -108,6 +118,69 @@ pub struct UsagePage {
 /// `invalid_api_key`, `invalid_request`.
 #[utoipa::path(get, path = "/console/api/usage", tag = "usage", operation_id = "listUsage", params(UsageQuery),
     responses((status = 200, body = UsagePage), (status = "default", body = ErrorView)))]
-pub async fn list(_headers: &Headers, _url: &Url, _context: &Context) -> Result<Response, ApiError> {
-    Err(ApiError::internal())
+pub async fn list(headers: &Headers, url: &Url, context: &Context) -> Result<Response, ApiError> {
+    let caller = Caller::new(headers, Permission::AccountRead, context).await?;
+    let query: UsageQuery = page::query(url)?;
+    let (before, limit) = (page::before(query.cursor.as_deref())?, page::limit(query.limit.as_deref())?);
+    let Span { from_ms, to_ms } = Span::read(query.from.as_deref(), query.to.as_deref())?;
+    let UsageQuery { key_id, model, endpoint, status, .. } = query;
+    let filter = Filter { from_ms, to_ms, key_id, model, endpoint, status };
+    let as_of = rfc3339(context.started_ms);
+    let newest = recent::newest(&caller, before, limit, |entry| {
+        Row::of(entry).filter(|_| entry.usage.as_ref().is_some_and(|usage| filter.takes(usage)))
+    });
+    let newest = newest.await?;
+    let mut rows = newest.rows;
+    let next = match newest.rest {
+        Rest::NextPage(before) => Some(before),
+        Rest::Delivered(seq) => {
+            let (db, account_id) = (context.env.d1(d1::BINDING)?, ids::account_id(&caller.routing_id));
+            let mut below = Some(seq);
+            for _ in 0..MOST_LOOKS {
+                let Some(seq) = below.filter(|seq| *seq > 0 && left(&rows, limit) > 0) else { break };
+                let found = requests::before(&db, &account_id, &filter, seq, left(&rows, limit)).await?;
+                rows.extend(found.rows);
+                below = found.seen.map(|seen| seen.saturating_sub(1));
+            }
+            below.map(|seq| seq.saturating_add(1))
+        }
+    };
+    let data = rows.into_iter().map(|row| UsageView::new(row, &newest.key_names)).collect();
+    Ok(Response::from_json(&UsagePage { data, next_cursor: next.and_then(cursor), as_of })?)
+}
+
+impl UsageView {
+    /// The row, with the name of its key.
+    #[must_use]
+    pub fn new(row: Row, key_names: &BTreeMap<String, String>) -> Self {
+        Self {
+            request_id: row.id,
+            seq: row.seq,
+            kind: row.kind,
+            created_at: rfc3339(row.created_at_ms),
+            settled_at: rfc3339(row.at_ms),
+            key_name: row.key_id.as_ref().and_then(|key_id| key_names.get(key_id)).cloned(),
+            key_id: row.key_id,
+            endpoint: row.endpoint,
+            model: row.model,
+            status: row.status,
+            billing_status: row.billing_status,
+            settled_by: row.settled_by,
+            input_tokens: row.input,
+            cache_read_tokens: row.cache_read,
+            cache_write_5m_tokens: row.cache_write_5m,
+            cache_write_1h_tokens: row.cache_write_1h,
+            output_tokens: row.output,
+            reasoning_tokens: row.reasoning,
+            web_searches: row.web_searches,
+            cost_usd: row.amount.negated().to_string(),
+            uncollected_usd: row.uncollected.to_string(),
+            dropped: row.dropped,
+        }
+    }
+
+    /// The requests among the entries of a reading, in its order.
+    pub fn of_tail(tail: &Tail) -> impl Iterator<Item = Self> + '_ {
+        tail.entries.iter().filter_map(Row::of).map(|row| Self::new(row, &tail.key_names))
+    }
 }

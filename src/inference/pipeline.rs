@@ -104,6 +104,7 @@ pub async fn serve(inference: &Inference<'_>, key: &ApiKey, context: &Context) -
         digest: key.digest.clone(),
         hold,
         terms: Terms { endpoint: inference.endpoint.into(), model: model.id.clone(), price, unpriced },
+        address: context.address,
     };
     let (granted, available) = match client.call(Command::Admit(Box::new(admit))).await.map_err(auth::unanswered)? {
         Ok(Answer::Admitted { granted_output, available, .. }) => (granted_output, available),

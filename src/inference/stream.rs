@@ -101,6 +101,11 @@ impl Sink {
         self.write_chunk(&Uint8Array::from(bytes)).await
     }
 
+    /// Breaks the body off, so that the client sees that it is not whole.
+    pub async fn abort(&self) {
+        let _ = JsFuture::from(self.0.abort()).await;
+    }
+
     /// Ends the body.
     ///
     /// # Errors

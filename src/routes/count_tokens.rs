@@ -1,7 +1,7 @@
 //! `POST /v1/messages/count_tokens`: how many tokens a request would send. It is free and answered for
 //! every model: by a provider that can count, else by our own estimate.
 
-use billing::ledger::Permission;
+use billing::ledger::{Permission, Refusal};
 use catalog::{Dialect, Model};
 use dialect::anthropic_messages::wire::{self, CountRequest};
 use dialect::request::Outgoing;
@@ -12,6 +12,7 @@ use crate::context::Context;
 use crate::error::ApiError;
 use crate::inference::stream::Source;
 use crate::inference::way::owner_of;
+use crate::routes::models;
 use crate::upstream::{self, AnthropicHeaders, Call, Candidate, within};
 use crate::{auth, body, breakers, clock, d1};
 
@@ -29,7 +30,10 @@ pub async fn post(request: &mut Request, context: &Context) -> Result<Response, 
     let text = body::read(request).await?;
     let count = CountRequest::parse(&text)?;
     // A key that may not ask must not make a provider work.
-    auth::authorize(&key, Permission::Inference, context).await?;
+    let known = auth::authorize(&key, Permission::Inference, context).await?;
+    if !models::may_ask(&known, &count.model) {
+        return Err(auth::refused(&Refusal::ModelNotAllowed));
+    }
     let catalog = d1::catalogue::load(&context.env, clock::now_ms()).await?;
     let known = catalog.models.get(count.model.as_ref()).filter(|model| model.enabled);
     let model = known.ok_or_else(ApiError::model_not_available)?;

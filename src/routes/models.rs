@@ -1,7 +1,7 @@
 //! `GET /v1/models` and `GET /v1/models/{id}`, in one shape that the OpenAI and the Anthropic SDKs
 //! both read. Prices are in OpenRouter's convention: decimal strings of USD for one token or call.
 
-use billing::ledger::Permission;
+use billing::ledger::{Key, Permission, Refusal};
 use billing::money::PicoUsd;
 use billing::price::{Price, Rates};
 use catalog::Model;
@@ -86,9 +86,10 @@ struct PriceView {
 /// # Errors
 /// `invalid_api_key`.
 pub async fn list(headers: &Headers, context: &Context) -> Result<Response, ApiError> {
-    authorize(headers, context).await?;
+    let key = authorize(headers, context).await?;
     let catalog = d1::catalogue::load(&context.env, context.started_ms).await?;
-    let data: Vec<ModelView<'_>> = catalog.models.values().filter_map(|model| view(model, context)).collect();
+    let allowed = catalog.models.values().filter(|model| may_ask(&key, &model.id));
+    let data: Vec<ModelView<'_>> = allowed.filter_map(|model| view(model, context)).collect();
     let page = Page {
         object: "list",
         has_more: false,
@@ -102,29 +103,45 @@ pub async fn list(headers: &Headers, context: &Context) -> Result<Response, ApiE
 /// Shows one model.
 ///
 /// # Errors
-/// `invalid_api_key`, `model_not_available`.
+/// `invalid_api_key`, with 403 for a model that the key may not ask for; `model_not_available`.
 pub async fn get(id: &str, headers: &Headers, context: &Context) -> Result<Response, ApiError> {
-    authorize(headers, context).await?;
+    let key = authorize(headers, context).await?;
     let catalog = d1::catalogue::load(&context.env, context.started_ms).await?;
     let model =
         catalog.models.get(id).and_then(|model| view(model, context)).ok_or_else(ApiError::model_not_available)?;
+    if !may_ask(&key, model.id) {
+        return Err(auth::refused(&Refusal::ModelNotAllowed));
+    }
     Ok(Response::from_json(&model)?)
 }
 
-async fn authorize(headers: &Headers, context: &Context) -> Result<(), ApiError> {
+async fn authorize(headers: &Headers, context: &Context) -> Result<Key, ApiError> {
     let key = auth::api_key(headers, context)?;
-    auth::authorize(&key, Permission::Inference, context).await.map(drop)
+    auth::authorize(&key, Permission::Inference, context).await
+}
+
+/// Whether the key may ask for the model. The account says no itself when it is asked; this spares the asking.
+#[must_use]
+pub fn may_ask(key: &Key, model: &str) -> bool {
+    key.limits.models.as_ref().is_none_or(|models| models.allow(model))
+}
+
+/// Whether anybody may ask for the model.
+#[must_use]
+pub fn is_sold(model: &Model, context: &Context) -> bool {
+    let price = model.price_at(context.started_ms);
+    let priced = price.is_some_and(|price| !price.is_free());
+    let unpriced = price.is_some() || model.prices.is_empty();
+    model.enabled && (priced || (unpriced && context.config.allow_unpriced_models))
 }
 
 /// The model as it is shown; `None` when it is not served.
 #[must_use]
 pub fn view<'a>(model: &'a Model, context: &Context) -> Option<ModelView<'a>> {
-    let price = model.price_at(context.started_ms);
-    let priced = price.is_some_and(|price| !price.is_free());
-    let unpriced = price.is_some() || model.prices.is_empty();
-    if !model.enabled || !(priced || (unpriced && context.config.allow_unpriced_models)) {
+    if !is_sold(model, context) {
         return None;
     }
+    let price = model.price_at(context.started_ms);
     let created_at = DateTime::from_timestamp(model.created, 0).unwrap_or_default();
     Some(ModelView {
         id: &model.id,

@@ -7,7 +7,7 @@
 //                    the clock of the Worker and its objects
 //   POST /test/world { "repeat": { "command": "admit", "times": 1000 } }
 //                    the last such call, all at once; answers { "statuses": { "200": 300, "503": 700 } }
-//   GET  /test/world { "calls": { "admit": 2, "settle": 1 }, "d1_refused": 4,
+//   GET  /test/world { "calls": { "admit": 2, "settle": 1, "journal": 1 }, "d1_refused": 4,
 //                      "rows": { "INSERT INTO journal": 1 }, "alarms": 1, "d1_rows": 1 }
 //                    calls to objects; rows that workerd says their statements wrote, `setAlarm` calls,
 //                    and rows that D1 says its batches wrote
@@ -88,8 +88,9 @@ function lossy(namespace) {
 
 async function lossyFetch(stub, request, name) {
   const body = await request.clone().text();
-  const { command: asked = "audit" } = JSON.parse(body);
-  const command = typeof asked === "object" ? Object.keys(asked)[0] : asked;
+  const { v, ...ask } = JSON.parse(body);
+  const [[kind, asked]] = Object.entries(ask);
+  const command = kind !== "command" ? kind : typeof asked === "object" ? Object.keys(asked)[0] : asked;
   world.calls[command] = (world.calls[command] ?? 0) + 1;
   world.last[command] = { name, body };
   const lost = world.lose.times > 0 && world.lose.command === command;

@@ -76,6 +76,12 @@ impl PicoUsd {
         self.0
     }
 
+    /// USD for a million tokens, as providers list it (`2.5`).
+    #[must_use]
+    pub fn usd_per_million(self) -> String {
+        decimal(u128::from(self.0), PICO_DECIMALS.saturating_sub(6))
+    }
+
     /// `count` × this price, in pico-USD.
     #[must_use]
     pub fn times(self, count: u64) -> u128 {
@@ -203,6 +209,7 @@ mod tests {
         ] {
             let price = PicoUsd::from_usd_per_million(listed).unwrap();
             assert_eq!((price.pico(), price.to_string().as_str()), (pico, usd), "{listed}");
+            assert_eq!(PicoUsd::from_usd_per_million(&price.usd_per_million()), Ok(price), "{listed}");
         }
         assert_eq!(PicoUsd::from_usd_per_call("0.01").unwrap().to_string(), "0.01");
     }

@@ -2,11 +2,16 @@
 
 use billing::ledger::{Account, EntryKind, Hold, MINUTE_MS, Spend, State};
 
-use super::{ENTRY_COLUMNS, HOLD_COLUMNS, OPEN, Store, from_json, nano, read_entry, read_hold, read_key};
+use super::{ENTRY_COLUMNS, HOLD_COLUMNS, KEY_COLUMNS, OPEN, Store, from_json, nano, read_entry, read_hold, read_key};
 use crate::sql::{Sql, SqlError};
 
-/// What an object's tables lack that was provisioned before there was `open_from`.
-const ADD_OPEN_FROM: &str = "ALTER TABLE account ADD COLUMN open_from TEXT NOT NULL DEFAULT ''";
+/// What the tables of an object lack that was provisioned before there was such a column: (table, column, its
+/// definition).
+const ADDED: [(&str, &str, &str); 3] = [
+    ("account", "open_from", "TEXT NOT NULL DEFAULT ''"),
+    ("keys", "start", "TEXT NOT NULL DEFAULT ''"),
+    ("keys", "replaced_by", "TEXT"),
+];
 
 /// How many rows of the journal are read at once on the way back to where the last minute began.
 pub(super) const RATE_PAGE: u64 = 100;
@@ -24,10 +29,8 @@ impl<S: Sql> Store<S> {
     /// [`SqlError`] when the database fails or holds what this build cannot read.
     pub fn load(&self, now_ms: i64) -> Result<State, SqlError> {
         let mut state = State::default();
-        let table = "SELECT sql FROM sqlite_master WHERE type = 'table' AND name = 'account'";
-        let Some(mut row) = self.0.query(table, &[])?.pop() else { return Ok(state) };
-        if !row.text()?.contains("open_from") {
-            self.0.query(ADD_OPEN_FROM, &[])?;
+        if !self.mend_tables()? {
+            return Ok(state);
         }
         let account = "SELECT account_id, created_at_ms, uncollected_nano, spend_seq, open_from FROM account";
         let (mut spend_seq, mut open_from) = (0, String::new());
@@ -41,8 +44,7 @@ impl<S: Sql> Store<S> {
             let entry = read_entry(row)?;
             (state.seq, state.balance) = (entry.seq, entry.balance_after);
         }
-        let keys = "SELECT key_id, digest, name, permissions, limits, parent, created_at_ms, revoked_at_ms FROM keys";
-        for row in self.0.query(keys, &[])? {
+        for row in self.0.query(&format!("SELECT {KEY_COLUMNS} FROM keys"), &[])? {
             let key = read_key(row)?;
             state.keys.insert(key.key_id.clone(), key);
         }
@@ -50,6 +52,22 @@ impl<S: Sql> Store<S> {
         self.load_rates(&mut state, now_ms)?;
         self.load_spend(&mut state, spend_seq)?;
         Ok(state)
+    }
+
+    /// Adds the columns that a build before this one did not have. Whether there are tables at all.
+    fn mend_tables(&self) -> Result<bool, SqlError> {
+        let tables = "SELECT name, sql FROM sqlite_master WHERE type = 'table' AND name IN ('account', 'keys')";
+        let mut known = Vec::new();
+        for mut row in self.0.query(tables, &[])? {
+            known.push((row.text()?, row.text()?));
+        }
+        for (table, column, definition) in ADDED {
+            let lacks = |(name, sql): &(String, String)| name == table && !sql.contains(column);
+            if known.iter().any(lacks) {
+                self.0.query(&format!("ALTER TABLE {table} ADD COLUMN {column} {definition}"), &[])?;
+            }
+        }
+        Ok(!known.is_empty())
     }
 
     /// Open holds, of which none lies before `open_from`.

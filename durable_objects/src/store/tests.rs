@@ -1,14 +1,15 @@
 //! The store's SQL on a native SQLite: a reload after every command must make no difference.
 
-use billing::ledger::{Answer, HOLD_TTL_MS, Refusal, UpdateKey, decide};
+use billing::ledger::{Answer, HOLD_TTL_MS, Period, Refusal, UpdateKey, decide};
 use proptest::prelude::*;
 
 use super::*;
+use crate::tail::{self, Reading, Rows, Tail};
 
 mod bench;
 mod wake;
 
-use bench::{Bench, admit, checkpoint, create_key, enter, limits, release, settle};
+use bench::{Bench, admit, checkpoint, create_key, enter, limits, release, rotate_key, settle};
 
 #[test]
 fn an_object_that_nobody_provisioned_has_no_tables() {
@@ -121,6 +122,58 @@ fn the_outbox_reads_each_journal_row_until_it_is_delivered() {
 }
 
 #[test]
+fn the_tail_is_what_d1_has_not_confirmed_with_the_money_of_that_moment() {
+    let mut bench = Bench::funded();
+    let now = bench.now_ms;
+    for (n, id) in ["r1", "r2", "r3"].into_iter().enumerate() {
+        bench.ok(&admit(id, 100, now));
+        bench.ok(&settle(id, u64::try_from(n).unwrap()));
+    }
+    bench.ok(&admit("r4", 100, now));
+    let read = |bench: &Bench, rows, limit| {
+        let reading = Reading { rows, limit, names: limit == 0 };
+        tail::read(&bench.store, &bench.memory.state, &reading).unwrap()
+    };
+    let seqs = |tail: Tail| tail.entries.iter().map(|entry| entry.seq).collect::<Vec<_>>();
+    assert_eq!(bench.store.entries_delivered(0, 2), Ok(2));
+    for (rows, limit, expected) in [
+        (Rows::Waiting { before: None }, 500, vec![4, 3]),
+        (Rows::Waiting { before: None }, 1, vec![4]),
+        (Rows::Waiting { before: Some(4) }, 500, vec![3]),
+        (Rows::Waiting { before: Some(3) }, 500, vec![]),
+        (Rows::Waiting { before: Some(u64::MAX) }, u64::MAX, vec![4, 3]),
+        (Rows::After { seq: 1 }, 500, vec![2, 3, 4]),
+        (Rows::After { seq: 1 }, 2, vec![2, 3]),
+        (Rows::After { seq: u64::MAX }, 500, vec![]),
+        (Rows::After { seq: 1 }, 0, vec![]),
+    ] {
+        assert_eq!(seqs(read(&bench, rows, limit)), expected, "{rows:?} {limit}");
+    }
+    let money = read(&bench, Rows::Waiting { before: None }, 0);
+    assert_eq!((money.delivered_seq, money.seq, money.running), (2, 4, 1));
+    assert_eq!((money.balance.to_string(), money.held.to_string()), ("0.997".into(), "0.1".into()));
+    assert_eq!(money.key_names, [("key_1".to_owned(), "first".to_owned())].into());
+}
+
+#[test]
+fn a_rotation_is_read_back_with_what_was_spent() {
+    let mut bench = Bench::funded();
+    let now = bench.now_ms;
+    bench.ok(&admit("r1", 100, now));
+    bench.ok(&settle("r1", 20));
+    bench.ok(&rotate_key("key_1", "key_2", 60_000));
+    // With the old secret: it counts for the new key.
+    bench.ok(&admit("r2", 100, now));
+    bench.ok(&settle("r2", 30));
+    let spent = |key_id: &str| bench.load().spend[key_id].within(Period::Total, now).to_string();
+    assert_eq!((spent("key_1"), spent("key_2")), ("0.05".into(), "0.05".into()));
+    assert_eq!(bench.store.undelivered_keys().unwrap(), ["key_1", "key_2"]);
+    bench.now_ms += 60_000;
+    let late = admit("r3", 100, bench.now_ms);
+    assert_eq!(bench.run(&late), Err(Refusal::ExpiredKey));
+}
+
+#[test]
 fn the_cursor_goes_on_from_where_it_stood_and_back_as_far_as_anyone_says() {
     let bench = Bench::funded();
     assert_eq!(bench.store.entries_delivered(0, 9), Ok(9));
@@ -194,6 +247,7 @@ fn commands() -> impl Strategy<Value = Vec<(i64, Command)>> {
         1 => ("key_[1-3]", 1i64..4).prop_map(|(key_id, usd)| {
             Command::UpdateKey(UpdateKey { key_id, name: Some(usd.to_string()), limits: Some(limits(usd)), by: None })
         }),
+        1 => ("key_[1-3]", "key_[5-7]", 0u64..60_000).prop_map(|(key_id, new, grace_ms)| rotate_key(&key_id, &new, grace_ms)),
     ];
     proptest::collection::vec((0i64..40_000, command), 1..80)
 }

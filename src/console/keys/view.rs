@@ -1,6 +1,6 @@
 //! Keys as the API shows and takes them.
 
-use billing::ledger::{Budget, KeyLimits, KeyView, Period, Permission};
+use billing::ledger::{AllowError, Budget, KeyLimits, KeyView, Models, Networks, Period, Permission};
 use billing::money::NanoUsd;
 use chrono::DateTime;
 use serde::{Deserialize, Serialize};
@@ -181,8 +181,20 @@ impl LimitsView {
             max_running: self.max_running,
             budget: budget.transpose()?,
             expires_at_ms: expires_at_ms.transpose()?,
+            models: allowed("limits.models", self.models.as_deref(), Models::new)?,
+            addresses: allowed("limits.addresses", self.addresses.as_deref(), Networks::new)?,
         })
     }
+}
+
+/// An allow-list, with what is wrong of it said of `param`.
+fn allowed<T>(
+    param: &str,
+    entries: Option<&[String]>,
+    read: fn(&[String]) -> Result<T, AllowError>,
+) -> Result<Option<T>, ApiError> {
+    let wrong = |error: AllowError| invalid(param, &format!("`{param}` cannot be taken: {error}."));
+    entries.map(|entries| read(entries).map_err(wrong)).transpose()
 }
 
 impl From<&KeyLimits> for LimitsView {
@@ -192,8 +204,8 @@ impl From<&KeyLimits> for LimitsView {
             max_running: limits.max_running,
             budget: limits.budget.map(|budget| BudgetView { usd: budget.amount.to_string(), period: budget.period }),
             expires_at: limits.expires_at_ms.map(rfc3339),
-            models: None,
-            addresses: None,
+            models: limits.models.as_ref().map(|models| models.entries().to_vec()),
+            addresses: limits.addresses.as_ref().map(Networks::entries),
         }
     }
 }
@@ -206,15 +218,15 @@ impl ListedView {
         let period = key.limits.budget.map_or(Period::Total, |budget| budget.period);
         Self {
             id: key.key_id.clone(),
-            start: String::new(),
+            start: key.start.clone(),
             name: key.name.clone(),
             permissions: key.permissions.clone(),
             limits: LimitsView::from(&key.limits),
             parent_id: key.parent.clone(),
-            replaced_by: None,
+            replaced_by: key.replaced_by.clone(),
             created_at: rfc3339(key.created_at_ms),
             revoked_at: key.revoked_at_ms.map(rfc3339),
-            last_used_at: None,
+            last_used_at: view.last_used_ms.map(rfc3339),
             spent_usd: view.spend.within(period, now_ms).to_string(),
             running: view.running,
         }
@@ -227,7 +239,7 @@ mod tests {
 
     #[test]
     fn limits_read_back_as_they_were_given() {
-        let given = r#"{"requests_per_minute":60,"max_running":2,"budget":{"usd":"5.5","period":"monthly"},"expires_at":"2027-01-01T00:00:00.000Z"}"#;
+        let given = r#"{"requests_per_minute":60,"max_running":2,"budget":{"usd":"5.5","period":"monthly"},"expires_at":"2027-01-01T00:00:00.000Z","models":["gpt-4o","claude-*"],"addresses":["203.0.113.0/24","2001:db8::1"]}"#;
         let view: LimitsView = serde_json::from_str(given).unwrap();
         let limits = view.limits().unwrap();
         assert_eq!(serde_json::to_string(&LimitsView::from(&limits)).unwrap(), given);
@@ -239,6 +251,9 @@ mod tests {
             (r#"{"requests_per_minute":0}"#, "limits"),
             (r#"{"budget":{"usd":"-1","period":"daily"}}"#, "limits.budget.usd"),
             (r#"{"expires_at":"tomorrow"}"#, "limits.expires_at"),
+            (r#"{"models":[]}"#, "limits.models"),
+            (r#"{"models":["a*b"]}"#, "limits.models"),
+            (r#"{"addresses":["203.0.113.7/24"]}"#, "limits.addresses"),
         ] {
             let view: LimitsView = serde_json::from_str(given).unwrap();
             assert_eq!(view.limits().unwrap_err().param.as_deref(), Some(param), "{given}");

@@ -18,5 +18,6 @@ pub fn random_limits(now_ms: i64, rng: &mut Rng) -> KeyLimits {
             period: rng.pick(&PERIODS).copied().unwrap_or(billing::ledger::Period::Total),
         }),
         expires_at_ms: rng.chance(20).then(|| now_ms.saturating_add(rng.between(60_000, 200_000_000))),
+        ..KeyLimits::default()
     }
 }

@@ -122,7 +122,7 @@ impl Workload {
         };
         let digest = self.digest(rng);
         let created_at_ms = now_ms.saturating_sub(travelled_ms);
-        Command::Admit(Box::new(Admit { request_id, created_at_ms, digest, hold, terms }))
+        Command::Admit(Box::new(Admit { request_id, created_at_ms, digest, hold, terms, address: None }))
     }
 
     /// Of a key; now and then of none.
@@ -199,14 +199,26 @@ impl Workload {
         let by = rng.chance(500).then(|| self.digest(rng));
         let digest = format!("digest of {key_id}");
         let limits = random_limits(now_ms, rng);
-        Command::CreateKey(CreateKey { key_id, digest, name: String::new(), permissions, limits, by })
+        Command::CreateKey(CreateKey {
+            key_id,
+            digest,
+            start: String::new(),
+            name: String::new(),
+            permissions,
+            limits,
+            by,
+        })
     }
 
     fn read(&self, rng: &mut Rng) -> Command {
         match rng.below(4) {
             0 => Command::Keys,
             1 => Command::Balance,
-            _ => Command::Authorize { digest: self.digest(rng), permission: Some(Permission::AccountRead) },
+            _ => Command::Authorize {
+                digest: self.digest(rng),
+                permission: Some(Permission::AccountRead),
+                address: None,
+            },
         }
     }
 

@@ -11,7 +11,9 @@ use crate::usage::Usage;
 
 /// Reserves `admit.hold`, or as much of its output as budget and balance cover. A refusal leaves no
 /// trace: it counts against no rate.
-pub(super) fn admit(state: &State, admit: &Admit, prior: &Prior, now_ms: i64) -> Decision {
+pub(super) fn admit(state: &State, asked: &Admit, prior: &Prior, now_ms: i64) -> Decision {
+    // Where people are is nothing to keep.
+    let admit = &Admit { address: None, ..asked.clone() };
     // 1. A repeat of the same admit answers the first result; anything else under its id is a conflict.
     if let Some(hold) = state.holds.get(&admit.request_id) {
         return if hold.admit == *admit { Ok((Vec::new(), admitted(state, hold))) } else { Err(Refusal::Conflict) };
@@ -26,6 +28,8 @@ pub(super) fn admit(state: &State, admit: &Admit, prior: &Prior, now_ms: i64) ->
     // 3. The key.
     let key = key::authorize(state, &admit.digest, Permission::Inference, now_ms)?;
     // 4. Its limits, and those of the keys that it descends from.
+    key::check_address(state, key, asked.address)?;
+    key::check_model(state, key, &admit.terms.model)?;
     for key in state.lineage(&key.key_id) {
         if let Some(per_minute) = key.limits.requests_per_minute {
             let checked = match state.rates.get(&key.key_id) {

@@ -41,7 +41,7 @@ pub enum Answer {
     Keys(Vec<KeyView>),
     /// The key may do it.
     Authorized {
-        /// The key.
+        /// The key, its models narrowed to what the keys that it descends from allow.
         key: Box<Key>,
     },
     /// The account's money.
@@ -82,6 +82,13 @@ pub enum Answer {
         /// How many holds it resolved.
         expired: u64,
     },
+    /// The new key is there, and the old one ends.
+    KeyRotated {
+        /// The new key.
+        key: Box<Key>,
+        /// When the old one ends, in milliseconds since the epoch.
+        old_ends_at_ms: i64,
+    },
 }
 
 /// A key with what it has spent.
@@ -93,6 +100,9 @@ pub struct KeyView {
     pub spend: Spend,
     /// Requests that run now.
     pub running: u64,
+    /// When it last had a request admitted itself, in milliseconds since the epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_used_ms: Option<i64>,
 }
 
 /// Why the money was not enough.
@@ -132,6 +142,15 @@ pub enum Refusal {
     /// The key may not do this.
     #[error("the key lacks the permission")]
     NotPermitted,
+    /// The key, or one that it descends from, may not be used from this address.
+    #[error("the key may not be used from this address")]
+    AddressNotAllowed,
+    /// The key, or one that it descends from, may not ask for this model.
+    #[error("the key may not ask for this model")]
+    ModelNotAllowed,
+    /// The key was rotated: the one that replaces it is to be changed.
+    #[error("the key was rotated")]
+    ReplacedKey,
     /// A new key would be allowed more than the one that makes it.
     #[error("a key cannot make a key that may do more than itself")]
     Exceeds,

@@ -1,6 +1,8 @@
 //! What may be asked of an account. These types and those of `answer` are the wire protocol between the
 //! Worker and the account object, so their JSON is pinned by tests in `durable_objects`.
 
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 
 use super::key::{KeyLimits, Permission};
@@ -41,6 +43,9 @@ pub enum Command {
         /// What the key is to be used for; `None`: whether it lives, whatever it may do.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         permission: Option<Permission>,
+        /// Where it is used from, where that is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        address: Option<IpAddr>,
     },
     /// Asks for the balance. Writes nothing.
     Balance,
@@ -73,6 +78,8 @@ pub enum Command {
     },
     /// Resolves every hold whose deadline has passed.
     Sweep,
+    /// Puts a new key in another one's place, which ends in a while. Idempotent by the new key's id.
+    RotateKey(RotateKey),
 }
 
 impl Command {
@@ -92,7 +99,8 @@ impl Command {
             | Self::Keys
             | Self::Authorize { .. }
             | Self::Balance
-            | Self::Sweep => None,
+            | Self::Sweep
+            | Self::RotateKey(_) => None,
         }
     }
 }
@@ -134,6 +142,9 @@ pub struct CreateKey {
     pub key_id: String,
     /// SHA-256 of its secret, lower-case hexadecimal.
     pub digest: String,
+    /// The first characters of its text, by which people recognise it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub start: String,
     /// A name for people.
     pub name: String,
     /// What it may do.
@@ -162,6 +173,24 @@ pub struct UpdateKey {
     pub by: Option<String>,
 }
 
+/// A key to replace. What it may do, how much of it and what it has spent become the new one's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RotateKey {
+    /// The old key's public id.
+    pub key_id: String,
+    /// The new one's.
+    pub new_key_id: String,
+    /// SHA-256 of the new secret, lower-case hexadecimal.
+    pub digest: String,
+    /// The first characters of the new key's text.
+    pub start: String,
+    /// How much longer the old key counts, in milliseconds.
+    pub grace_ms: u64,
+    /// SHA-256 of the secret of the key that asks; `None`: the account's owner.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+}
+
 /// A reservation. `terms` and `hold` are pinned: a price that changes later does not touch them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Admit {
@@ -175,6 +204,9 @@ pub struct Admit {
     pub hold: HoldRequest,
     /// What the request will be billed by.
     pub terms: Terms,
+    /// Where it comes from, where that is known. Compared with the key's limits, and never kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<IpAddr>,
 }
 
 /// What a request will be billed by.

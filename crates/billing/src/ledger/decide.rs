@@ -3,7 +3,7 @@
 use super::answer::{Answer, Decision, Refusal};
 use super::command::{Command, Enter, EntryKind};
 use super::state::{Account, Entry, Event, Prior, State};
-use super::{admit, key, resolve};
+use super::{admit, key, resolve, rotate};
 use crate::money::NanoUsd;
 
 /// Decides `command` at `now_ms` (milliseconds since the epoch, the account's clock).
@@ -24,12 +24,14 @@ pub fn decide(state: &State, command: &Command, prior: &Prior, now_ms: i64) -> D
         Command::UpdateKey(update) => key::update(state, update, now_ms),
         Command::RevokeKey { key_id, by } => key::revoke(state, key_id, by.as_deref(), now_ms),
         Command::Keys => Ok((Vec::new(), key::list(state))),
-        Command::Authorize { digest, permission } => {
+        Command::RotateKey(rotation) => rotate::rotate(state, rotation, now_ms),
+        Command::Authorize { digest, permission, address } => {
             let key = match permission {
                 Some(permission) => key::authorize(state, digest, *permission, now_ms),
                 None => key::living(state, digest, now_ms),
             }?;
-            Ok((Vec::new(), Answer::Authorized { key: Box::new(key.clone()) }))
+            key::check_address(state, key, *address)?;
+            Ok((Vec::new(), Answer::Authorized { key: Box::new(key::narrowed(state, key)) }))
         }
         Command::Balance => Ok((Vec::new(), Answer::Balance { balance: state.balance, held: state.held() })),
         Command::Admit(admit) => admit::admit(state, admit, prior, now_ms),

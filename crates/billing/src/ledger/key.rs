@@ -4,9 +4,11 @@
 //! too, and a descendant ends with its ancestor, so no key can do more through another than by itself.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::allow::{Models, Networks};
 use super::answer::{Answer, Decision, KeyView, Refusal};
 use super::command::{CreateKey, UpdateKey};
 use super::state::{Event, State};
@@ -34,7 +36,7 @@ impl Permission {
 }
 
 /// How much a key may do; `None`: as much as the account.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct KeyLimits {
     /// Requests that are admitted within any 60 seconds.
@@ -49,6 +51,12 @@ pub struct KeyLimits {
     /// When the key ends by itself, in milliseconds since the epoch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_at_ms: Option<i64>,
+    /// The only models that it may ask for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub models: Option<Models>,
+    /// The only addresses that it may be used from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub addresses: Option<Networks>,
 }
 
 /// Money that a key may spend in a period.
@@ -82,19 +90,25 @@ pub struct Key {
     pub key_id: String,
     /// SHA-256 of its secret, lower-case hexadecimal.
     pub digest: String,
+    /// The first characters of its text; empty for a key that was made before they were kept.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub start: String,
     /// A name for people.
     pub name: String,
     /// What it may do.
     pub permissions: Vec<Permission>,
     /// How much of it.
     pub limits: KeyLimits,
-    /// The key that made it; `None`: the account's owner.
+    /// The key that made it, or that replaces it; `None`: the account's owner.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<String>,
     /// Milliseconds since the epoch.
     pub created_at_ms: i64,
     /// When it was ended, if it was.
     pub revoked_at_ms: Option<i64>,
+    /// The key that has taken its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced_by: Option<String>,
 }
 
 impl Key {
@@ -112,6 +126,9 @@ pub struct Spend {
     weekly: Window,
     monthly: Window,
     total: NanoUsd,
+    /// When the key itself last had a request admitted that has ended since, in milliseconds since the epoch.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub last_used_ms: i64,
 }
 
 /// The last period in which anything was charged and its sum, and the one before it: requests that
@@ -213,7 +230,8 @@ impl State {
     /// The key and the keys that it descends from, itself first.
     pub fn lineage<'a>(&'a self, key_id: &str) -> impl Iterator<Item = &'a Key> + use<'a> {
         let first = self.keys.get(key_id);
-        std::iter::successors(first, |key| self.keys.get(key.parent.as_deref()?)).take(MAX_GENERATIONS)
+        std::iter::successors(first, |key| self.keys.get(key.parent.as_deref()?))
+            .take(MAX_GENERATIONS.saturating_add(1))
     }
 
     /// Requests of the key and its descendants that run now.
@@ -271,6 +289,27 @@ pub(super) fn living<'a>(state: &'a State, digest: &str, now_ms: i64) -> Result<
     Ok(key)
 }
 
+/// Whether neither the key nor one that it descends from minds where it is used from. An address that is not
+/// known is in no network.
+pub(super) fn check_address(state: &State, key: &Key, address: Option<IpAddr>) -> Result<(), Refusal> {
+    let allows = |networks: &Networks| address.is_some_and(|address| networks.allow(address));
+    let allowed = state.lineage(&key.key_id).filter_map(|key| key.limits.addresses.as_ref()).all(allows);
+    if allowed { Ok(()) } else { Err(Refusal::AddressNotAllowed) }
+}
+
+/// Whether neither the key nor one that it descends from minds the model.
+pub(super) fn check_model(state: &State, key: &Key, model: &str) -> Result<(), Refusal> {
+    let mut lists = state.lineage(&key.key_id).filter_map(|key| key.limits.models.as_ref());
+    if lists.all(|models| models.allow(model)) { Ok(()) } else { Err(Refusal::ModelNotAllowed) }
+}
+
+/// The key with the models that its whole lineage allows.
+pub(super) fn narrowed(state: &State, key: &Key) -> Key {
+    let lists = state.lineage(&key.key_id).filter_map(|key| key.limits.models.clone());
+    let models = lists.reduce(|all, models| all.and(&models));
+    Key { limits: KeyLimits { models, ..key.limits.clone() }, ..key.clone() }
+}
+
 /// Equality in time that depends on the length alone.
 fn same_digest(a: &str, b: &str) -> bool {
     a.len() == b.len() && a.bytes().zip(b.bytes()).fold(0, |diff, (x, y)| diff | (x ^ y)) == 0
@@ -295,12 +334,14 @@ pub(super) fn create(state: &State, create: &CreateKey, now_ms: i64) -> Decision
     let key = Key {
         key_id: create.key_id.clone(),
         digest: create.digest.clone(),
+        start: create.start.clone(),
         name: create.name.clone(),
         permissions: create.permissions.clone(),
-        limits: create.limits,
+        limits: create.limits.clone(),
         parent: parent.map(|parent| parent.key_id.clone()),
         created_at_ms: now_ms,
         revoked_at_ms: None,
+        replaced_by: None,
     };
     Ok((vec![Event::KeySet(key)], answer))
 }
@@ -314,16 +355,20 @@ pub(super) fn update(state: &State, update: &UpdateKey, now_ms: i64) -> Decision
     if key.has_expired(now_ms) {
         return Err(Refusal::ExpiredKey);
     }
+    // Its limits are those of the key in its place, and its end is settled.
+    if key.replaced_by.is_some() {
+        return Err(Refusal::ReplacedKey);
+    }
     let mut changed = key.clone();
     if let Some(name) = &update.name {
         changed.name.clone_from(name);
     }
-    if let Some(limits) = update.limits {
+    if let Some(limits) = &update.limits {
         let parent = key.parent.as_ref().and_then(|parent| state.keys.get(parent));
         if parent.is_some_and(|parent| limits.exceed(&parent.limits)) {
             return Err(Refusal::Exceeds);
         }
-        changed.limits = limits;
+        changed.limits.clone_from(limits);
     }
     let answer = Answer::KeyUpdated { key_id: key.key_id.clone() };
     Ok((if changed == *key { Vec::new() } else { vec![Event::KeySet(changed)] }, answer))
@@ -340,22 +385,33 @@ pub(super) fn revoke(state: &State, key_id: &str, by: Option<&str>, now_ms: i64)
 }
 
 pub(super) fn list(state: &State) -> Answer {
-    let view = |key: &Key| KeyView {
-        key: key.clone(),
-        spend: state.spend.get(&key.key_id).copied().unwrap_or_default(),
-        running: state.running(&key.key_id),
+    let view = |key: &Key| {
+        let spend = state.spend.get(&key.key_id).copied().unwrap_or_default();
+        let own = state.holds.values().filter(|hold| hold.key_id == key.key_id);
+        let ended_ms = Some(spend.last_used_ms).filter(|at_ms| *at_ms > 0);
+        let last_used_ms = own.map(|hold| hold.opened_at_ms).chain(ended_ms).max();
+        KeyView { key: key.clone(), spend, running: state.running(&key.key_id), last_used_ms }
     };
     Answer::Keys(state.keys.values().map(view).collect())
 }
 
-/// The key that acts; `None` for the account's owner.
+/// The key that acts; `None` for the account's owner. One that was rotated acts as the key in its place, or what it
+/// makes would end with it.
 fn maker<'a>(state: &'a State, by: Option<&str>, now_ms: i64) -> Result<Option<&'a Key>, Refusal> {
-    by.map(|digest| authorize(state, digest, Permission::KeysWrite, now_ms)).transpose()
+    let Some(digest) = by else { return Ok(None) };
+    let key = authorize(state, digest, Permission::KeysWrite, now_ms)?;
+    let replacing = |key: &&'a Key| state.keys.get(key.replaced_by.as_deref()?);
+    Ok(std::iter::successors(Some(key), replacing).take(MAX_KEYS).last())
 }
 
 /// The key that is to be changed: the owner may change all, a key may change itself no looser and the
 /// keys that it made.
-fn changeable<'a>(state: &'a State, key_id: &str, by: Option<&str>, now_ms: i64) -> Result<&'a Key, Refusal> {
+pub(super) fn changeable<'a>(
+    state: &'a State,
+    key_id: &str,
+    by: Option<&str>,
+    now_ms: i64,
+) -> Result<&'a Key, Refusal> {
     let maker = maker(state, by, now_ms)?;
     let key = state.keys.get(key_id).ok_or(Refusal::UnknownKey)?;
     match maker {
@@ -378,7 +434,12 @@ impl KeyLimits {
             (Some(mine), Some(theirs)) => mine.period == theirs.period && mine.amount > theirs.amount,
             _ => false,
         };
+        let models = matches!((&self.models, &parent.models), (Some(mine), Some(theirs)) if !mine.within(theirs));
+        let addresses =
+            matches!((&self.addresses, &parent.addresses), (Some(mine), Some(theirs)) if !mine.within(theirs));
         budget
+            || models
+            || addresses
             || looser(self.requests_per_minute, parent.requests_per_minute)
             || looser(self.max_running, parent.max_running)
             || looser(self.expires_at_ms, parent.expires_at_ms)

@@ -11,6 +11,7 @@
 //! When several refusals apply, the first of the order in which [`Refusal`] lists them is given.
 
 mod admit;
+mod allow;
 mod answer;
 mod bill;
 mod calendar;
@@ -18,11 +19,15 @@ mod command;
 mod decide;
 mod key;
 mod resolve;
+mod rotate;
 mod state;
 
+pub use allow::{AllowError, MAX_ENTRIES, Models, Networks};
 pub use answer::{Answer, Decision, KeyView, Refusal, Shortage};
 pub use bill::Bill;
-pub use command::{Admit, Command, CreateKey, Enter, EntryKind, Outcome, Settle, SettledBy, Terms, UpdateKey};
+pub use command::{
+    Admit, Command, CreateKey, Enter, EntryKind, Outcome, RotateKey, Settle, SettledBy, Terms, UpdateKey,
+};
 pub use decide::decide;
 pub use key::{Budget, Key, KeyLimits, Period, Permission, Rate, Spend};
 pub use state::{Account, BillingStatus, Checkpoint, Entry, Event, Hold, HoldState, Prior, State, UsageRecord};
@@ -40,7 +45,7 @@ pub const MAX_KEYS: usize = 1_000;
 /// How long a request counts in a rate, in milliseconds.
 pub const MINUTE_MS: i64 = 60_000;
 
-/// How many keys may descend from each other, the first included.
+/// How many keys may descend from each other, the first included; one that was rotated lies a generation deeper.
 pub const MAX_GENERATIONS: usize = 8;
 
 #[cfg(test)]

@@ -202,6 +202,17 @@ pub enum Event {
     EntryAppended(Entry),
     /// The amount that usage could not collect changed.
     UncollectedSet(NanoUsd),
+    /// A key goes on in another one's place, with what it has spent and how often it was used of late.
+    SpendCarried {
+        /// The old key.
+        from: String,
+        /// The new one.
+        to: String,
+        /// What every key has spent, the new one too.
+        spend: BTreeMap<String, Spend>,
+        /// Up to which row of the journal.
+        seq: u64,
+    },
 }
 
 impl State {
@@ -246,6 +257,12 @@ impl State {
                 self.count_spend(entry);
             }
             Event::UncollectedSet(amount) => self.uncollected = *amount,
+            Event::SpendCarried { from, to, spend, .. } => {
+                self.spend.clone_from(spend);
+                if let Some(rate) = self.rates.remove(from) {
+                    self.rates.insert(to.clone(), rate);
+                }
+            }
         }
     }
 
@@ -264,8 +281,13 @@ impl State {
     pub fn count_spend(&mut self, entry: &Entry) {
         let Some(usage) = &entry.usage else { return };
         let lineage: Vec<String> = self.lineage(&usage.key_id).map(|key| key.key_id.clone()).collect();
-        for key_id in lineage {
-            self.spend.entry(key_id).or_default().add(entry.amount.negated(), usage.admitted_at_ms);
+        for (generation, key_id) in lineage.into_iter().enumerate() {
+            let spend = self.spend.entry(key_id).or_default();
+            spend.add(entry.amount.negated(), usage.admitted_at_ms);
+            // Its own use, not that of those that it made.
+            if generation == 0 {
+                spend.last_used_ms = spend.last_used_ms.max(usage.admitted_at_ms);
+            }
         }
     }
 

@@ -11,6 +11,7 @@ use crate::price::{Price, Rates};
 use crate::usage::{MAX_COUNT, Usage};
 
 mod bills;
+mod keys;
 
 use bills::taken_and_short;
 
@@ -30,6 +31,7 @@ impl Bench {
         bench.ok(Command::CreateKey(CreateKey {
             key_id: "key_1".into(),
             digest: "d1".into(),
+            start: String::new(),
             name: "first".into(),
             permissions: vec![Permission::Inference],
             limits: KeyLimits::default(),
@@ -88,6 +90,7 @@ fn admit_request(id: &str, wanted: u64, now_ms: i64) -> Admit {
         digest: "d1".into(),
         hold: HoldRequest::new(&price(), 0, false, output).unwrap(),
         terms: Terms { endpoint: "/v1/chat/completions".into(), model: "m".into(), price: price(), unpriced: false },
+        address: None,
     }
 }
 
@@ -317,6 +320,7 @@ fn refusals_come_in_their_order() {
     bench.ok(Command::CreateKey(CreateKey {
         key_id: "reader".into(),
         digest: "d2".into(),
+        start: String::new(),
         name: String::new(),
         permissions: vec![Permission::AccountRead],
         limits: KeyLimits::default(),
@@ -332,6 +336,7 @@ fn key(id: &str, digest: &str, limits: KeyLimits, by: Option<&str>) -> Command {
     Command::CreateKey(CreateKey {
         key_id: id.into(),
         digest: digest.into(),
+        start: String::new(),
         name: id.into(),
         permissions: vec![Permission::Inference, Permission::KeysWrite],
         limits,
@@ -342,7 +347,7 @@ fn key(id: &str, digest: &str, limits: KeyLimits, by: Option<&str>) -> Command {
 #[test]
 fn a_key_that_lives_is_known_whatever_it_may_do() {
     let mut bench = Bench::funded("1");
-    let authorize = |permission| Command::Authorize { digest: "d2".into(), permission };
+    let authorize = |permission| Command::Authorize { digest: "d2".into(), permission, address: None };
     assert_eq!(bench.run(authorize(None)), Err(Refusal::UnknownKey));
     bench.ok(key("key_2", "d2", KeyLimits::default(), None));
     for permission in [None, Some(Permission::Inference)] {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use billing::hold::{HoldRequest, OutputBound};
 use billing::ledger::{
     Admit, Answer, Budget, CreateKey, Enter, EntryKind, KeyLimits, MINUTE_MS, Outcome, Period, Permission, Refusal,
-    Settle, SettledBy, Terms, decide,
+    RotateKey, Settle, SettledBy, Terms, decide,
 };
 use billing::money::PicoUsd;
 use billing::price::{Price, Rates};
@@ -184,9 +184,21 @@ pub fn create_key(key_id: &str) -> Command {
     Command::CreateKey(CreateKey {
         key_id: key_id.into(),
         digest: "d1".into(),
+        start: "oi_1a".into(),
         name: "first".into(),
         permissions: vec![Permission::Inference, Permission::AccountRead],
         limits: limits(5),
+        by: None,
+    })
+}
+
+pub fn rotate_key(key_id: &str, new_key_id: &str, grace_ms: u64) -> Command {
+    Command::RotateKey(RotateKey {
+        key_id: key_id.into(),
+        new_key_id: new_key_id.into(),
+        digest: format!("digest of {new_key_id}"),
+        start: "oi_1b".into(),
+        grace_ms,
         by: None,
     })
 }
@@ -199,6 +211,7 @@ pub fn limits(budget_usd: i64) -> KeyLimits {
         max_running: Some(10),
         budget: Some(Budget { amount, period: Period::Daily }),
         expires_at_ms: Some(1_900_000_000_000),
+        ..KeyLimits::default()
     }
 }
 
@@ -217,6 +230,7 @@ pub fn admit(id: &str, wanted: u64, now_ms: i64) -> Command {
         digest: "d1".into(),
         hold: HoldRequest::new(&price, 0, false, output).unwrap(),
         terms: Terms { endpoint: "/v1/chat/completions".into(), model: "m".into(), price, unpriced: false },
+        address: None,
     }))
 }
 
