@@ -23,6 +23,7 @@ pub mod inference;
 pub mod keys;
 pub mod mcp;
 pub mod operator;
+pub mod payments;
 pub mod redeliver;
 pub mod refusals;
 pub mod retry_after;
@@ -142,6 +143,12 @@ async fn serve(request: &mut Request, method: &str, path: &str, context: &Contex
             let body = body::read_form(request).await?;
             Ok(console::keys::update(&id, request.headers(), &body, context).await?.into())
         }
+        Route::ConsoleTopUps if method == "POST" => {
+            let body = body::read_form(request).await?;
+            Ok(payments::topups::create(request.headers(), &request.url()?, &body, context).await?.into())
+        }
+        Route::ConsoleTopUps => Ok(payments::topups::list(request.headers(), &request.url()?, context).await?.into()),
+        Route::StripeWebhook => Ok(payments::webhook::post(request, context).await?.into()),
         Route::OperatorEntries => {
             let body = body::read_form(request).await?;
             Ok(operator::enter(request.headers(), &body, context).await?.into())

@@ -33,6 +33,10 @@ pub enum Route {
     ConsoleKeys,
     /// `PATCH`, `DELETE /console/api/keys/{id}`
     ConsoleKey(String),
+    /// `GET`, `POST /console/api/topups`
+    ConsoleTopUps,
+    /// `POST /webhooks/stripe`
+    StripeWebhook,
     /// `POST /operator/entries`
     OperatorEntries,
     /// `POST /operator/audit`
@@ -60,8 +64,9 @@ impl Route {
             | Self::ConsoleAccount
             | Self::OperatorEntries
             | Self::OperatorAudit
+            | Self::StripeWebhook
             | Self::Mcp => "POST",
-            Self::ConsoleKeys => "GET, HEAD, POST",
+            Self::ConsoleKeys | Self::ConsoleTopUps => "GET, HEAD, POST",
             Self::ConsoleKey(_) => "PATCH, DELETE",
             Self::StoredResponse => "GET, HEAD, POST, DELETE",
             Self::Models
@@ -110,6 +115,8 @@ fn find(path: &str) -> Option<Route> {
         ["console", "api", "account"] => Route::ConsoleAccount,
         ["console", "api", "keys"] => Route::ConsoleKeys,
         ["console", "api", "keys", id] => Route::ConsoleKey((*id).to_owned()),
+        ["console", "api", "topups"] => Route::ConsoleTopUps,
+        ["webhooks", "stripe"] => Route::StripeWebhook,
         ["operator", "entries"] => Route::OperatorEntries,
         ["operator", "audit"] => Route::OperatorAudit,
         ["operator", "accounts"] => Route::OperatorAccounts,

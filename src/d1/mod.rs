@@ -3,6 +3,7 @@
 
 pub mod accounts;
 pub mod catalogue;
+pub mod topups;
 pub mod undelivered;
 pub mod usage;
 
