@@ -6,6 +6,7 @@ use account::client::AccountClient;
 use worker::Env;
 
 use crate::config::{Config, ConfigError};
+use crate::payments::auto::DueTopUps;
 use crate::{clock, entropy, ids};
 
 /// The durable object binding of `wrangler.toml`.
@@ -26,6 +27,8 @@ pub struct Context {
     pub request_id: String,
     /// When the request came, in milliseconds since the epoch.
     pub started_ms: i64,
+    /// Automatic top-ups that accounts name meanwhile: they are charged once the response is out.
+    pub due_top_ups: DueTopUps,
 }
 
 impl Context {
@@ -38,7 +41,10 @@ impl Context {
         };
         let request_id = ids::request_id(started_ms, random);
         match config(&env) {
-            Ok(config) => (request_id.clone(), Ok(Self { env, config, request_id, started_ms })),
+            Ok(config) => (
+                request_id.clone(),
+                Ok(Self { env, config, request_id, started_ms, due_top_ups: DueTopUps::default() }),
+            ),
             Err(error) => (request_id, Err(ContextError::Config(error))),
         }
     }

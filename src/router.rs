@@ -35,6 +35,10 @@ pub enum Route {
     ConsoleKey(String),
     /// `GET`, `POST /console/api/topups`
     ConsoleTopUps,
+    /// `GET`, `PUT /console/api/topups/auto`
+    ConsoleAutoTopUp,
+    /// `DELETE /console/api/topups/method`
+    ConsoleTopUpMethod,
     /// `POST /webhooks/stripe`
     StripeWebhook,
     /// `POST /operator/entries`
@@ -68,6 +72,8 @@ impl Route {
             | Self::Mcp => "POST",
             Self::ConsoleKeys | Self::ConsoleTopUps => "GET, HEAD, POST",
             Self::ConsoleKey(_) => "PATCH, DELETE",
+            Self::ConsoleAutoTopUp => "GET, HEAD, PUT",
+            Self::ConsoleTopUpMethod => "DELETE",
             Self::StoredResponse => "GET, HEAD, POST, DELETE",
             Self::Models
             | Self::Model(_)
@@ -116,6 +122,8 @@ fn find(path: &str) -> Option<Route> {
         ["console", "api", "keys"] => Route::ConsoleKeys,
         ["console", "api", "keys", id] => Route::ConsoleKey((*id).to_owned()),
         ["console", "api", "topups"] => Route::ConsoleTopUps,
+        ["console", "api", "topups", "auto"] => Route::ConsoleAutoTopUp,
+        ["console", "api", "topups", "method"] => Route::ConsoleTopUpMethod,
         ["webhooks", "stripe"] => Route::StripeWebhook,
         ["operator", "entries"] => Route::OperatorEntries,
         ["operator", "audit"] => Route::OperatorAudit,

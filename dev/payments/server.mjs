@@ -24,9 +24,9 @@ const PAGE_HEADERS = { "content-type": "text/html; charset=utf-8", "cache-contro
 
 /**
  * Starts it on 127.0.0.1; port 0 takes any free one. `file` keeps its objects. Resolves to `{ url, secretKey,
- * webhookSecret, store, payments, webhooks, requests, answerNext(answer), close() }`: `payments` and `webhooks` are as
- * their files say, `requests` is what the API was asked, and `answerNext` has it answer the next call so, without
- * doing it.
+ * webhookSecret, store, payments, webhooks, requests, answerNext, close() }`: `payments` and `webhooks` are as
+ * their files say, `requests` is what the API was asked, and `answerNext(answer, { done })` has it answer the next
+ * call so, which is done all the same or not.
  */
 export async function startPayments({ port = 0, secretKey = "sk_test_stand_in", webhookSecret = `whsec_${"0".repeat(32)}`, webhookUrl, file, retryMs } = {}) {
   const apiVersion = Stripe.API_VERSION;
@@ -50,7 +50,7 @@ export async function startPayments({ port = 0, secretKey = "sk_test_stand_in", 
     payments,
     webhooks,
     requests,
-    answerNext: (answer) => prepared.push(answer),
+    answerNext: (answer, { done = false } = {}) => void prepared.push({ answer, done }),
     close: () =>
       new Promise((resolve) => {
         webhooks.close();
@@ -67,7 +67,9 @@ async function serve(request, response, known) {
     if (path.startsWith("/v1/")) {
       const asked = { method: request.method, path, query: searchParams.toString(), body, headers: request.headers };
       known.requests.push(asked);
-      const { status, body: answer, headers } = known.prepared.shift() ?? known.api.answer(asked);
+      const prepared = known.prepared.shift();
+      const own = prepared && !prepared.done ? null : known.api.answer(asked);
+      const { status, body: answer, headers } = prepared?.answer ?? own;
       response.writeHead(status, { "content-type": "application/json", "request-id": "req_stand_in", ...headers });
       return response.end(JSON.stringify(answer, null, 2));
     }

@@ -24,7 +24,8 @@ const SCHEMA: [&str; 6] = [
         uncollected_nano INTEGER NOT NULL DEFAULT 0,
         delivered_seq INTEGER NOT NULL DEFAULT 0,
         spend_seq INTEGER NOT NULL DEFAULT 0,
-        open_from TEXT NOT NULL DEFAULT ''
+        open_from TEXT NOT NULL DEFAULT '',
+        auto_top_up TEXT
     ) STRICT",
     "CREATE TABLE keys (
         key_id TEXT PRIMARY KEY,
@@ -223,6 +224,7 @@ impl<S: Sql> Store<S> {
                 )
             }
             Event::UncollectedSet(amount) => run("UPDATE account SET uncollected_nano = ?1", &[amount.nano().into()]),
+            Event::AutoSet(auto) => run("UPDATE account SET auto_top_up = ?1", &[to_json(auto)?.into()]),
         }
     }
 

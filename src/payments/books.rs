@@ -3,11 +3,12 @@
 //! The account first: what it has taken is durable, and everything here may be done again.
 
 use account::client::CallError;
-use billing::ledger::{Command, Enter, Refusal};
+use billing::ledger::{Command, Enter, Refusal, SavedMethod, StopReason};
 use worker::{D1Database, console_error, console_warn};
 
+use super::auto::stop_reason;
 use super::form::Form;
-use super::meaning::{Odd, Return, Status, TopUp, account_of};
+use super::meaning::{Kind, Odd, Return, Status, TopUp, account_of};
 use super::stripe::{Stripe, StripeError};
 use super::wire::{Charge, Dispute, PaymentIntent, Refund, Session};
 use crate::context::Context;
@@ -96,6 +97,11 @@ impl<'a> Books<'a> {
             return Ok(Done::NotOurs);
         }
         let receipt_url = match intent {
+            Some(intent) if (topup.kind, topup.status) == (Kind::Auto, Status::Failed) => {
+                let error = intent.last_payment_error.as_ref();
+                self.stop(topup, stop_reason(error.and_then(|error| error.code.as_deref()))).await?;
+                None
+            }
             Some(intent) => self.receipt(intent).await,
             None => self.paid(topup).await?,
         };
@@ -103,18 +109,46 @@ impl<'a> Books<'a> {
         Ok(Done::Entered)
     }
 
-    /// What is to be known of a payment at Stripe's page: where its receipt is.
+    /// An automatic top-up that Stripe refused, for this reason.
+    ///
+    /// # Errors
+    /// [`Failed`].
+    pub async fn refused(&self, topup: &TopUp, reason: StopReason) -> Result<(), Failed> {
+        self.stop(topup, reason).await?;
+        Ok(d1::topups::upsert(&self.db()?, topup, None).await?)
+    }
+
+    async fn stop(&self, topup: &TopUp, reason: StopReason) -> Result<(), Failed> {
+        self.tell(&topup.account_id, Command::StopTopUp { attempt_id: topup.id.clone(), reason }).await
+    }
+
+    /// What is to be known of a payment at Stripe's page: where its receipt is, and the method that is to be kept.
     async fn paid(&self, topup: &TopUp) -> Result<Option<String>, Failed> {
         let Some(intent) = topup.intent.as_deref().filter(|_| topup.status == Status::Paid) else { return Ok(None) };
         let intent = match self.ask_intent(intent).await {
             Ok(intent) => intent,
+            Err(error) if topup.saves_method => return Err(error.into()),
             Err(error) => {
                 // The money is there; the receipt is Stripe's to send, too.
                 console_warn!("{}: its receipt is not known: {error}", topup.id);
                 return Ok(None);
             }
         };
+        if topup.saves_method
+            && let Some(method) = saved_method(&intent)
+        {
+            self.tell(&topup.account_id, Command::SaveMethod(method)).await?;
+        }
         Ok(receipt_of(&intent))
+    }
+
+    /// Tells an account what changes none of its money.
+    async fn tell(&self, account_id: &str, command: Command) -> Result<(), Failed> {
+        let Some(routing_id) = ids::routing_id(account_id) else { return Ok(()) };
+        match self.context.account(routing_id)?.call(command).await? {
+            Ok(_) | Err(Refusal::NoAccount) => Ok(()),
+            Err(other) => Err(Failed::Refused(other)),
+        }
     }
 
     async fn receipt(&self, intent: &PaymentIntent) -> Option<String> {
@@ -199,6 +233,19 @@ impl<'a> Books<'a> {
 
 fn receipt_of(intent: &PaymentIntent) -> Option<String> {
     intent.latest_charge.as_ref()?.object()?.receipt_url.clone()
+}
+
+/// The method of a payment, where its owner agreed to have it kept.
+fn saved_method(intent: &PaymentIntent) -> Option<SavedMethod> {
+    let (customer, method) = (intent.customer.as_ref()?, intent.payment_method.as_ref()?.object()?);
+    let (brand, last4) = method.card.as_ref().map_or((method.kind.as_str(), ""), |card| (&card.brand, &card.last4));
+    Some(SavedMethod {
+        customer: customer.id().to_owned(),
+        method: method.id.clone(),
+        brand: brand.to_owned(),
+        last4: last4.to_owned(),
+        created_at_ms: method.created.saturating_mul(1_000),
+    })
 }
 
 fn told(id: &str, odd: Odd) -> Done {

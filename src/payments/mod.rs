@@ -4,6 +4,7 @@
 //! says; and each movement is an entry of the account's journal under an id that is Stripe's own, so it happens
 //! once. [`meaning`] decides purely what must be there, [`books`] sees to it.
 
+pub mod auto;
 pub mod books;
 pub mod config;
 pub mod form;

@@ -151,7 +151,7 @@ pub async fn list(headers: &Headers, url: &Url, context: &Context) -> Result<Res
         Some(_) => return Err(invalid("limit")),
     };
     let before = match query("cursor") {
-        None => (i64::MAX.min(MAX_TIME_MS), String::new()),
+        None => (MAX_TIME_MS, String::new()),
         Some(cursor) => read_cursor(&cursor).ok_or_else(|| invalid("cursor"))?,
     };
     let db = context.env.d1(d1::BINDING)?;

@@ -132,6 +132,8 @@ pub struct PaymentMethod {
     /// What of a card may be shown.
     #[serde(default)]
     pub card: Option<Card>,
+    /// When it was entered.
+    pub created: i64,
 }
 
 /// What of a card may be shown.

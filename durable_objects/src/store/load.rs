@@ -8,6 +8,9 @@ use crate::sql::{Sql, SqlError};
 /// What an object's tables lack that was provisioned before there was `open_from`.
 const ADD_OPEN_FROM: &str = "ALTER TABLE account ADD COLUMN open_from TEXT NOT NULL DEFAULT ''";
 
+/// The same before there was `auto_top_up`.
+const ADD_AUTO_TOP_UP: &str = "ALTER TABLE account ADD COLUMN auto_top_up TEXT";
+
 /// How many rows of the journal are read at once on the way back to where the last minute began.
 pub(super) const RATE_PAGE: u64 = 100;
 
@@ -26,15 +29,20 @@ impl<S: Sql> Store<S> {
         let mut state = State::default();
         let table = "SELECT sql FROM sqlite_master WHERE type = 'table' AND name = 'account'";
         let Some(mut row) = self.0.query(table, &[])?.pop() else { return Ok(state) };
-        if !row.text()?.contains("open_from") {
-            self.0.query(ADD_OPEN_FROM, &[])?;
+        let columns = row.text()?;
+        for (column, add) in [("open_from", ADD_OPEN_FROM), ("auto_top_up", ADD_AUTO_TOP_UP)] {
+            if !columns.contains(column) {
+                self.0.query(add, &[])?;
+            }
         }
-        let account = "SELECT account_id, created_at_ms, uncollected_nano, spend_seq, open_from FROM account";
+        let account =
+            "SELECT account_id, created_at_ms, uncollected_nano, spend_seq, open_from, auto_top_up FROM account";
         let (mut spend_seq, mut open_from) = (0, String::new());
         for mut row in self.0.query(account, &[])? {
             state.account = Some(Account { account_id: row.text()?, created_at_ms: row.int()? });
             state.uncollected = nano(row.int()?)?;
             (spend_seq, open_from) = (row.int()?, row.text()?);
+            state.auto = row.optional_text()?.map(|json| from_json(&json)).transpose()?;
         }
         let last = format!("SELECT {ENTRY_COLUMNS} FROM journal ORDER BY seq DESC LIMIT 1");
         for row in self.0.query(&last, &[])? {

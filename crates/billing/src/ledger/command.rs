@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::auto::{AutoSettings, SavedMethod, StopReason};
 use super::key::{KeyLimits, Permission};
 use crate::hold::HoldRequest;
 use crate::money::NanoUsd;
@@ -73,6 +74,23 @@ pub enum Command {
     },
     /// Resolves every hold whose deadline has passed.
     Sweep,
+    /// Asks for the automatic top-ups. Writes nothing.
+    AutoTopUp,
+    /// Sets them, and begins again those that had stopped. Idempotent by its content.
+    SetAutoTopUp(AutoSettings),
+    /// Saves the method that they are paid with. News of an older method than the last changes nothing.
+    SaveMethod(SavedMethod),
+    /// Forgets the method. Idempotent.
+    RemoveMethod,
+    /// Asks for the attempt in flight, to charge it.
+    TakeAttempt,
+    /// An attempt was refused: none is made until the owner says otherwise. Idempotent by the attempt.
+    StopTopUp {
+        /// The attempt.
+        attempt_id: String,
+        /// Why.
+        reason: StopReason,
+    },
 }
 
 impl Command {
@@ -92,7 +110,13 @@ impl Command {
             | Self::Keys
             | Self::Authorize { .. }
             | Self::Balance
-            | Self::Sweep => None,
+            | Self::Sweep
+            | Self::AutoTopUp
+            | Self::SetAutoTopUp(_)
+            | Self::SaveMethod(_)
+            | Self::RemoveMethod
+            | Self::TakeAttempt
+            | Self::StopTopUp { .. } => None,
         }
     }
 }

@@ -12,6 +12,7 @@
 
 mod admit;
 mod answer;
+mod auto;
 mod bill;
 mod calendar;
 mod command;
@@ -21,6 +22,7 @@ mod resolve;
 mod state;
 
 pub use answer::{Answer, Decision, KeyView, Refusal, Shortage};
+pub use auto::{ATTEMPT_STALE_MS, Attempt, AutoSettings, AutoTopUp, SavedMethod, StopReason, Stopped, entry_id};
 pub use bill::Bill;
 pub use command::{Admit, Command, CreateKey, Enter, EntryKind, Outcome, Settle, SettledBy, Terms, UpdateKey};
 pub use decide::decide;
