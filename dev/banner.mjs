@@ -8,7 +8,7 @@ const KEY_NOTES = {
 };
 
 /** The text; asks the running Worker for a model to show, so that the example works. */
-export async function banner({ options, account, secretHosts, own, demo, notes, wasThere }) {
+export async function banner({ options, account, secretHosts, own, demo, payments, notes, wasThere }) {
   const { base_url: origin, api_key: key, account_id: id } = account.firstRun;
   const model = await exampleModel(origin, key);
   return `
@@ -20,6 +20,7 @@ One Interface runs on ${origin}. Ctrl-C ends it.
   state      ${relative(options.state)} (${wasThere ? "kept from earlier starts" : "new"}; first-run.json has the three above, wrangler.log the Worker's log)
   this time  ${notes.join("; ")}
   answers    ${sources({ options, secretHosts, own, demo }).join("\n             ")}
+  payments   ${payments ? `a stand-in for Stripe at ${payments.url}, where no money moves` : "Stripe, by STRIPE_SECRET_KEY"}
 
 Try it:
 

@@ -37,7 +37,7 @@ async function start() {
   // 3. The Worker.
   notes.push((await buildWorker()) ? "built the Worker" : "the Worker is up to date");
 
-  // 4. The demo upstream, the database, the Worker's variables.
+  // 4. The demo upstream, the database, the stand-in for Stripe, the Worker's variables.
   const demo = options.ownCatalog ? null : await startDemo(port + 1);
   const { changed, secretHosts } = await prepareDatabase(state, {
     catalog: options.catalog,
@@ -45,7 +45,8 @@ async function start() {
     allowUnpriced: own.ALLOW_UNPRICED_MODELS,
   });
   if (changed.length > 0) notes.push(`applied the ${changed.join(" and the ")}`);
-  const made = state.workerSettings({ SECRET_HOSTS: secretHosts });
+  const payments = own.STRIPE_SECRET_KEY ? null : await startPayments(state, { port: port + 2, gateway: `http://127.0.0.1:${port}` });
+  const made = state.workerSettings({ SECRET_HOSTS: secretHosts, STRIPE_API_URL: payments?.url ?? "https://api.stripe.com" });
   const settings = { ...made, ...own };
   state.writeMerged(settings);
   if (options.isDefault) updateDevVars(options.secrets, made);
@@ -63,9 +64,9 @@ async function start() {
   state.writeFirstRun(account.firstRun);
 
   // 7. Say it, and stay.
-  console.log(await banner({ options, account, secretHosts, own, demo, notes, wasThere }));
+  console.log(await banner({ options, account, secretHosts, own, demo, payments, notes, wasThere }));
   expectSignal();
-  await Promise.race([dev.ending, ...(demo ? [demo.ending] : [])]);
+  await Promise.race([dev.ending, ...[demo, payments].filter(Boolean).map(({ ending }) => ending)]);
 }
 
 function clear(state, { isDefault, state: folder }) {
@@ -75,13 +76,31 @@ function clear(state, { isDefault, state: folder }) {
 
 /** Starts the demo upstream as a process of its own. Resolves to its base URL and a promise that rejects when it ends. */
 async function startDemo(wishedPort) {
-  const port = await freePort(wishedPort);
-  const child = launch(process.execPath, ["dev/demo-upstream.mjs", "--port", String(port)], {
+  return startServer("demo upstream", ["dev/demo-upstream.mjs", "--port", String(await freePort(wishedPort))]);
+}
+
+/** The same for the stand-in for Stripe, which sends its webhooks to `gateway`. */
+async function startPayments(state, { port, gateway }) {
+  const { STRIPE_SECRET_KEY: key, STRIPE_WEBHOOK_SECRETS: secret } = state.workerSettings({});
+  const options = {
+    port: await freePort(port),
+    "secret-key": key,
+    "webhook-secret": secret,
+    "webhook-url": `${gateway}/webhooks/stripe`,
+    state: state.file.payments,
+  };
+  const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
+  return startServer("stand-in for Stripe", ["dev/payments/server.mjs", ...args]);
+}
+
+/** Starts a server of ours, which prints its URL first: `{ url, ending }`. */
+async function startServer(name, args) {
+  const child = launch(process.execPath, args, {
     stdio: ["ignore", "pipe", "inherit", "ipc"], // the channel: it ends when this process is gone, however that went
   });
   const ending = new Promise((_, reject) => {
     child.once("exit", (code, signal) => {
-      if (!isEnding()) reject(new StepFailed(`The demo upstream ended by itself (${code ?? signal}).`));
+      if (!isEnding()) reject(new StepFailed(`The ${name} ended by itself (${code ?? signal}).`));
     });
   });
   ending.catch(() => {}); // told to whoever awaits it, which may be later

@@ -13,6 +13,7 @@ const FILES = {
   firstRun: "first-run.json", // base URL, key and account, for people and scripts
   overlay: "demo.toml", // the demo upstream, for the catalogue
   running: "running.json", // who uses the folder now
+  payments: "payments.json", // what the stand-in for Stripe knows
   log: "wrangler.log",
 };
 
@@ -81,6 +82,8 @@ function defaults() {
     SUPABASE_URL: "http://127.0.0.1:54321", // where Supabase's own local stack listens
     SUPABASE_JWT_SECRET: secret(),
     OPERATOR_SECRET: secret(),
+    STRIPE_SECRET_KEY: `sk_test_${secret()}`, // of the stand-in for Stripe
+    STRIPE_WEBHOOK_SECRETS: `whsec_${secret()}`,
     WELCOME_CREDIT_USD: "10",
     OUTBOX_FLUSH_SECONDS: "2",
   };

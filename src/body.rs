@@ -30,6 +30,10 @@ const MAX_PAUSE_MS: u64 = 30_000;
 /// The largest body of a route that takes a few fields, in bytes.
 const MAX_FORM_BYTES: usize = 64 << 10;
 
+/// The largest event of Stripe, in bytes: those that are used have under 20 kB, a dispute's with its evidence some
+/// more.
+const MAX_EVENT_BYTES: usize = 256 << 10;
+
 /// A body, and the room that it takes until it is dropped.
 #[derive(Debug)]
 pub struct Body {
@@ -61,6 +65,14 @@ pub async fn read(request: &mut Request) -> Result<Body, ApiError> {
 /// As [`read`], with 413 above 64 kB.
 pub async fn read_form(request: &mut Request) -> Result<Body, ApiError> {
     read_up_to(request, MAX_FORM_BYTES).await
+}
+
+/// The body of a webhook.
+///
+/// # Errors
+/// As [`read`], with 413 above 256 kB.
+pub async fn read_event(request: &mut Request) -> Result<Body, ApiError> {
+    read_up_to(request, MAX_EVENT_BYTES).await
 }
 
 async fn read_up_to(request: &mut Request, most: usize) -> Result<Body, ApiError> {
@@ -168,7 +180,11 @@ fn content_length(request: &Request) -> Option<usize> {
 }
 
 fn too_large(most: usize) -> ApiError {
-    let limit = if most == MAX_BODY_BYTES { "32 MB" } else { "64 kB" };
+    let limit = match most {
+        MAX_BODY_BYTES => "32 MB",
+        MAX_EVENT_BYTES => "256 kB",
+        _ => "64 kB",
+    };
     ApiError::new(Code::InvalidRequest, format!("The request body is larger than {limit}.")).with_status(413)
 }
 

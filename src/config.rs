@@ -4,6 +4,7 @@
 use billing::money::NanoUsd;
 
 use crate::keys::Pepper;
+use crate::payments::config::{self as payments, Payments};
 
 /// The shortest secret that signs anything, in bytes.
 const LEAST_SECRET_BYTES: usize = 32;
@@ -23,6 +24,8 @@ pub struct Config {
     pub operator_secret: Option<Vec<u8>>,
     /// What a new account is given.
     pub welcome_credit: NanoUsd,
+    /// Stripe; `None`: nobody can pay.
+    pub payments: Option<Payments>,
 }
 
 /// How session tokens are checked.
@@ -67,6 +70,7 @@ impl Config {
         }
         Ok(Self {
             peppers: peppers(get("KEY_PEPPERS"))?,
+            payments: payments::read(get)?,
             secret_hosts: secret_hosts(&get("SECRET_HOSTS").unwrap_or_default())?,
             allow_unpriced_models: flag("ALLOW_UNPRICED_MODELS", get("ALLOW_UNPRICED_MODELS"))?,
             sessions: sessions(get("SUPABASE_URL"), get("SUPABASE_JWT_SECRET"))?,

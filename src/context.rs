@@ -7,6 +7,7 @@ use account::client::AccountClient;
 use worker::{Env, Headers};
 
 use crate::config::{Config, ConfigError};
+use crate::payments::auto::DueTopUps;
 use crate::{clock, entropy, ids};
 
 /// The durable object binding of `wrangler.toml`.
@@ -29,6 +30,8 @@ pub struct Context {
     pub started_ms: i64,
     /// Where it came from, as the platform says. Compared with what a key allows, and never logged or kept.
     pub address: Option<IpAddr>,
+    /// Automatic top-ups that accounts name meanwhile: they are charged once the response is out.
+    pub due_top_ups: DueTopUps,
 }
 
 impl Context {
@@ -41,7 +44,10 @@ impl Context {
         };
         let request_id = ids::request_id(started_ms, random);
         match config(&env) {
-            Ok(config) => (request_id.clone(), Ok(Self { env, config, request_id, started_ms, address })),
+            Ok(config) => {
+                let due_top_ups = DueTopUps::default();
+                (request_id.clone(), Ok(Self { env, config, request_id, started_ms, address, due_top_ups }))
+            }
             Err(error) => (request_id, Err(ContextError::Config(error))),
         }
     }

@@ -23,6 +23,7 @@ pub mod inference;
 pub mod keys;
 pub mod mcp;
 pub mod operator;
+pub mod payments;
 pub mod redeliver;
 pub mod refusals;
 pub mod retry_after;
@@ -54,6 +55,11 @@ async fn fetch(request: Request, env: Env, platform: worker::Context) -> worker:
         if let Some(rest) = served.rest {
             rest.await;
         }
+        if let Some(context) = served.context
+            && let Err(panicked) = caught(payments::auto::charge_due(&context)).await
+        {
+            console_error!("{}: {panicked} while a top-up was charged", context.request_id);
+        }
     });
     match response.await {
         Ok(response) => response,
@@ -65,10 +71,15 @@ async fn fetch(request: Request, env: Env, platform: worker::Context) -> worker:
 async fn scheduled(_event: worker::ScheduledEvent, env: Env, _platform: worker::ScheduleContext) {
     let (run_id, context) = Context::new(env, None);
     let result = match context {
-        Ok(context) => match caught(redeliver::run(&context)).await {
-            Ok(result) => result.map_err(|error| error.to_string()),
-            Err(panicked) => Err(panicked.to_string()),
-        },
+        Ok(context) => {
+            // The one does not wait for the other to work.
+            let results = [caught(redeliver::run(&context)).await, caught(payments::reconcile::run(&context)).await];
+            let told = |result: Result<worker::Result<()>, Panicked>| match result {
+                Ok(result) => result.map_err(|error| error.to_string()),
+                Err(panicked) => Err(panicked.to_string()),
+            };
+            results.into_iter().map(told).fold(Ok(()), Result::and)
+        }
         Err(error) => Err(error.to_string()),
     };
     if let Err(error) = result {
@@ -80,6 +91,8 @@ async fn scheduled(_event: worker::ScheduledEvent, env: Env, _platform: worker::
 struct Handled {
     response: worker::Result<Response>,
     rest: Option<futures::future::LocalBoxFuture<'static, ()>>,
+    /// Where there is one: it may have noted what is to be done once the response is out.
+    context: Option<Context>,
 }
 
 /// Answers every request, with our id on it.
@@ -87,15 +100,15 @@ async fn handle(mut request: Request, env: Env) -> Handled {
     // As it came: the typed method takes an unknown one for GET.
     let (method, path) = (request.inner().method(), request.path());
     let (request_id, context) = Context::new(env, context::address(request.headers()));
-    let (result, flood) = match context {
+    let (result, flood) = match &context {
         Ok(context) => {
-            let served = caught(serve(&mut request, &method, &path, &context)).await;
+            let served = caught(serve(&mut request, &method, &path, context)).await;
             let result = served.unwrap_or_else(|Panicked| {
                 console_error!("{request_id}: a panic ended it; its hold, if it has one, will expire");
                 Err(ApiError::internal())
             });
             let is_refused = result.as_ref().is_err_and(|error| error.status == 401);
-            (result, if is_refused { floods::note(request.headers(), &context).await } else { None })
+            (result, if is_refused { floods::note(request.headers(), context).await } else { None })
         }
         Err(error) => {
             console_error!("{request_id}: {error}");
@@ -111,7 +124,8 @@ async fn handle(mut request: Request, env: Env) -> Handled {
             (error.into_response(Envelope::of(&path), &request_id), None)
         }
     };
-    Handled { response: response.and_then(|response| finish(response, &request_id, &method, &path)), rest }
+    let response = response.and_then(|response| finish(response, &request_id, &method, &path));
+    Handled { response, rest, context: context.ok() }
 }
 
 async fn serve(request: &mut Request, method: &str, path: &str, context: &Context) -> Result<Served, ApiError> {
@@ -153,6 +167,18 @@ async fn serve(request: &mut Request, method: &str, path: &str, context: &Contex
         Route::ConsoleDaily => Ok(console::daily::list(request.headers(), &request.url()?, context).await?.into()),
         Route::ConsoleExport => console::export::csv(request.headers(), &request.url()?, context).await,
         Route::ConsoleModels => Ok(console::models::list(context).await?.into()),
+        Route::ConsoleTopUps if method == "POST" => {
+            let body = body::read_form(request).await?;
+            Ok(payments::topups::create(request.headers(), &request.url()?, &body, context).await?.into())
+        }
+        Route::ConsoleTopUps => Ok(payments::topups::list(request.headers(), &request.url()?, context).await?.into()),
+        Route::ConsoleAutoTopUp if method == "PUT" => {
+            let body = body::read_form(request).await?;
+            Ok(payments::auto::put(request.headers(), &body, context).await?.into())
+        }
+        Route::ConsoleAutoTopUp => Ok(payments::auto::get(request.headers(), context).await?.into()),
+        Route::ConsoleTopUpMethod => Ok(payments::auto::remove_method(request.headers(), context).await?.into()),
+        Route::StripeWebhook => Ok(payments::webhook::post(request, context).await?.into()),
         Route::OperatorEntries => {
             let body = body::read_form(request).await?;
             Ok(operator::enter(request.headers(), &body, context).await?.into())

@@ -24,7 +24,10 @@ pub async fn run(context: &Context) -> worker::Result<()> {
             continue;
         };
         match context.account(&waiting.routing_id)?.call(command).await {
-            Ok(Ok(_)) => undelivered::delivered(&db, id).await?,
+            Ok(Ok(answer)) => {
+                context.due_top_ups.note(&waiting.routing_id, &answer);
+                undelivered::delivered(&db, id).await?;
+            }
             Ok(Err(refusal)) => {
                 console_error!("{id}: its settle was refused: {refusal}");
                 undelivered::refused(&db, id, &refusal.to_string()).await?;

@@ -49,6 +49,14 @@ pub enum Route {
     ConsoleExport,
     /// `GET /console/api/models`
     ConsoleModels,
+    /// `GET`, `POST /console/api/topups`
+    ConsoleTopUps,
+    /// `GET`, `PUT /console/api/topups/auto`
+    ConsoleAutoTopUp,
+    /// `DELETE /console/api/topups/method`
+    ConsoleTopUpMethod,
+    /// `POST /webhooks/stripe`
+    StripeWebhook,
     /// `POST /operator/entries`
     OperatorEntries,
     /// `POST /operator/audit`
@@ -77,9 +85,12 @@ impl Route {
             | Self::ConsoleKeyRotation(_)
             | Self::OperatorEntries
             | Self::OperatorAudit
+            | Self::StripeWebhook
             | Self::Mcp => "POST",
-            Self::ConsoleKeys => "GET, HEAD, POST",
+            Self::ConsoleKeys | Self::ConsoleTopUps => "GET, HEAD, POST",
             Self::ConsoleKey(_) => "PATCH, DELETE",
+            Self::ConsoleAutoTopUp => "GET, HEAD, PUT",
+            Self::ConsoleTopUpMethod => "DELETE",
             Self::StoredResponse => "GET, HEAD, POST, DELETE",
             // Streams that are asked for are made: `HEAD` would throw them away.
             Self::ConsoleLive | Self::ConsoleExport => "GET",
@@ -142,6 +153,10 @@ fn find(path: &str) -> Option<Route> {
         ["console", "api", "usage", "daily"] => Route::ConsoleDaily,
         ["console", "api", "usage.csv"] => Route::ConsoleExport,
         ["console", "api", "models"] => Route::ConsoleModels,
+        ["console", "api", "topups"] => Route::ConsoleTopUps,
+        ["console", "api", "topups", "auto"] => Route::ConsoleAutoTopUp,
+        ["console", "api", "topups", "method"] => Route::ConsoleTopUpMethod,
+        ["webhooks", "stripe"] => Route::StripeWebhook,
         ["operator", "entries"] => Route::OperatorEntries,
         ["operator", "audit"] => Route::OperatorAudit,
         ["operator", "accounts"] => Route::OperatorAccounts,

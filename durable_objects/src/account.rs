@@ -57,6 +57,8 @@ pub struct Account {
     admits: Cell<(i64, u32)>,
     /// Up to which row the spend of keys is written down.
     snapshot_seq: Cell<u64>,
+    /// When the cron may be told of an automatic top-up again, after D1 has failed.
+    top_up_retry_ms: Cell<i64>,
 }
 
 // A caught panic leaves what it interrupted in order: a command has taken `memory` out, so it is read
@@ -78,6 +80,7 @@ impl DurableObject for Account {
             keys_wait: Cell::new(false),
             admits: Cell::new((0, 0)),
             snapshot_seq: Cell::new(0),
+            top_up_retry_ms: Cell::new(0),
         }
     }
 
@@ -218,6 +221,11 @@ impl Account {
         }
         self.store.prune(now_ms).map_err(failed)?;
         self.snapshot().map_err(failed)?;
+        if self.top_up_at_ms().is_some_and(|at_ms| at_ms <= now_ms) {
+            self.top_up_retry_ms.set(now_ms.saturating_add(flush::RETRY_MS));
+            self.tell_due_top_up(now_ms).await?;
+            self.top_up_retry_ms.set(0);
+        }
         if self.flush_at_ms(now_ms).map_err(failed)?.is_none_or(|at_ms| now_ms < at_ms) {
             return Ok(());
         }
@@ -225,6 +233,21 @@ impl Account {
         self.deliver().await?;
         self.flush.set(Flush::default());
         Ok(())
+    }
+
+    /// When the cron is to be told of the automatic top-up in flight; `None`: there is none.
+    fn top_up_at_ms(&self) -> Option<i64> {
+        let memory = self.memory.borrow();
+        let attempt = memory.as_ref()?.auto.as_ref()?.attempt.as_ref()?;
+        Some(attempt.due_at_ms().max(self.top_up_retry_ms.get()))
+    }
+
+    /// Has the cron charge the automatic top-up in flight, of which nobody was told, or nobody that came back.
+    async fn tell_due_top_up(&self, now_ms: i64) -> Result<()> {
+        let account = self.memory.borrow().as_ref().and_then(|state| state.account.clone());
+        let Some(account) = account else { return Ok(()) };
+        outbox::tell_due_topup(&self.env.d1("DB")?, &account.account_id, now_ms).await?;
+        self.run(&Command::TakeAttempt).map(drop).map_err(failed)
     }
 
     /// When what waits for D1 is to be delivered; `None`: nothing waits.
@@ -329,7 +352,8 @@ impl Account {
         let open_holds = self.memory.borrow().as_ref().is_some_and(|state| !state.holds.is_empty());
         let tick = open_holds.then(|| now_ms.saturating_add(TICK_MS));
         let flush = self.flush_at_ms(now_ms).map_err(failed)?;
-        let Some(due) = [tick, flush].into_iter().flatten().min() else { return Ok(()) };
+        let top_up = self.top_up_at_ms().map(|at_ms| at_ms.max(now_ms));
+        let Some(due) = [tick, flush, top_up].into_iter().flatten().min() else { return Ok(()) };
         if self.alarm_at_ms.get().is_none_or(|at| due < at) {
             let before = self.alarm_at_ms.replace(Some(due));
             let from_now = u64::try_from(due.saturating_sub(now_ms)).unwrap_or(0);

@@ -59,6 +59,10 @@ VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
 ON CONFLICT (account_id, key_id) DO UPDATE SET name = excluded.name, limits = excluded.limits,
     parent_key_id = excluded.parent_key_id, revoked_at_ms = excluded.revoked_at_ms";
 
+/// An automatic top-up waits, and the Worker's cron is to charge it.
+const TELL_DUE_TOPUP: &str = "INSERT INTO due_topups (account_id, at_ms) VALUES (?1, ?2)
+ON CONFLICT (account_id) DO NOTHING";
+
 /// What the journal's delivery asks of D1, so that the same delivery runs against a native SQLite. An
 /// error is what D1 said.
 #[expect(async_fn_in_trait, reason = "an object has one thread: no future needs to be `Send`")]
@@ -89,6 +93,17 @@ pub async fn deliver_journal<S: Sql>(
         deliver_entries(db, account_id, after, &entries, now_ms()).await?;
         confirmed(store.entries_delivered(after, last.seq).map_err(|e| e.to_string())?);
     }
+}
+
+/// Tells the cron of an automatic top-up that nobody may have charged.
+///
+/// # Errors
+/// What D1 said.
+pub async fn tell_due_topup(db: &D1Database, account_id: &str, now_ms: i64) -> worker::Result<()> {
+    // Times are far below 2^53, the border of exact JavaScript numbers.
+    #[expect(clippy::cast_precision_loss, reason = "a time in milliseconds")]
+    let now = JsValue::from_f64(now_ms as f64);
+    db.prepare(TELL_DUE_TOPUP).bind(&[account_id.into(), now])?.run().await.map(drop)
 }
 
 /// Puts `entries`, which follow `after` without a gap, into D1; `Ok` once D1 has all of them.

@@ -200,7 +200,44 @@ mod tests {
                 }),
                 by: None,
             }),
+            Command::AutoTopUp,
+            Command::SetAutoTopUp(auto().settings),
+            Command::SaveMethod(auto().method.unwrap()),
+            Command::RemoveMethod,
+            Command::TakeAttempt,
+            Command::StopTopUp { attempt_id: "auto_1_1".into(), reason: StopReason::AuthenticationRequired },
         ]
+    }
+
+    fn auto() -> AutoTopUp {
+        let nano = |n| NanoUsd::new(n).unwrap();
+        AutoTopUp {
+            settings: AutoSettings { enabled: true, threshold: nano(1), amount: nano(2), monthly_cap: nano(3) },
+            method: Some(SavedMethod {
+                customer: "cus_1".into(),
+                method: "pm_1".into(),
+                brand: "visa".into(),
+                last4: "4242".into(),
+                created_at_ms: 4,
+            }),
+            method_at_ms: 4,
+            attempt: Some(attempt()),
+            stopped: Some(Stopped { reason: StopReason::Declined, at_ms: 5 }),
+            month_ms: 6,
+            spent: nano(7),
+            attempts: 8,
+        }
+    }
+
+    fn attempt() -> Attempt {
+        Attempt {
+            id: "auto_1_1".into(),
+            amount: NanoUsd::new(2).unwrap(),
+            customer: "cus_1".into(),
+            method: "pm_1".into(),
+            began_at_ms: 9,
+            handed_at_ms: Some(10),
+        }
     }
 
     #[test]
@@ -244,7 +281,7 @@ mod tests {
             Outcome::Answer(Answer::Balance { balance: nano(1), held: nano(2) }),
             Outcome::Answer(Answer::Admitted { key_id: key_id(), granted_output: Some(3), available: Some(nano(4)) }),
             Outcome::Answer(Answer::Checkpointed { granted_output: Some(5) }),
-            Outcome::Answer(Answer::Settled { cost: nano(1), uncollected: nano(0), balance: nano(2) }),
+            Outcome::Answer(Answer::Settled { cost: nano(1), uncollected: nano(0), balance: nano(2), top_up: None }),
             Outcome::Answer(Answer::Swept { expired: 1 }),
             Outcome::Refused(Refusal::NoAccount),
             Outcome::Refused(Refusal::Conflict),
@@ -290,6 +327,14 @@ mod tests {
                 key_names: [("key_1".to_owned(), "n".to_owned())].into(),
                 ..Tail::default()
             })),
+            Outcome::Answer(Answer::Settled {
+                cost: nano(1),
+                uncollected: nano(0),
+                balance: nano(2),
+                top_up: Some(Box::new(attempt())),
+            }),
+            Outcome::Answer(Answer::AutoTopUp { auto: Box::new(auto()), top_up: Some(Box::new(attempt())) }),
+            Outcome::Answer(Answer::AutoTopUp { auto: Box::default(), top_up: None }),
         ];
         let replies: Vec<String> =
             results.into_iter().map(|result| serde_json::to_string(&Reply { v: VERSION, result }).unwrap()).collect();

@@ -27,7 +27,8 @@ const SCHEMA: [&str; 6] = [
         uncollected_nano INTEGER NOT NULL DEFAULT 0,
         delivered_seq INTEGER NOT NULL DEFAULT 0,
         spend_seq INTEGER NOT NULL DEFAULT 0,
-        open_from TEXT NOT NULL DEFAULT ''
+        open_from TEXT NOT NULL DEFAULT '',
+        auto_top_up TEXT
     ) STRICT",
     "CREATE TABLE keys (
         key_id TEXT PRIMARY KEY,
@@ -243,6 +244,7 @@ impl<S: Sql> Store<S> {
                 self.write_spend(spend)?;
                 run("UPDATE account SET spend_seq = ?1", &[(*seq).into()])
             }
+            Event::AutoSet(auto) => run("UPDATE account SET auto_top_up = ?1", &[to_json(auto)?.into()]),
         }
     }
 

@@ -6,6 +6,7 @@ pub mod catalogue;
 pub mod daily;
 pub mod entries;
 pub mod requests;
+pub mod topups;
 pub mod undelivered;
 pub mod usage;
 

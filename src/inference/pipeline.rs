@@ -130,7 +130,7 @@ pub async fn serve(inference: &Inference<'_>, key: &ApiKey, context: &Context) -
     // What grows while it runs need not be lowered.
     let lowered_output = granted.filter(|granted| *granted < most_output && !terms::grows(request, model));
     let admitted = Admitted {
-        ticket: Ticket::new(client, context.env.clone(), context.request_id.clone(), billed, granted),
+        ticket: Ticket::new(client, context, billed, granted),
         candidates: candidates.get(skipped..).unwrap_or_default(),
         first: lowered_output.is_none().then_some(first),
         model,

@@ -14,6 +14,8 @@ use futures::future::{Either, select};
 
 use worker::Env;
 
+use crate::context::Context;
+use crate::payments::auto::DueTopUps;
 use crate::upstream::within;
 use crate::{clock, d1};
 
@@ -41,6 +43,8 @@ pub struct Ticket {
     seen: Cell<Seen>,
     /// Output tokens of all choices together that the hold covers; `None`: the model produces none.
     covered: Cell<Option<u64>>,
+    /// Hears of an automatic top-up that the account names at the end.
+    due_top_ups: DueTopUps,
 }
 
 /// What a request is billed by.
@@ -87,9 +91,17 @@ pub fn is_nothing(usage: Option<Usage>, visible_output: u64) -> bool {
 impl Ticket {
     /// A request that `client`'s account has admitted, with so much output for each choice.
     #[must_use]
-    pub fn new(client: AccountClient, env: Env, request_id: String, terms: Terms, granted: Option<u64>) -> Self {
+    pub fn new(client: AccountClient, context: &Context, terms: Terms, granted: Option<u64>) -> Self {
         let covered = granted.map(|each| each.saturating_mul(terms.choices));
-        Self { client, env, request_id, terms, seen: Cell::default(), covered: Cell::new(covered) }
+        Self {
+            client,
+            env: context.env.clone(),
+            request_id: context.request_id.clone(),
+            terms,
+            seen: Cell::default(),
+            covered: Cell::new(covered),
+            due_top_ups: context.due_top_ups.clone(),
+        }
     }
 
     /// The request's id.
@@ -260,6 +272,7 @@ impl Ticket {
     async fn tell(&self, command: Command) -> Option<Answer> {
         match self.client.call(command).await {
             Ok(Ok(answer)) => {
+                self.due_top_ups.note(self.client.routing_id(), &answer);
                 if let Answer::Settled { uncollected, .. } = answer
                     && uncollected > NanoUsd::ZERO
                 {

@@ -3,6 +3,8 @@
 // objects, the clock jumps, and an object is asked the same thing again by a caller that has gone mad:
 //
 //   POST /test/world { "lose": { "command": "settle", "way": "there" or "back", "times": 3 }, "d1_down": true }
+//   POST /test/world { "worker_d1_down": true }
+//                    the Worker's own D1 is down, that of its objects is not
 //   POST /test/world { "ahead_ms": 61000 }
 //                    the clock of the Worker and its objects
 //   POST /test/world { "repeat": { "command": "admit", "times": 1000 } }
@@ -14,7 +16,7 @@
 import { WorkerEntrypoint } from "cloudflare:workers";
 import * as shipped from "./entry.js";
 
-const world = { lose: { times: 0 }, d1Down: false, aheadMs: 0, last: {}, calls: {}, d1Refused: 0, cursors: [], alarms: 0, d1Rows: 0 };
+const world = { lose: { times: 0 }, d1Down: false, workerD1Down: false, aheadMs: 0, last: {}, calls: {}, d1Refused: 0, cursors: [], alarms: 0, d1Rows: 0 };
 
 const RealDate = Date;
 globalThis.Date = class extends RealDate {
@@ -24,13 +26,14 @@ globalThis.Date = class extends RealDate {
 };
 
 export default class extends WorkerEntrypoint {
-  worker = new shipped.default(this.ctx, { ...this.env, ACCOUNT: lossy(this.env.ACCOUNT) });
+  worker = new shipped.default(this.ctx, { ...this.env, ACCOUNT: lossy(this.env.ACCOUNT), DB: overridden(this.env.DB, { prepare }) });
 
   async fetch(request) {
     if (new URL(request.url).pathname !== "/test/world") return this.worker.fetch(request);
     if (request.method !== "POST") return Response.json(counted());
-    const { lose = { times: 0 }, d1_down: d1Down = false, ahead_ms: aheadMs = 0, repeat } = await request.json();
-    Object.assign(world, { lose, d1Down, aheadMs });
+    const asked = await request.json();
+    const { lose = { times: 0 }, d1_down: d1Down = false, worker_d1_down: workerD1Down = false, ahead_ms: aheadMs = 0, repeat } = asked;
+    Object.assign(world, { lose, d1Down, workerD1Down, aheadMs });
     return Response.json(repeat ? await repeated(this.env.ACCOUNT, repeat) : {});
   }
 
@@ -65,6 +68,11 @@ function exec(sql, text, ...params) {
   const [statement] = text.match(/^(INSERT INTO|UPDATE|DELETE FROM|[A-Z]+)( [a-z_]+)?/) ?? [text];
   world.cursors.push([statement, cursor]);
   return cursor;
+}
+
+function prepare(db, sql) {
+  if (world.workerD1Down) throw new Error("D1_ERROR: Network connection lost.");
+  return db.prepare(sql);
 }
 
 async function batch(db, statements) {

@@ -7,10 +7,11 @@ use crate::sql::{Sql, SqlError};
 
 /// What the tables of an object lack that was provisioned before there was such a column: (table, column, its
 /// definition).
-const ADDED: [(&str, &str, &str); 3] = [
+const ADDED: [(&str, &str, &str); 4] = [
     ("account", "open_from", "TEXT NOT NULL DEFAULT ''"),
     ("keys", "start", "TEXT NOT NULL DEFAULT ''"),
     ("keys", "replaced_by", "TEXT"),
+    ("account", "auto_top_up", "TEXT"),
 ];
 
 /// How many rows of the journal are read at once on the way back to where the last minute began.
@@ -32,12 +33,14 @@ impl<S: Sql> Store<S> {
         if !self.mend_tables()? {
             return Ok(state);
         }
-        let account = "SELECT account_id, created_at_ms, uncollected_nano, spend_seq, open_from FROM account";
+        let account =
+            "SELECT account_id, created_at_ms, uncollected_nano, spend_seq, open_from, auto_top_up FROM account";
         let (mut spend_seq, mut open_from) = (0, String::new());
         for mut row in self.0.query(account, &[])? {
             state.account = Some(Account { account_id: row.text()?, created_at_ms: row.int()? });
             state.uncollected = nano(row.int()?)?;
             (spend_seq, open_from) = (row.int()?, row.text()?);
+            state.auto = row.optional_text()?.map(|json| from_json(&json)).transpose()?;
         }
         let last = format!("SELECT {ENTRY_COLUMNS} FROM journal ORDER BY seq DESC LIMIT 1");
         for row in self.0.query(&last, &[])? {

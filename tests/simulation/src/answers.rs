@@ -68,6 +68,7 @@ pub fn name(result: &Result<Answer, Refusal>) -> &'static str {
             Answer::Checkpointed { .. } => "checkpointed",
             Answer::Settled { .. } => "settled",
             Answer::Swept { .. } => "swept",
+            Answer::AutoTopUp { .. } => "auto_top_up",
         },
         Err(refusal) => match refusal {
             Refusal::NoAccount => "no_account",

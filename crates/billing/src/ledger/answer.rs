@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::auto::{Attempt, AutoTopUp};
 use super::key::{Key, Spend};
 use super::state::Event;
 use crate::money::NanoUsd;
@@ -76,6 +77,9 @@ pub enum Answer {
         uncollected: NanoUsd,
         /// The balance after it.
         balance: NanoUsd,
+        /// An automatic top-up for whoever hears this to charge.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        top_up: Option<Box<Attempt>>,
     },
     /// The sweep is done.
     Swept {
@@ -88,6 +92,14 @@ pub enum Answer {
         key: Box<Key>,
         /// When the old one ends, in milliseconds since the epoch.
         old_ends_at_ms: i64,
+    },
+    /// The automatic top-ups, once what was asked is done.
+    AutoTopUp {
+        /// How they stand.
+        auto: Box<AutoTopUp>,
+        /// An attempt for whoever hears this to charge.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        top_up: Option<Box<Attempt>>,
     },
 }
 

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::auto::{AutoSettings, SavedMethod, StopReason};
 use super::key::{KeyLimits, Permission};
 use crate::hold::HoldRequest;
 use crate::money::NanoUsd;
@@ -80,6 +81,23 @@ pub enum Command {
     Sweep,
     /// Puts a new key in another one's place, which ends in a while. Idempotent by the new key's id.
     RotateKey(RotateKey),
+    /// Asks for the automatic top-ups. Writes nothing.
+    AutoTopUp,
+    /// Sets them, and begins again those that had stopped. Idempotent by its content.
+    SetAutoTopUp(AutoSettings),
+    /// Saves the method that they are paid with. News of an older method than the last changes nothing.
+    SaveMethod(SavedMethod),
+    /// Forgets the method. Idempotent.
+    RemoveMethod,
+    /// Asks for the attempt in flight, to charge it.
+    TakeAttempt,
+    /// An attempt was refused: none is made until the owner says otherwise. Idempotent by the attempt.
+    StopTopUp {
+        /// The attempt.
+        attempt_id: String,
+        /// Why.
+        reason: StopReason,
+    },
 }
 
 impl Command {
@@ -100,7 +118,13 @@ impl Command {
             | Self::Authorize { .. }
             | Self::Balance
             | Self::Sweep
-            | Self::RotateKey(_) => None,
+            | Self::RotateKey(_)
+            | Self::AutoTopUp
+            | Self::SetAutoTopUp(_)
+            | Self::SaveMethod(_)
+            | Self::RemoveMethod
+            | Self::TakeAttempt
+            | Self::StopTopUp { .. } => None,
         }
     }
 }

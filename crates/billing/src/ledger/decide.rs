@@ -3,7 +3,7 @@
 use super::answer::{Answer, Decision, Refusal};
 use super::command::{Command, Enter, EntryKind};
 use super::state::{Account, Entry, Event, Prior, State};
-use super::{admit, key, resolve, rotate};
+use super::{admit, auto, key, resolve, rotate};
 use crate::money::NanoUsd;
 
 /// Decides `command` at `now_ms` (milliseconds since the epoch, the account's clock).
@@ -17,7 +17,7 @@ pub fn decide(state: &State, command: &Command, prior: &Prior, now_ms: i64) -> D
     if state.account.is_none() {
         return Err(Refusal::NoAccount);
     }
-    match command {
+    let decision = match command {
         Command::Provision { .. } => Err(Refusal::NoAccount),
         Command::Enter(enter) => enter_money(state, enter, prior, now_ms),
         Command::CreateKey(create) => key::create(state, create, now_ms),
@@ -43,7 +43,14 @@ pub fn decide(state: &State, command: &Command, prior: &Prior, now_ms: i64) -> D
             resolve::release(state, request_id, *outcome, upstream.clone(), prior, now_ms)
         }
         Command::Sweep => Ok(resolve::sweep(state, now_ms)),
-    }
+        Command::AutoTopUp
+        | Command::SetAutoTopUp(_)
+        | Command::SaveMethod(_)
+        | Command::RemoveMethod
+        | Command::TakeAttempt
+        | Command::StopTopUp { .. } => Ok((Vec::new(), Answer::AutoTopUp { auto: Box::default(), top_up: None })),
+    }?;
+    Ok(auto::follow(state, command, decision, now_ms))
 }
 
 fn provision(state: &State, account_id: &str, now_ms: i64) -> (Vec<Event>, Answer) {

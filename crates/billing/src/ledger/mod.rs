@@ -13,6 +13,7 @@
 mod admit;
 mod allow;
 mod answer;
+mod auto;
 mod bill;
 mod calendar;
 mod command;
@@ -24,6 +25,7 @@ mod state;
 
 pub use allow::{AllowError, MAX_ENTRIES, Models, Networks};
 pub use answer::{Answer, Decision, KeyView, Refusal, Shortage};
+pub use auto::{ATTEMPT_STALE_MS, Attempt, AutoSettings, AutoTopUp, SavedMethod, StopReason, Stopped, entry_id};
 pub use bill::Bill;
 pub use command::{
     Admit, Command, CreateKey, Enter, EntryKind, Outcome, RotateKey, Settle, SettledBy, Terms, UpdateKey,

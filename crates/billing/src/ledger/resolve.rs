@@ -220,5 +220,6 @@ fn settled_answer(entry: &Entry) -> Answer {
         cost: entry.amount.negated(),
         uncollected: entry.usage.as_ref().map_or(NanoUsd::ZERO, |usage| usage.uncollected),
         balance: entry.balance_after,
+        top_up: None,
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::auto::AutoTopUp;
 use super::command::{Admit, EntryKind, Outcome, SettledBy};
 use super::key::{Key, Rate, Spend};
 use crate::money::NanoUsd;
@@ -29,6 +30,8 @@ pub struct State {
     pub spend: BTreeMap<String, Spend>,
     /// The request rates of keys that have a limit of it.
     pub rates: BTreeMap<String, Rate>,
+    /// Automatic top-ups; `None`: they were never set.
+    pub auto: Option<AutoTopUp>,
 }
 
 /// What the store knows of a command's id that is not in memory: a resolved hold, or the journal row
@@ -213,6 +216,8 @@ pub enum Event {
         /// Up to which row of the journal.
         seq: u64,
     },
+    /// Automatic top-ups changed.
+    AutoSet(Box<AutoTopUp>),
 }
 
 impl State {
@@ -263,6 +268,7 @@ impl State {
                     self.rates.insert(to.clone(), rate);
                 }
             }
+            Event::AutoSet(auto) => self.auto = Some(AutoTopUp::clone(auto)),
         }
     }
 

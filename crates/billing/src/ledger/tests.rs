@@ -10,6 +10,7 @@ use crate::money::{NanoUsd, PicoUsd};
 use crate::price::{Price, Rates};
 use crate::usage::{MAX_COUNT, Usage};
 
+mod auto;
 mod bills;
 mod keys;
 
@@ -177,7 +178,10 @@ fn usage_never_takes_the_balance_below_zero() {
     bench.ok(admit("r1", 256, now));
     let answer = bench.ok(settle("r1", 400));
     let amount = |usd| NanoUsd::from_usd(usd).unwrap();
-    assert_eq!(answer, Answer::Settled { cost: amount("0.3"), uncollected: amount("0.1"), balance: NanoUsd::ZERO });
+    assert_eq!(
+        answer,
+        Answer::Settled { cost: amount("0.3"), uncollected: amount("0.1"), balance: NanoUsd::ZERO, top_up: None }
+    );
     assert_eq!(bench.journal.last().unwrap().usage.clone().unwrap().billing_status, BillingStatus::Uncollected);
     bench.ok(enter("gift", EntryKind::Grant, -1));
     assert!(matches!(bench.run(admit("r2", 1, now)), Err(Refusal::InsufficientCredit { .. })), "owes");
@@ -211,7 +215,12 @@ fn trap_26_a_credit_counts_once_and_a_refund_after_the_money_was_spent_is_an_ent
     let amount = |usd| NanoUsd::from_usd(usd).unwrap();
     assert_eq!(
         answer,
-        Answer::Settled { cost: NanoUsd::ZERO, uncollected: amount("0.05"), balance: amount("0.8").negated() }
+        Answer::Settled {
+            cost: NanoUsd::ZERO,
+            uncollected: amount("0.05"),
+            balance: amount("0.8").negated(),
+            top_up: None
+        }
     );
     // A dispute that is won brings its money back; then the customer is served again.
     bench.ok(enter("dp_1", EntryKind::Dispute, -DOLLAR));
