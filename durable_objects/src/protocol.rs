@@ -17,6 +17,10 @@ pub const VERSION: u32 = 1;
 pub struct Call {
     /// [`VERSION`] of the caller.
     pub v: u32,
+    /// When the session was issued in whose name this is asked, in seconds since the epoch; `None`: no session
+    /// asks. An ended one is refused with [`Refusal::SignedOut`], whatever it asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_issued_at_s: Option<i64>,
     /// What is asked.
     #[serde(flatten)]
     pub ask: Ask,
@@ -66,8 +70,8 @@ pub enum Outcome {
 mod tests {
     use billing::hold::{HoldRequest, OutputBound};
     use billing::ledger::{
-        Admit, Budget, CreateKey, Enter, EntryKind, Key, KeyLimits, KeyView, Period, Permission, Settle, SettledBy,
-        Shortage, Spend, Terms, UpdateKey,
+        AccountView, Admit, BillingStatus, Budget, CreateKey, Enter, Entry, EntryKind, Key, KeyLimits, KeyView, Period,
+        Permission, Settle, SettledBy, Shortage, Spend, Terms, UpdateKey, UsageRecord,
     };
     use billing::money::{NanoUsd, PicoUsd};
     use billing::price::{LongInput, Price, Rates};
@@ -90,6 +94,35 @@ mod tests {
             parent: Some("key_0".into()),
             created_at_ms: 1,
             revoked_at_ms: Some(2),
+        }
+    }
+
+    fn entry() -> Entry {
+        let nano = |n| NanoUsd::new(n).unwrap();
+        Entry {
+            seq: 1,
+            id: "req_1".into(),
+            kind: EntryKind::Usage,
+            at_ms: 2,
+            amount: nano(-3),
+            balance_after: nano(4),
+            usage: Some(UsageRecord {
+                key_id: "key_1".into(),
+                endpoint: "/v1/chat/completions".into(),
+                model: "m".into(),
+                upstream: Some("u".into()),
+                usage: Usage::default(),
+                outcome: billing::ledger::Outcome::Completed,
+                billing_status: BillingStatus::Settled,
+                settled_by: Some(SettledBy::Upstream),
+                uncollected: nano(0),
+                price_version: 9,
+                unpriced: false,
+                lost: None,
+                dropped: String::new(),
+                created_at_ms: 1,
+                admitted_at_ms: 1,
+            }),
         }
     }
 
@@ -164,17 +197,24 @@ mod tests {
                 upstream: None,
             },
             Command::Sweep,
+            Command::EndSessions,
+            Command::Account { digest: None },
+            Command::Account { digest: Some("ab".into()) },
+            Command::OwnKey { digest: "ab".into() },
+            Command::Find { request_id: request_id(), created_at_ms: 1, digest: "ab".into() },
         ]
     }
 
     #[test]
     fn calls_are_pinned() {
-        let calls: Vec<String> = commands()
+        let mut calls: Vec<String> = commands()
             .into_iter()
             .map(Ask::Command)
             .chain([Ask::Audit { repair: true }])
-            .map(|ask| serde_json::to_string(&Call { v: VERSION, ask }).unwrap())
+            .map(|ask| serde_json::to_string(&Call { v: VERSION, session_issued_at_s: None, ask }).unwrap())
             .collect();
+        let of_session = Call { v: VERSION, session_issued_at_s: Some(7), ask: Ask::Command(Command::Balance) };
+        calls.push(serde_json::to_string(&of_session).unwrap());
         insta::assert_snapshot!(calls.join("\n"));
         for call in calls {
             let read: Call = serde_json::from_str(&call).unwrap();
@@ -220,6 +260,19 @@ mod tests {
                 needed: nano(3),
             }),
             Outcome::Refused(Refusal::TooLarge),
+            Outcome::Answer(Answer::SessionsEnded),
+            Outcome::Answer(Answer::Account(Box::new(AccountView {
+                account_id: "acct_1".into(),
+                created_at_ms: 1,
+                balance: nano(2),
+                held: nano(3),
+                uncollected: nano(4),
+                used: nano(5),
+            }))),
+            Outcome::Answer(Answer::OwnKey(Box::new(KeyView { key: key(), spend: Spend::default(), running: 1 }))),
+            Outcome::Answer(Answer::Found { entry: None }),
+            Outcome::Answer(Answer::Found { entry: Some(Box::new(entry())) }),
+            Outcome::Refused(Refusal::SignedOut),
         ];
         let replies: Vec<String> =
             results.into_iter().map(|result| serde_json::to_string(&Reply { v: VERSION, result }).unwrap()).collect();

@@ -15,6 +15,7 @@ use crate::audit::Line;
 use crate::sql::{Row, Sql, SqlError, Value};
 
 mod load;
+mod search;
 
 const SCHEMA: [&str; 6] = [
     "CREATE TABLE account (
@@ -24,7 +25,9 @@ const SCHEMA: [&str; 6] = [
         uncollected_nano INTEGER NOT NULL DEFAULT 0,
         delivered_seq INTEGER NOT NULL DEFAULT 0,
         spend_seq INTEGER NOT NULL DEFAULT 0,
-        open_from TEXT NOT NULL DEFAULT ''
+        open_from TEXT NOT NULL DEFAULT '',
+        sessions_valid_from_ms INTEGER NOT NULL DEFAULT 0,
+        used_nano INTEGER NOT NULL DEFAULT 0
     ) STRICT",
     "CREATE TABLE keys (
         key_id TEXT PRIMARY KEY,
@@ -61,7 +64,8 @@ const SCHEMA: [&str; 6] = [
     ) STRICT",
     // Ids of entries that are not usage; those of usage are the holds' own.
     "CREATE TABLE entry_ids (id TEXT PRIMARY KEY, seq INTEGER NOT NULL) STRICT, WITHOUT ROWID",
-    // What each key has spent up to `account.spend_seq`; the journal behind it is read again on wake.
+    // What each key has spent up to `account.spend_seq`, as `account.used_nano` says of all requests; the journal
+    // behind it is read again on wake.
     "CREATE TABLE key_spend (key_id TEXT PRIMARY KEY, spend TEXT NOT NULL) STRICT, WITHOUT ROWID",
 ];
 
@@ -94,9 +98,9 @@ impl<S: Sql> Store<S> {
             self.0.query(upsert, &[key_id.as_str().into(), to_json(spend)?.into()])?;
         }
         let first_open = state.holds.keys().next().map(String::as_str);
-        let update = "UPDATE account SET spend_seq = ?1,
+        let update = "UPDATE account SET spend_seq = ?1, used_nano = ?3,
             open_from = coalesce(?2, (SELECT max(request_id) FROM holds), open_from)";
-        self.0.query(update, &[state.seq.into(), first_open.into()]).map(drop)
+        self.0.query(update, &[state.seq.into(), first_open.into(), state.used.nano().into()]).map(drop)
     }
 
     /// What is known of the command's id beside the state. One look-up at most finds something.
@@ -114,8 +118,17 @@ impl<S: Sql> Store<S> {
             return Ok(Prior::default());
         }
         let sql = format!("SELECT {HOLD_COLUMNS} FROM holds WHERE request_id = ?1");
-        let Some(row) = self.0.query(&sql, &[id.into()])?.pop() else { return Ok(Prior::default()) };
-        let hold = read_hold(row)?;
+        let hold = self.0.query(&sql, &[id.into()])?.pop().map(read_hold).transpose()?;
+        if let Command::Find { request_id, created_at_ms, .. } = command {
+            let entry = match hold.map(|hold| hold.state) {
+                Some(HoldState::Resolved(seq) | HoldState::Expired(seq)) => {
+                    self.entry(i64::try_from(seq).unwrap_or(i64::MAX))?
+                }
+                _ => self.search(request_id, *created_at_ms, state.seq)?,
+            };
+            return Ok(Prior { hold: None, entry });
+        }
+        let Some(hold) = hold else { return Ok(Prior::default()) };
         let entry = match hold.state {
             HoldState::Open => None,
             HoldState::Resolved(seq) | HoldState::Expired(seq) | HoldState::Adjusted(seq) => {
@@ -223,6 +236,7 @@ impl<S: Sql> Store<S> {
                 )
             }
             Event::UncollectedSet(amount) => run("UPDATE account SET uncollected_nano = ?1", &[amount.nano().into()]),
+            Event::SessionsEnded(at_ms) => run("UPDATE account SET sessions_valid_from_ms = ?1", &[(*at_ms).into()]),
         }
     }
 

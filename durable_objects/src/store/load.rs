@@ -5,8 +5,19 @@ use billing::ledger::{Account, EntryKind, Hold, MINUTE_MS, Spend, State};
 use super::{ENTRY_COLUMNS, HOLD_COLUMNS, OPEN, Store, from_json, nano, read_entry, read_hold, read_key};
 use crate::sql::{Sql, SqlError};
 
-/// What an object's tables lack that was provisioned before there was `open_from`.
-const ADD_OPEN_FROM: &str = "ALTER TABLE account ADD COLUMN open_from TEXT NOT NULL DEFAULT ''";
+/// What the table of an account lacks that was provisioned before there was such a column, and what fills it.
+const ADDED: [(&str, &[&str]); 2] = [
+    ("open_from", &["ALTER TABLE account ADD COLUMN open_from TEXT NOT NULL DEFAULT ''"]),
+    (
+        "used_nano",
+        &[
+            "ALTER TABLE account ADD COLUMN sessions_valid_from_ms INTEGER NOT NULL DEFAULT 0",
+            "ALTER TABLE account ADD COLUMN used_nano INTEGER NOT NULL DEFAULT 0",
+            "UPDATE account SET used_nano = (SELECT coalesce(sum(-amount_nano), 0) FROM journal
+                WHERE usage IS NOT NULL AND seq <= spend_seq)",
+        ],
+    ),
+];
 
 /// How many rows of the journal are read at once on the way back to where the last minute began.
 pub(super) const RATE_PAGE: u64 = 100;
@@ -26,15 +37,18 @@ impl<S: Sql> Store<S> {
         let mut state = State::default();
         let table = "SELECT sql FROM sqlite_master WHERE type = 'table' AND name = 'account'";
         let Some(mut row) = self.0.query(table, &[])?.pop() else { return Ok(state) };
-        if !row.text()?.contains("open_from") {
-            self.0.query(ADD_OPEN_FROM, &[])?;
+        let table = row.text()?;
+        for (_, statements) in ADDED.iter().filter(|(column, _)| !table.contains(column)) {
+            statements.iter().try_for_each(|sql| self.0.query(sql, &[]).map(drop))?;
         }
-        let account = "SELECT account_id, created_at_ms, uncollected_nano, spend_seq, open_from FROM account";
+        let account = "SELECT account_id, created_at_ms, uncollected_nano, spend_seq, open_from,
+            sessions_valid_from_ms, used_nano FROM account";
         let (mut spend_seq, mut open_from) = (0, String::new());
         for mut row in self.0.query(account, &[])? {
             state.account = Some(Account { account_id: row.text()?, created_at_ms: row.int()? });
             state.uncollected = nano(row.int()?)?;
             (spend_seq, open_from) = (row.int()?, row.text()?);
+            (state.sessions_valid_from_ms, state.used) = (row.int()?, nano(row.int()?)?);
         }
         let last = format!("SELECT {ENTRY_COLUMNS} FROM journal ORDER BY seq DESC LIMIT 1");
         for row in self.0.query(&last, &[])? {

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use super::*;
 
 mod bench;
+mod found;
 mod wake;
 
 use bench::{Bench, admit, checkpoint, create_key, enter, limits, release, settle};
@@ -191,6 +192,7 @@ fn commands() -> impl Strategy<Value = Vec<(i64, Command)>> {
         1 => (id(), 0i64..1_000_000_000).prop_map(|(id, nano)| enter(&id, nano)),
         1 => "key_[1-3]".prop_map(|id| create_key(&id)),
         1 => "key_[2-4]".prop_map(|key_id| Command::RevokeKey { key_id, by: None }),
+        1 => Just(Command::EndSessions),
         1 => ("key_[1-3]", 1i64..4).prop_map(|(key_id, usd)| {
             Command::UpdateKey(UpdateKey { key_id, name: Some(usd.to_string()), limits: Some(limits(usd)), by: None })
         }),

@@ -68,6 +68,10 @@ pub fn name(result: &Result<Answer, Refusal>) -> &'static str {
             Answer::Checkpointed { .. } => "checkpointed",
             Answer::Settled { .. } => "settled",
             Answer::Swept { .. } => "swept",
+            Answer::SessionsEnded => "sessions_ended",
+            Answer::Account(_) => "account",
+            Answer::OwnKey(_) => "own_key",
+            Answer::Found { .. } => "found",
         },
         Err(refusal) => match refusal {
             Refusal::NoAccount => "no_account",
@@ -86,6 +90,7 @@ pub fn name(result: &Result<Answer, Refusal>) -> &'static str {
             Refusal::InsufficientCredit { reason: Shortage::Held, .. } => "short_of_held",
             Refusal::InsufficientCredit { reason: Shortage::KeyBudget, .. } => "short_of_budget",
             Refusal::TooLarge => "too_large",
+            Refusal::SignedOut => "signed_out",
         },
     }
 }

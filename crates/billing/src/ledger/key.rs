@@ -338,12 +338,15 @@ pub(super) fn revoke(state: &State, key_id: &str, by: Option<&str>, now_ms: i64)
 }
 
 pub(super) fn list(state: &State) -> Answer {
-    let view = |key: &Key| KeyView {
+    Answer::Keys(state.keys.values().map(|key| view(state, key)).collect())
+}
+
+pub(super) fn view(state: &State, key: &Key) -> KeyView {
+    KeyView {
         key: key.clone(),
         spend: state.spend.get(&key.key_id).copied().unwrap_or_default(),
         running: state.running(&key.key_id),
-    };
-    Answer::Keys(state.keys.values().map(view).collect())
+    }
 }
 
 /// The key that acts; `None` for the account's owner.

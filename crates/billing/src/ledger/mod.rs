@@ -12,6 +12,7 @@
 
 mod admit;
 mod answer;
+mod ask;
 mod bill;
 mod calendar;
 mod command;
@@ -20,7 +21,7 @@ mod key;
 mod resolve;
 mod state;
 
-pub use answer::{Answer, Decision, KeyView, Refusal, Shortage};
+pub use answer::{AccountView, Answer, Decision, KeyView, Refusal, Shortage};
 pub use bill::Bill;
 pub use command::{Admit, Command, CreateKey, Enter, EntryKind, Outcome, Settle, SettledBy, Terms, UpdateKey};
 pub use decide::decide;

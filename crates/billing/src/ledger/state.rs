@@ -29,6 +29,10 @@ pub struct State {
     pub spend: BTreeMap<String, Spend>,
     /// The request rates of keys that have a limit of it.
     pub rates: BTreeMap<String, Rate>,
+    /// What all requests together have cost since ever.
+    pub used: NanoUsd,
+    /// Sessions of the owner count that were issued at this time or later, in milliseconds since the epoch.
+    pub sessions_valid_from_ms: i64,
 }
 
 /// What the store knows of a command's id that is not in memory: a resolved hold, or the journal row
@@ -201,6 +205,8 @@ pub enum Event {
     EntryAppended(Entry),
     /// The amount that usage could not collect changed.
     UncollectedSet(NanoUsd),
+    /// The owner's sessions from before this time are over, in milliseconds since the epoch.
+    SessionsEnded(i64),
 }
 
 impl State {
@@ -245,7 +251,15 @@ impl State {
                 self.count_spend(entry);
             }
             Event::UncollectedSet(amount) => self.uncollected = *amount,
+            Event::SessionsEnded(at_ms) => self.sessions_valid_from_ms = *at_ms,
         }
+    }
+
+    /// Whether a session of the owner counts that was issued at `issued_at_s`, in seconds since the epoch. One of
+    /// the very second in which sessions were ended does not: nobody knows which of the two came first.
+    #[must_use]
+    pub fn honours_session(&self, issued_at_s: i64) -> bool {
+        issued_at_s.saturating_mul(1_000) >= self.sessions_valid_from_ms
     }
 
     /// Counts an admitted request against the rates of its key's lineage. Also how rates are restored
@@ -258,10 +272,11 @@ impl State {
         }
     }
 
-    /// Counts a charge against the spend of its key's lineage. Also how spend is restored from the
-    /// journal behind its last snapshot.
+    /// Counts a charge against the spend of its key's lineage, and of the account. Also how spend is restored
+    /// from the journal behind its last snapshot.
     pub fn count_spend(&mut self, entry: &Entry) {
         let Some(usage) = &entry.usage else { return };
+        self.used = self.used.minus(entry.amount).unwrap_or(self.used);
         let lineage: Vec<String> = self.lineage(&usage.key_id).map(|key| key.key_id.clone()).collect();
         for key_id in lineage {
             self.spend.entry(key_id).or_default().add(entry.amount.negated(), usage.admitted_at_ms);
