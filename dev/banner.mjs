@@ -1,6 +1,8 @@
 // What `npm start` says once everything runs.
 import path from "node:path";
 
+const ACCOUNT = "/console/api/account";
+
 const KEY_NOTES = {
   kept: "kept from an earlier start",
   made: "new",
@@ -8,23 +10,35 @@ const KEY_NOTES = {
 };
 
 /** The text; asks the running Worker for a model to show, so that the example works. */
-export async function banner({ options, account, secretHosts, own, demo, payments, notes, wasThere }) {
-  const { base_url: origin, api_key: key, account_id: id } = account.firstRun;
-  const model = await exampleModel(origin, key);
+export async function banner({ options, origin, account, secretHosts, own, demo, signIn, payments, notes, wasThere }) {
+  const state = `${relative(options.state)} (${wasThere ? "kept from earlier starts" : "new"}; first-run.json has the above, wrangler.log the Worker's log)`;
   return `
 One Interface runs on ${origin}. Ctrl-C ends it.
 
   base URL   ${origin}/v1
-  API key    ${key}  (${KEY_NOTES[account.key]})
-  account    ${id}, balance ${account.balanceUsd} USD
-  state      ${relative(options.state)} (${wasThere ? "kept from earlier starts" : "new"}; first-run.json has the three above, wrangler.log the Worker's log)
+${lines({ account, signIn, own })}
+  state      ${state}
   this time  ${notes.join("; ")}
   answers    ${sources({ options, secretHosts, own, demo }).join("\n             ")}
   payments   ${payments ? `a stand-in for Stripe at ${payments.url}, where no money moves` : "Stripe, by STRIPE_SECRET_KEY"}
+${account ? await tryIt(origin, account.firstRun.api_key) : ""}`;
+}
 
+/** Key, account and sign-in. */
+function lines({ account, signIn, own }) {
+  const project = `  sign-in    ${own.SUPABASE_URL}, your own project`;
+  if (!account) return `${project}: sign in there, and POST ${ACCOUNT} with the session makes the account`;
+  const { api_key: key, account_id: id, email, password } = account.firstRun;
+  return `  API key    ${key}  (${KEY_NOTES[account.key]})
+  account    ${id}, balance ${account.balanceUsd} USD
+${signIn ? `  sign-in    ${email} with the password ${password}\n             at ${signIn.url}, a stand-in; mails: ${signIn.url}/inbox` : project}`;
+}
+
+async function tryIt(origin, key) {
+  return `
 Try it:
 
-${example(origin, key, model)}
+${example(origin, key, await exampleModel(origin, key))}
 `;
 }
 

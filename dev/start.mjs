@@ -9,6 +9,7 @@ import { HELP, parseOptions } from "./options.mjs";
 import { freePort, isFree } from "./ports.mjs";
 import { expectSignal, isEnding, launch } from "./processes.mjs";
 import { buildWorker } from "./setup.mjs";
+import { PROVIDERS } from "./sign-in/server.mjs";
 import { openState, updateDevVars, userSettings } from "./state.mjs";
 import { main, step, StepFailed } from "./steps.mjs";
 import { startDev, tail } from "./wrangler.mjs";
@@ -37,16 +38,23 @@ async function start() {
   // 3. The Worker.
   notes.push((await buildWorker()) ? "built the Worker" : "the Worker is up to date");
 
-  // 4. The demo upstream, the database, the stand-in for Stripe, the Worker's variables.
+  // 4. The stand-ins, the database, the Worker's variables.
+  const origin = `http://127.0.0.1:${port}`;
   const demo = options.ownCatalog ? null : await startDemo(port + 1);
+  // Who names a project signs in there.
+  const signIn = own.SUPABASE_URL ? null : await startSignIn(port + 2, { app: origin, file: state.file.signIn });
   const { changed, secretHosts } = await prepareDatabase(state, {
     catalog: options.catalog,
     demoUrl: demo?.url,
     allowUnpriced: own.ALLOW_UNPRICED_MODELS,
   });
   if (changed.length > 0) notes.push(`applied the ${changed.join(" and the ")}`);
-  const payments = own.STRIPE_SECRET_KEY ? null : await startPayments(state, { port: port + 2, gateway: `http://127.0.0.1:${port}` });
-  const made = state.workerSettings({ SECRET_HOSTS: secretHosts, STRIPE_API_URL: payments?.url ?? "https://api.stripe.com" });
+  const payments = own.STRIPE_SECRET_KEY ? null : await startPayments(port + 3, state, `${origin}/webhooks/stripe`);
+  const made = state.workerSettings({
+    SECRET_HOSTS: secretHosts,
+    STRIPE_API_URL: payments?.url ?? "https://api.stripe.com",
+    ...signIn?.settings,
+  });
   const settings = { ...made, ...own };
   state.writeMerged(settings);
   if (options.isDefault) updateDevVars(options.secrets, made);
@@ -56,17 +64,15 @@ async function start() {
   const dev = await step("starting the Worker", () => startDev({ port, folder: state.folder, log, envFile }));
 
   // 6. The account and its key.
-  const origin = `http://127.0.0.1:${port}`;
-  const known = { origin, settings, developerId: state.developerId(), kept: state.firstRun() };
-  const account = await ensureAccount(known).catch((error) => {
+  const account = await ensureAccount({ origin, settings, signIn, kept: state.firstRun() }).catch((error) => {
     throw new StepFailed(`The account could not be made: ${error.message}\n${tail(log)}`);
   });
-  state.writeFirstRun(account.firstRun);
+  if (account) state.writeFirstRun(account.firstRun);
 
   // 7. Say it, and stay.
-  console.log(await banner({ options, account, secretHosts, own, demo, payments, notes, wasThere }));
+  console.log(await banner({ options, origin, account, secretHosts, own, demo, signIn, payments, notes, wasThere }));
   expectSignal();
-  await Promise.race([dev.ending, ...[demo, payments].filter(Boolean).map(({ ending }) => ending)]);
+  await Promise.race([dev, demo, signIn, payments].filter(Boolean).map(({ ending }) => ending));
 }
 
 function clear(state, { isDefault, state: folder }) {
@@ -74,39 +80,51 @@ function clear(state, { isDefault, state: folder }) {
   return `--fresh: nothing in ${path.relative("", folder)} was made by npm start, so nothing was deleted`;
 }
 
-/** Starts the demo upstream as a process of its own. Resolves to its base URL and a promise that rejects when it ends. */
+/** Starts the demo upstream. Resolves to its base URL and a promise that rejects when it ends. */
 async function startDemo(wishedPort) {
-  return startServer("demo upstream", ["dev/demo-upstream.mjs", "--port", String(await freePort(wishedPort))]);
+  const { line, ending } = await startStandIn("The demo upstream", "dev/demo-upstream.mjs", wishedPort);
+  return { url: line.match(/http:\S+/)[0], ending };
 }
 
-/** The same for the stand-in for Stripe, which sends its webhooks to `gateway`. */
-async function startPayments(state, { port, gateway }) {
+/** Starts the stand-in for Stripe, which sends its webhooks to `webhookUrl`. Resolves to its URL and a promise that rejects when it ends. */
+async function startPayments(wishedPort, state, webhookUrl) {
   const { STRIPE_SECRET_KEY: key, STRIPE_WEBHOOK_SECRETS: secret } = state.workerSettings({});
-  const options = {
-    port: await freePort(port),
-    "secret-key": key,
-    "webhook-secret": secret,
-    "webhook-url": `${gateway}/webhooks/stripe`,
-    state: state.file.payments,
-  };
-  const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
-  return startServer("stand-in for Stripe", ["dev/payments/server.mjs", ...args]);
+  const options = { "secret-key": key, "webhook-secret": secret, "webhook-url": webhookUrl, state: state.file.payments };
+  const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, value]);
+  const { line, ending } = await startStandIn("The stand-in for Stripe", "dev/payments/server.mjs", wishedPort, ...args);
+  return { url: line.match(/http:\S+/)[0], ending };
 }
 
-/** Starts a server of ours, which prints its URL first: `{ url, ending }`. */
-async function startServer(name, args) {
-  const child = launch(process.execPath, args, {
+/**
+ * Starts the sign-in stand-in for the `app` at an origin. Resolves to its URL and public key, the Worker's `settings`
+ * for it, and a promise that rejects when it ends.
+ */
+async function startSignIn(wishedPort, { app, file }) {
+  // The app is reached by either name.
+  const apps = [app, app.replace("127.0.0.1", "localhost")].flatMap((origin) => ["--app", origin]);
+  const { line, ending } = await startStandIn("The sign-in stand-in", "dev/sign-in/server.mjs", wishedPort, ...apps, "--file", file);
+  const [, url, anonKey] = line.match(/(http:\S+) with the key (\S+)/);
+  const settings = {
+    SUPABASE_URL: url,
+    SUPABASE_JWT_ALGORITHMS: "ES256",
+    SUPABASE_ANON_KEY: anonKey,
+    OAUTH_PROVIDERS: PROVIDERS.join(","),
+  };
+  return { url, anonKey, settings, ending };
+}
+
+/** Starts a stand-in as a process of its own. Resolves to the first line that it prints and a promise that rejects when it ends. */
+async function startStandIn(name, program, wishedPort, ...args) {
+  const port = await freePort(wishedPort);
+  const child = launch(process.execPath, [program, "--port", String(port), ...args], {
     stdio: ["ignore", "pipe", "inherit", "ipc"], // the channel: it ends when this process is gone, however that went
   });
   const ending = new Promise((_, reject) => {
     child.once("exit", (code, signal) => {
-      if (!isEnding()) reject(new StepFailed(`The ${name} ended by itself (${code ?? signal}).`));
+      if (!isEnding()) reject(new StepFailed(`${name} ended by itself (${code ?? signal}).`));
     });
   });
   ending.catch(() => {}); // told to whoever awaits it, which may be later
-  const url = await Promise.race([
-    ending,
-    new Promise((resolve) => child.stdout.once("data", (line) => resolve(String(line).match(/http:\S+/)[0]))),
-  ]);
-  return { url, ending };
+  const line = await Promise.race([ending, new Promise((resolve) => child.stdout.once("data", (line) => resolve(String(line))))]);
+  return { line, ending };
 }

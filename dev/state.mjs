@@ -1,6 +1,6 @@
 // The state folder: all that one `npm start` keeps for the next. wrangler's data is in v3/, the rest
 // are files of ours, readable by their owner alone.
-import { createHash, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { formatDotenv, parseDotenv, withBlock, withoutBlock } from "./dotenv.mjs";
@@ -12,6 +12,7 @@ const FILES = {
   merged: "wrangler.env", // that and the user's own, for wrangler dev
   firstRun: "first-run.json", // base URL, key and account, for people and scripts
   overlay: "demo.toml", // the demo upstream, for the catalogue
+  signIn: "sign-in.json", // the users, sessions and mails of the sign-in stand-in, and its signing key
   running: "running.json", // who uses the folder now
   payments: "payments.json", // what the stand-in for Stripe knows
   log: "wrangler.log",
@@ -56,17 +57,13 @@ export function openState(folder) {
 
     /** What the Worker needs and nobody has to choose: made once, kept, `computed` renewed each time. */
     workerSettings(computed) {
+      const made = defaults();
       const kept = parseDotenv(readText(file.worker) ?? "");
-      const settings = { ...defaults(), ...kept, ...computed };
+      // What an earlier version made and nothing needs any more is left behind.
+      const known = Object.keys(kept).filter((name) => name in made);
+      const settings = { ...made, ...Object.fromEntries(known.map((name) => [name, kept[name]])), ...computed };
       writePrivate(file.worker, formatDotenv(settings));
       return settings;
-    },
-
-    /** The id of the local developer at the sign-in stand-in: fixed for this state. A UUID. */
-    developerId() {
-      const { SUPABASE_JWT_SECRET: secret } = parseDotenv(readText(file.worker) ?? "");
-      const hex = createHash("sha256").update(`developer ${secret}`).digest("hex");
-      return [hex.slice(0, 8), hex.slice(8, 12), `8${hex.slice(13, 16)}`, `8${hex.slice(17, 20)}`, hex.slice(20, 32)].join("-");
     },
 
     firstRun: () => readJson(file.firstRun),
@@ -79,8 +76,6 @@ function defaults() {
   const secret = () => randomBytes(32).toString("hex");
   return {
     KEY_PEPPERS: `1:${secret()}`,
-    SUPABASE_URL: "http://127.0.0.1:54321", // where Supabase's own local stack listens
-    SUPABASE_JWT_SECRET: secret(),
     OPERATOR_SECRET: secret(),
     STRIPE_SECRET_KEY: `sk_test_${secret()}`, // of the stand-in for Stripe
     STRIPE_WEBHOOK_SECRETS: `whsec_${secret()}`,

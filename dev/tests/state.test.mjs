@@ -19,11 +19,13 @@ test("what the Worker needs is made once, private, and kept", () => {
   assert.deepEqual(openState(folder).workerSettings({ SECRET_HOSTS: "B=b.example" }), { ...first, SECRET_HOSTS: "B=b.example" });
 });
 
-test("the developer's id is a UUID that belongs to the state", () => {
+test("what is computed is not kept, nor what only an earlier version needed", () => {
   const state = openState(folder);
-  state.workerSettings({});
-  assert.match(state.developerId(), /^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-8[0-9a-f]{3}-[0-9a-f]{12}$/);
-  assert.equal(openState(folder).developerId(), state.developerId());
+  const { KEY_PEPPERS } = state.workerSettings({ SUPABASE_URL: "http://127.0.0.1:8789" });
+  writeFileSync(state.file.worker, `${readFileSync(state.file.worker, "utf8")}SUPABASE_JWT_SECRET='old'\n`);
+  const settings = openState(folder).workerSettings({});
+  assert.equal(settings.KEY_PEPPERS, KEY_PEPPERS);
+  assert.deepEqual([settings.SUPABASE_URL, settings.SUPABASE_JWT_SECRET], [undefined, undefined]);
 });
 
 test("clear deletes what is ours and nothing else", () => {

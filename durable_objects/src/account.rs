@@ -115,6 +115,7 @@ impl Account {
         }
         self.wake().await?;
         let result = match &call.ask {
+            _ if self.has_ended(call.session_issued_at_s) => Ok(Outcome::Refused(Refusal::SignedOut)),
             Ask::Command(Command::Admit(_)) if self.sheds(clock::now_ms()) => return Response::error(OVERLOADED, 503),
             Ask::Command(command) => self.run_swept(command).map_err(failed),
             Ask::Audit { repair } => self.audit(*repair).await,
@@ -131,6 +132,13 @@ impl Account {
                 Response::error("storage failed", 500)
             }
         }
+    }
+
+    /// Whether the session that asks, if one does, was ended by the owner.
+    fn has_ended(&self, session_issued_at_s: Option<i64>) -> bool {
+        let memory = self.memory.borrow();
+        let Some((state, issued_at_s)) = memory.as_ref().zip(session_issued_at_s) else { return false };
+        !state.honours_session(issued_at_s)
     }
 
     /// Reads what memory must know after the object was asleep.

@@ -41,6 +41,7 @@ pub enum CallError {
 pub struct AccountClient {
     namespace: ObjectNamespace,
     routing_id: String,
+    session_issued_at_s: Option<i64>,
 }
 
 /// The generation of an object that was never moved.
@@ -55,7 +56,14 @@ impl AccountClient {
     /// The object of the account with this routing id.
     #[must_use]
     pub fn new(namespace: ObjectNamespace, routing_id: &str) -> Self {
-        Self { namespace, routing_id: routing_id.to_owned() }
+        Self { namespace, routing_id: routing_id.to_owned(), session_issued_at_s: None }
+    }
+
+    /// The same in the name of a session that was issued at `issued_at_s`, in seconds since the epoch: whatever
+    /// it asks is refused once the account's owner has ended it.
+    #[must_use]
+    pub fn of_session(self, issued_at_s: i64) -> Self {
+        Self { session_issued_at_s: Some(issued_at_s), ..self }
     }
 
     /// The routing id that this was made with.
@@ -106,7 +114,8 @@ impl AccountClient {
             Ask::Command(_) | Ask::Journal(_) => COMMAND_MS,
             Ask::Audit { .. } => AUDIT_MS,
         };
-        let body = serde_json::to_string(&Call { v: VERSION, ask }).map_err(|e| CallError::Failed(e.to_string()))?;
+        let call = Call { v: VERSION, session_issued_at_s: self.session_issued_at_s, ask };
+        let body = serde_json::to_string(&call).map_err(|e| CallError::Failed(e.to_string()))?;
         let known = MOVED.with_borrow(|moved| moved.get(&self.routing_id).copied());
         match self.ask(&body, known.unwrap_or(FIRST_GENERATION), patience_ms).await? {
             Outcome::Moved { generation } => {

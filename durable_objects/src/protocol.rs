@@ -18,6 +18,10 @@ pub const VERSION: u32 = 1;
 pub struct Call {
     /// [`VERSION`] of the caller.
     pub v: u32,
+    /// When the session was issued in whose name this is asked, in seconds since the epoch; `None`: no session
+    /// asks. An ended one is refused with [`Refusal::SignedOut`], whatever it asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_issued_at_s: Option<i64>,
     /// What is asked.
     #[serde(flatten)]
     pub ask: Ask,
@@ -71,8 +75,9 @@ pub enum Outcome {
 mod tests {
     use billing::hold::{HoldRequest, OutputBound};
     use billing::ledger::{
-        Admit, Budget, CreateKey, Enter, Entry, EntryKind, Key, KeyLimits, KeyView, Models, Networks, Period,
-        Permission, RotateKey, Settle, SettledBy, Shortage, Spend, Terms, UpdateKey,
+        AccountView, Admit, Attempt, AutoSettings, AutoTopUp, BillingStatus, Budget, CreateKey, Enter, Entry,
+        EntryKind, Key, KeyLimits, KeyView, Models, Networks, Period, Permission, RotateKey, SavedMethod, Settle,
+        SettledBy, Shortage, Spend, StopReason, Stopped, Terms, UpdateKey, UsageRecord,
     };
     use billing::money::{NanoUsd, PicoUsd};
     use billing::price::{LongInput, Price, Rates};
@@ -105,6 +110,35 @@ mod tests {
             created_at_ms: 1,
             revoked_at_ms: Some(2),
             replaced_by: None,
+        }
+    }
+
+    fn entry() -> Entry {
+        let nano = |n| NanoUsd::new(n).unwrap();
+        Entry {
+            seq: 1,
+            id: "req_1".into(),
+            kind: EntryKind::Usage,
+            at_ms: 2,
+            amount: nano(-3),
+            balance_after: nano(4),
+            usage: Some(UsageRecord {
+                key_id: "key_1".into(),
+                endpoint: "/v1/chat/completions".into(),
+                model: "m".into(),
+                upstream: Some("u".into()),
+                usage: Usage::default(),
+                outcome: billing::ledger::Outcome::Completed,
+                billing_status: BillingStatus::Settled,
+                settled_by: Some(SettledBy::Upstream),
+                uncollected: nano(0),
+                price_version: 9,
+                unpriced: false,
+                lost: None,
+                dropped: String::new(),
+                created_at_ms: 1,
+                admitted_at_ms: 1,
+            }),
         }
     }
 
@@ -206,6 +240,11 @@ mod tests {
             Command::RemoveMethod,
             Command::TakeAttempt,
             Command::StopTopUp { attempt_id: "auto_1_1".into(), reason: StopReason::AuthenticationRequired },
+            Command::EndSessions,
+            Command::Account { digest: None },
+            Command::Account { digest: Some("ab".into()) },
+            Command::OwnKey { digest: "ab".into() },
+            Command::Find { request_id: request_id(), created_at_ms: 1, digest: "ab".into() },
         ]
     }
 
@@ -242,7 +281,7 @@ mod tests {
 
     #[test]
     fn calls_are_pinned() {
-        let calls: Vec<String> = commands()
+        let mut calls: Vec<String> = commands()
             .into_iter()
             .map(Ask::Command)
             .chain([
@@ -250,8 +289,10 @@ mod tests {
                 Ask::Journal(Reading { rows: Rows::Waiting { before: Some(9) }, limit: 5, names: true }),
                 Ask::Journal(Reading { rows: Rows::After { seq: 7 }, limit: 5, names: false }),
             ])
-            .map(|ask| serde_json::to_string(&Call { v: VERSION, ask }).unwrap())
+            .map(|ask| serde_json::to_string(&Call { v: VERSION, session_issued_at_s: None, ask }).unwrap())
             .collect();
+        let of_session = Call { v: VERSION, session_issued_at_s: Some(7), ask: Ask::Command(Command::Balance) };
+        calls.push(serde_json::to_string(&of_session).unwrap());
         insta::assert_snapshot!(calls.join("\n"));
         for call in calls {
             let read: Call = serde_json::from_str(&call).unwrap();
@@ -335,6 +376,24 @@ mod tests {
             }),
             Outcome::Answer(Answer::AutoTopUp { auto: Box::new(auto()), top_up: Some(Box::new(attempt())) }),
             Outcome::Answer(Answer::AutoTopUp { auto: Box::default(), top_up: None }),
+            Outcome::Answer(Answer::SessionsEnded),
+            Outcome::Answer(Answer::Account(Box::new(AccountView {
+                account_id: "acct_1".into(),
+                created_at_ms: 1,
+                balance: nano(2),
+                held: nano(3),
+                uncollected: nano(4),
+                used: nano(5),
+            }))),
+            Outcome::Answer(Answer::OwnKey(Box::new(KeyView {
+                key: key(),
+                spend: Spend::default(),
+                running: 1,
+                last_used_ms: None,
+            }))),
+            Outcome::Answer(Answer::Found { entry: None }),
+            Outcome::Answer(Answer::Found { entry: Some(Box::new(entry())) }),
+            Outcome::Refused(Refusal::SignedOut),
         ];
         let replies: Vec<String> =
             results.into_iter().map(|result| serde_json::to_string(&Reply { v: VERSION, result }).unwrap()).collect();

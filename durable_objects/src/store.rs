@@ -18,6 +18,7 @@ use crate::audit::Line;
 use crate::sql::{Row, Sql, SqlError, Value};
 
 mod load;
+mod search;
 
 const SCHEMA: [&str; 6] = [
     "CREATE TABLE account (
@@ -28,7 +29,9 @@ const SCHEMA: [&str; 6] = [
         delivered_seq INTEGER NOT NULL DEFAULT 0,
         spend_seq INTEGER NOT NULL DEFAULT 0,
         open_from TEXT NOT NULL DEFAULT '',
-        auto_top_up TEXT
+        auto_top_up TEXT,
+        sessions_valid_from_ms INTEGER NOT NULL DEFAULT 0,
+        used_nano INTEGER NOT NULL DEFAULT 0
     ) STRICT",
     "CREATE TABLE keys (
         key_id TEXT PRIMARY KEY,
@@ -67,7 +70,8 @@ const SCHEMA: [&str; 6] = [
     ) STRICT",
     // Ids of entries that are not usage; those of usage are the holds' own.
     "CREATE TABLE entry_ids (id TEXT PRIMARY KEY, seq INTEGER NOT NULL) STRICT, WITHOUT ROWID",
-    // What each key has spent up to `account.spend_seq`; the journal behind it is read again on wake.
+    // What each key has spent up to `account.spend_seq`, as `account.used_nano` says of all requests; the journal
+    // behind it is read again on wake.
     "CREATE TABLE key_spend (key_id TEXT PRIMARY KEY, spend TEXT NOT NULL) STRICT, WITHOUT ROWID",
 ];
 
@@ -98,9 +102,9 @@ impl<S: Sql> Store<S> {
     pub fn snapshot(&self, state: &State) -> Result<(), SqlError> {
         self.write_spend(&state.spend)?;
         let first_open = state.holds.keys().next().map(String::as_str);
-        let update = "UPDATE account SET spend_seq = ?1,
+        let update = "UPDATE account SET spend_seq = ?1, used_nano = ?3,
             open_from = coalesce(?2, (SELECT max(request_id) FROM holds), open_from)";
-        self.0.query(update, &[state.seq.into(), first_open.into()]).map(drop)
+        self.0.query(update, &[state.seq.into(), first_open.into(), state.used.nano().into()]).map(drop)
     }
 
     fn write_spend(&self, spend: &BTreeMap<String, Spend>) -> Result<(), SqlError> {
@@ -127,8 +131,17 @@ impl<S: Sql> Store<S> {
             return Ok(Prior::default());
         }
         let sql = format!("SELECT {HOLD_COLUMNS} FROM holds WHERE request_id = ?1");
-        let Some(row) = self.0.query(&sql, &[id.into()])?.pop() else { return Ok(Prior::default()) };
-        let hold = read_hold(row)?;
+        let hold = self.0.query(&sql, &[id.into()])?.pop().map(read_hold).transpose()?;
+        if let Command::Find { request_id, created_at_ms, .. } = command {
+            let entry = match hold.map(|hold| hold.state) {
+                Some(HoldState::Resolved(seq) | HoldState::Expired(seq)) => {
+                    self.entry(i64::try_from(seq).unwrap_or(i64::MAX))?
+                }
+                _ => self.search(request_id, *created_at_ms, state.seq)?,
+            };
+            return Ok(Prior { hold: None, entry });
+        }
+        let Some(hold) = hold else { return Ok(Prior::default()) };
         let entry = match hold.state {
             HoldState::Open => None,
             HoldState::Resolved(seq) | HoldState::Expired(seq) | HoldState::Adjusted(seq) => {
@@ -240,11 +253,12 @@ impl<S: Sql> Store<S> {
                 )
             }
             Event::UncollectedSet(amount) => run("UPDATE account SET uncollected_nano = ?1", &[amount.nano().into()]),
-            Event::SpendCarried { spend, seq, .. } => {
+            Event::SpendCarried { spend, used, seq, .. } => {
                 self.write_spend(spend)?;
-                run("UPDATE account SET spend_seq = ?1", &[(*seq).into()])
+                run("UPDATE account SET spend_seq = ?1, used_nano = ?2", &[(*seq).into(), used.nano().into()])
             }
             Event::AutoSet(auto) => run("UPDATE account SET auto_top_up = ?1", &[to_json(auto)?.into()]),
+            Event::SessionsEnded(at_ms) => run("UPDATE account SET sessions_valid_from_ms = ?1", &[(*at_ms).into()]),
         }
     }
 

@@ -5,13 +5,27 @@ use billing::ledger::{Account, EntryKind, Hold, MINUTE_MS, Spend, State};
 use super::{ENTRY_COLUMNS, HOLD_COLUMNS, KEY_COLUMNS, OPEN, Store, from_json, nano, read_entry, read_hold, read_key};
 use crate::sql::{Sql, SqlError};
 
-/// What the tables of an object lack that was provisioned before there was such a column: (table, column, its
-/// definition).
-const ADDED: [(&str, &str, &str); 4] = [
-    ("account", "open_from", "TEXT NOT NULL DEFAULT ''"),
-    ("keys", "start", "TEXT NOT NULL DEFAULT ''"),
-    ("keys", "replaced_by", "TEXT"),
-    ("account", "auto_top_up", "TEXT"),
+/// What the tables of an object lack that was provisioned before there was such a column, and what fills it:
+/// (table, column, statements).
+const ADDED: [(&str, &str, &[&str]); 6] = [
+    ("account", "open_from", &["ALTER TABLE account ADD COLUMN open_from TEXT NOT NULL DEFAULT ''"]),
+    ("keys", "start", &["ALTER TABLE keys ADD COLUMN start TEXT NOT NULL DEFAULT ''"]),
+    ("keys", "replaced_by", &["ALTER TABLE keys ADD COLUMN replaced_by TEXT"]),
+    ("account", "auto_top_up", &["ALTER TABLE account ADD COLUMN auto_top_up TEXT"]),
+    (
+        "account",
+        "sessions_valid_from_ms",
+        &["ALTER TABLE account ADD COLUMN sessions_valid_from_ms INTEGER NOT NULL DEFAULT 0"],
+    ),
+    (
+        "account",
+        "used_nano",
+        &[
+            "ALTER TABLE account ADD COLUMN used_nano INTEGER NOT NULL DEFAULT 0",
+            "UPDATE account SET used_nano = (SELECT coalesce(sum(-amount_nano), 0) FROM journal
+                WHERE usage IS NOT NULL AND seq <= spend_seq)",
+        ],
+    ),
 ];
 
 /// How many rows of the journal are read at once on the way back to where the last minute began.
@@ -33,14 +47,15 @@ impl<S: Sql> Store<S> {
         if !self.mend_tables()? {
             return Ok(state);
         }
-        let account =
-            "SELECT account_id, created_at_ms, uncollected_nano, spend_seq, open_from, auto_top_up FROM account";
+        let account = "SELECT account_id, created_at_ms, uncollected_nano, spend_seq, open_from, auto_top_up,
+            sessions_valid_from_ms, used_nano FROM account";
         let (mut spend_seq, mut open_from) = (0, String::new());
         for mut row in self.0.query(account, &[])? {
             state.account = Some(Account { account_id: row.text()?, created_at_ms: row.int()? });
             state.uncollected = nano(row.int()?)?;
             (spend_seq, open_from) = (row.int()?, row.text()?);
             state.auto = row.optional_text()?.map(|json| from_json(&json)).transpose()?;
+            (state.sessions_valid_from_ms, state.used) = (row.int()?, nano(row.int()?)?);
         }
         let last = format!("SELECT {ENTRY_COLUMNS} FROM journal ORDER BY seq DESC LIMIT 1");
         for row in self.0.query(&last, &[])? {
@@ -64,10 +79,10 @@ impl<S: Sql> Store<S> {
         for mut row in self.0.query(tables, &[])? {
             known.push((row.text()?, row.text()?));
         }
-        for (table, column, definition) in ADDED {
+        for (table, column, statements) in ADDED {
             let lacks = |(name, sql): &(String, String)| name == table && !sql.contains(column);
             if known.iter().any(lacks) {
-                self.0.query(&format!("ALTER TABLE {table} ADD COLUMN {column} {definition}"), &[])?;
+                statements.iter().try_for_each(|sql| self.0.query(sql, &[]).map(drop))?;
             }
         }
         Ok(!known.is_empty())

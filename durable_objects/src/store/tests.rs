@@ -7,6 +7,7 @@ use super::*;
 use crate::tail::{self, Reading, Rows, Tail};
 
 mod bench;
+mod found;
 mod wake;
 
 use bench::{Bench, admit, checkpoint, create_key, enter, limits, release, rotate_key, settle};
@@ -244,6 +245,7 @@ fn commands() -> impl Strategy<Value = Vec<(i64, Command)>> {
         1 => (id(), 0i64..1_000_000_000).prop_map(|(id, nano)| enter(&id, nano)),
         1 => "key_[1-3]".prop_map(|id| create_key(&id)),
         1 => "key_[2-4]".prop_map(|key_id| Command::RevokeKey { key_id, by: None }),
+        1 => Just(Command::EndSessions),
         1 => ("key_[1-3]", 1i64..4).prop_map(|(key_id, usd)| {
             Command::UpdateKey(UpdateKey { key_id, name: Some(usd.to_string()), limits: Some(limits(usd)), by: None })
         }),

@@ -68,7 +68,12 @@ pub fn name(result: &Result<Answer, Refusal>) -> &'static str {
             Answer::Checkpointed { .. } => "checkpointed",
             Answer::Settled { .. } => "settled",
             Answer::Swept { .. } => "swept",
+            Answer::KeyRotated { .. } => "key_rotated",
             Answer::AutoTopUp { .. } => "auto_top_up",
+            Answer::SessionsEnded => "sessions_ended",
+            Answer::Account(_) => "account",
+            Answer::OwnKey(_) => "own_key",
+            Answer::Found { .. } => "found",
         },
         Err(refusal) => match refusal {
             Refusal::NoAccount => "no_account",
@@ -87,6 +92,10 @@ pub fn name(result: &Result<Answer, Refusal>) -> &'static str {
             Refusal::InsufficientCredit { reason: Shortage::Held, .. } => "short_of_held",
             Refusal::InsufficientCredit { reason: Shortage::KeyBudget, .. } => "short_of_budget",
             Refusal::TooLarge => "too_large",
+            Refusal::AddressNotAllowed => "address_not_allowed",
+            Refusal::ModelNotAllowed => "model_not_allowed",
+            Refusal::ReplacedKey => "replaced_key",
+            Refusal::SignedOut => "signed_out",
         },
     }
 }

@@ -61,6 +61,8 @@ pub struct Resolved {
 pub struct Book {
     /// Σ of all amounts, in nano-USD.
     pub balance: i64,
+    /// What all requests have cost, in nano-USD.
+    pub used: i64,
     /// The last row.
     pub seq: u64,
     /// What could not be collected since money last came in.
@@ -289,6 +291,7 @@ impl Book {
         let owed = due.saturating_sub(collected);
         must(usage.uncollected.nano() == owed, || format!("{id}: {} is uncollected, not {owed}", usage.uncollected))?;
         let (key_id, at_ms) = (request.key_id.clone(), request.opened_at_ms);
+        self.used = self.used.saturating_sub(amount);
         let lineage: Vec<String> = self.lineage(&key_id).map(|key| key.key_id.clone()).collect();
         for key_id in lineage {
             for period in PERIODS {

@@ -18,6 +18,7 @@ pub fn memory(book: &Book, state: &State, now_ms: i64) -> Result<(), Violation> 
     must(state.seq == book.seq, || format!("memory is at row {}, the journal at {}", state.seq, book.seq))?;
     let uncollected = state.uncollected.nano();
     must(uncollected == book.uncollected, || format!("uncollected is {uncollected}, not {}", book.uncollected))?;
+    must(state.used.nano() == book.used, || format!("requests have cost {}, not {}", state.used, book.used))?;
     must(state.holds.keys().eq(book.open.iter()), || {
         format!("open holds {:?}, unresolved requests {:?}", state.holds.keys(), book.open)
     })?;

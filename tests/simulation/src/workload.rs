@@ -211,9 +211,11 @@ impl Workload {
     }
 
     fn read(&self, rng: &mut Rng) -> Command {
-        match rng.below(4) {
+        match rng.below(6) {
             0 => Command::Keys,
             1 => Command::Balance,
+            2 => Command::Account { digest: Some(self.digest(rng)) },
+            3 => Command::EndSessions,
             _ => Command::Authorize {
                 digest: self.digest(rng),
                 permission: Some(Permission::AccountRead),

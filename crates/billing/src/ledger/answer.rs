@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::auto::{Attempt, AutoTopUp};
 use super::key::{Key, Spend};
-use super::state::Event;
+use super::state::{Entry, Event};
 use crate::money::NanoUsd;
 
 /// What an account answers when it did what was asked.
@@ -101,6 +101,35 @@ pub enum Answer {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         top_up: Option<Box<Attempt>>,
     },
+    /// The sessions are over.
+    SessionsEnded,
+    /// What the account is and has.
+    Account(Box<AccountView>),
+    /// The key that asked.
+    OwnKey(Box<KeyView>),
+    /// The journal row of a request.
+    Found {
+        /// `None`: there is none yet, or none that the key may see.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        entry: Option<Box<Entry>>,
+    },
+}
+
+/// What an account is and has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountView {
+    /// Its public id.
+    pub account_id: String,
+    /// Milliseconds since the epoch.
+    pub created_at_ms: i64,
+    /// Posted: everything in the journal.
+    pub balance: NanoUsd,
+    /// Reserved by running requests.
+    pub held: NanoUsd,
+    /// What usage could not be collected since the last credit.
+    pub uncollected: NanoUsd,
+    /// What all requests together have cost since ever.
+    pub used: NanoUsd,
 }
 
 /// A key with what it has spent.
@@ -197,6 +226,10 @@ pub enum Refusal {
     /// The amount does not fit into an account.
     #[error("the amount is beyond what an account can hold")]
     TooLarge,
+    /// The owner has ended the session that asks. Found out before the command is looked at, so it comes
+    /// before all of the above but [`Self::NoAccount`].
+    #[error("the session was ended")]
+    SignedOut,
 }
 
 /// Events to store and apply, and the answer to give once they are.

@@ -98,6 +98,28 @@ pub enum Command {
         /// Why.
         reason: StopReason,
     },
+    /// Ends the sessions of the account's owner: none counts any more that was issued before now.
+    EndSessions,
+    /// Asks what the account is and has. Writes nothing.
+    Account {
+        /// SHA-256 of the secret of the key that asks; `None`: the account's owner.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        digest: Option<String>,
+    },
+    /// Asks what a key is and has spent, in its own name. Writes nothing.
+    OwnKey {
+        /// SHA-256 of the key's secret.
+        digest: String,
+    },
+    /// Asks for the journal row of a request. Writes nothing.
+    Find {
+        /// The request.
+        request_id: String,
+        /// When it was minted, in milliseconds since the epoch.
+        created_at_ms: i64,
+        /// SHA-256 of the secret of the key that asks.
+        digest: String,
+    },
 }
 
 impl Command {
@@ -109,7 +131,8 @@ impl Command {
             Self::Admit(admit) => Some(&admit.request_id),
             Self::Settle(Settle { request_id, .. })
             | Self::Release { request_id, .. }
-            | Self::Checkpoint { request_id, .. } => Some(request_id),
+            | Self::Checkpoint { request_id, .. }
+            | Self::Find { request_id, .. } => Some(request_id),
             Self::Provision { .. }
             | Self::CreateKey(_)
             | Self::UpdateKey(_)
@@ -124,7 +147,10 @@ impl Command {
             | Self::SaveMethod(_)
             | Self::RemoveMethod
             | Self::TakeAttempt
-            | Self::StopTopUp { .. } => None,
+            | Self::StopTopUp { .. }
+            | Self::EndSessions
+            | Self::Account { .. }
+            | Self::OwnKey { .. } => None,
         }
     }
 }

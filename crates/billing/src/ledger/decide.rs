@@ -3,7 +3,7 @@
 use super::answer::{Answer, Decision, Refusal};
 use super::command::{Command, Enter, EntryKind};
 use super::state::{Account, Entry, Event, Prior, State};
-use super::{admit, auto, key, resolve, rotate};
+use super::{admit, ask, auto, key, resolve, rotate};
 use crate::money::NanoUsd;
 
 /// Decides `command` at `now_ms` (milliseconds since the epoch, the account's clock).
@@ -43,6 +43,10 @@ pub fn decide(state: &State, command: &Command, prior: &Prior, now_ms: i64) -> D
             resolve::release(state, request_id, *outcome, upstream.clone(), prior, now_ms)
         }
         Command::Sweep => Ok(resolve::sweep(state, now_ms)),
+        Command::EndSessions => Ok(end_sessions(state, now_ms)),
+        Command::Account { digest } => ask::account(state, digest.as_deref(), now_ms),
+        Command::OwnKey { digest } => ask::own_key(state, digest, now_ms),
+        Command::Find { digest, .. } => ask::find(state, digest, prior, now_ms),
         Command::AutoTopUp
         | Command::SetAutoTopUp(_)
         | Command::SaveMethod(_)
@@ -59,6 +63,12 @@ fn provision(state: &State, account_id: &str, now_ms: i64) -> (Vec<Event>, Answe
     }
     let account = Account { account_id: account_id.to_owned(), created_at_ms: now_ms };
     (vec![Event::Provisioned(account)], Answer::Provisioned { created: true })
+}
+
+fn end_sessions(state: &State, now_ms: i64) -> (Vec<Event>, Answer) {
+    // A clock that was set back makes none count again.
+    let at_ms = now_ms.max(state.sessions_valid_from_ms);
+    (vec![Event::SessionsEnded(at_ms)], Answer::SessionsEnded)
 }
 
 fn enter_money(state: &State, enter: &Enter, prior: &Prior, now_ms: i64) -> Decision {

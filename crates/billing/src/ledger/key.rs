@@ -385,14 +385,15 @@ pub(super) fn revoke(state: &State, key_id: &str, by: Option<&str>, now_ms: i64)
 }
 
 pub(super) fn list(state: &State) -> Answer {
-    let view = |key: &Key| {
-        let spend = state.spend.get(&key.key_id).copied().unwrap_or_default();
-        let own = state.holds.values().filter(|hold| hold.key_id == key.key_id);
-        let ended_ms = Some(spend.last_used_ms).filter(|at_ms| *at_ms > 0);
-        let last_used_ms = own.map(|hold| hold.opened_at_ms).chain(ended_ms).max();
-        KeyView { key: key.clone(), spend, running: state.running(&key.key_id), last_used_ms }
-    };
-    Answer::Keys(state.keys.values().map(view).collect())
+    Answer::Keys(state.keys.values().map(|key| view(state, key)).collect())
+}
+
+pub(super) fn view(state: &State, key: &Key) -> KeyView {
+    let spend = state.spend.get(&key.key_id).copied().unwrap_or_default();
+    let own = state.holds.values().filter(|hold| hold.key_id == key.key_id);
+    let ended_ms = Some(spend.last_used_ms).filter(|at_ms| *at_ms > 0);
+    let last_used_ms = own.map(|hold| hold.opened_at_ms).chain(ended_ms).max();
+    KeyView { key: key.clone(), spend, running: state.running(&key.key_id), last_used_ms }
 }
 
 /// The key that acts; `None` for the account's owner. One that was rotated acts as the key in its place, or what it

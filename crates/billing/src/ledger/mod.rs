@@ -13,6 +13,7 @@
 mod admit;
 mod allow;
 mod answer;
+mod ask;
 mod auto;
 mod bill;
 mod calendar;
@@ -24,7 +25,7 @@ mod rotate;
 mod state;
 
 pub use allow::{AllowError, MAX_ENTRIES, Models, Networks};
-pub use answer::{Answer, Decision, KeyView, Refusal, Shortage};
+pub use answer::{AccountView, Answer, Decision, KeyView, Refusal, Shortage};
 pub use auto::{ATTEMPT_STALE_MS, Attempt, AutoSettings, AutoTopUp, SavedMethod, StopReason, Stopped, entry_id};
 pub use bill::Bill;
 pub use command::{

@@ -65,5 +65,5 @@ fn carried(state: &State, old: &Key, new_key_id: &str) -> Event {
         unused.last_used_ms = 0;
         spend.insert(new_key_id.to_owned(), unused);
     }
-    Event::SpendCarried { from: old.key_id.clone(), to: new_key_id.to_owned(), spend, seq: state.seq }
+    Event::SpendCarried { from: old.key_id.clone(), to: new_key_id.to_owned(), spend, used: state.used, seq: state.seq }
 }

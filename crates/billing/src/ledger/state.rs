@@ -32,6 +32,10 @@ pub struct State {
     pub rates: BTreeMap<String, Rate>,
     /// Automatic top-ups; `None`: they were never set.
     pub auto: Option<AutoTopUp>,
+    /// What all requests together have cost since ever.
+    pub used: NanoUsd,
+    /// Sessions of the owner count that were issued at this time or later, in milliseconds since the epoch.
+    pub sessions_valid_from_ms: i64,
 }
 
 /// What the store knows of a command's id that is not in memory: a resolved hold, or the journal row
@@ -213,11 +217,15 @@ pub enum Event {
         to: String,
         /// What every key has spent, the new one too.
         spend: BTreeMap<String, Spend>,
+        /// What all requests together have cost.
+        used: NanoUsd,
         /// Up to which row of the journal.
         seq: u64,
     },
     /// Automatic top-ups changed.
     AutoSet(Box<AutoTopUp>),
+    /// The owner's sessions from before this time are over, in milliseconds since the epoch.
+    SessionsEnded(i64),
 }
 
 impl State {
@@ -269,7 +277,15 @@ impl State {
                 }
             }
             Event::AutoSet(auto) => self.auto = Some(AutoTopUp::clone(auto)),
+            Event::SessionsEnded(at_ms) => self.sessions_valid_from_ms = *at_ms,
         }
+    }
+
+    /// Whether a session of the owner counts that was issued at `issued_at_s`, in seconds since the epoch. One of
+    /// the very second in which sessions were ended does not: nobody knows which of the two came first.
+    #[must_use]
+    pub fn honours_session(&self, issued_at_s: i64) -> bool {
+        issued_at_s.saturating_mul(1_000) >= self.sessions_valid_from_ms
     }
 
     /// Counts an admitted request against the rates of its key's lineage. Also how rates are restored
@@ -282,10 +298,11 @@ impl State {
         }
     }
 
-    /// Counts a charge against the spend of its key's lineage. Also how spend is restored from the
-    /// journal behind its last snapshot.
+    /// Counts a charge against the spend of its key's lineage, and of the account. Also how spend is restored
+    /// from the journal behind its last snapshot.
     pub fn count_spend(&mut self, entry: &Entry) {
         let Some(usage) = &entry.usage else { return };
+        self.used = self.used.minus(entry.amount).unwrap_or(self.used);
         let lineage: Vec<String> = self.lineage(&usage.key_id).map(|key| key.key_id.clone()).collect();
         for (generation, key_id) in lineage.into_iter().enumerate() {
             let spend = self.spend.entry(key_id).or_default();

@@ -10,6 +10,7 @@ use crate::money::{NanoUsd, PicoUsd};
 use crate::price::{Price, Rates};
 use crate::usage::{MAX_COUNT, Usage};
 
+mod asked;
 mod auto;
 mod bills;
 mod keys;
