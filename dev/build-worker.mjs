@@ -1,9 +1,10 @@
-// Builds build/index.js and build/index_bg.wasm. There is one flavour, the release build as it is
+// Builds build/index.js and build/index_bg.wasm, and the console that the Worker serves. There is one flavour, the release build as it is
 // deployed: tests and laptops prove what ships. A stamp over everything that goes in makes an
 // unchanged tree cost nothing, which matters because wrangler runs this at each of its starts.
 import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { buildConsole } from "./build-console.mjs";
 import { isProgram, ROOT } from "./processes.mjs";
 import { ensureRustTarget, ensureTools, WASM_BINDGEN, WORKER_BUILD } from "./toolchain.mjs";
 import { stamp } from "./stamp.mjs";
@@ -31,9 +32,10 @@ export async function buildWorker() {
   await ensureTools();
   const unlock = await lock();
   try {
+    const isConsoleNew = await buildConsole();
     // Taken before the build: what changes during it makes the next one run.
     const inputs = stamp([ARGS, UNWINDING, await run("rustc", ["--version"])], INPUTS);
-    if (read(STAMP) === inputs && OUTPUTS.every((file) => existsSync(path.join(ROOT, file)))) return false;
+    if (read(STAMP) === inputs && OUTPUTS.every((file) => existsSync(path.join(ROOT, file)))) return isConsoleNew;
     rmSync(STAMP, { force: true });
     await step("building the Worker", () => run(WORKER_BUILD, ARGS, { env: { ...process.env, ...toolPaths(), ...UNWINDING } }));
     writeFileSync(STAMP, inputs);

@@ -23,6 +23,7 @@ pub mod inference;
 pub mod keys;
 pub mod mcp;
 pub mod operator;
+pub mod pages;
 pub mod payments;
 pub mod redeliver;
 pub mod refusals;
@@ -196,6 +197,7 @@ async fn serve(request: &mut Request, method: &str, path: &str, context: &Contex
         Route::OperatorUpstreams => Ok(operator::upstreams(request.headers(), context).await?.into()),
         Route::Mcp => mcp::post(request, context).await,
         Route::Health => Ok(Response::ok("ok")?.into()),
+        Route::Page => Ok(pages::get(request, context).await?.into()),
     }
 }
 

@@ -69,7 +69,13 @@ pub enum Route {
     Mcp,
     /// `GET /health`
     Health,
+    /// `GET` of anything that is no path of the API: a page of the console, or a file of it.
+    Page,
 }
+
+/// First segments of paths that belong to the API, in any case: what is unknown there is an error for a program
+/// to read, not a page.
+const API: [&str; 8] = ["v1", "console", "mcp", "operator", "webhooks", "health", "api", ".well-known"];
 
 impl Route {
     /// The methods that it has, for `Allow`.
@@ -104,7 +110,8 @@ impl Route {
             | Self::OperatorAccounts
             | Self::OperatorUpstreams
             | Self::Hello
-            | Self::Health => "GET, HEAD",
+            | Self::Health
+            | Self::Page => "GET, HEAD",
         }
     }
 }
@@ -114,7 +121,8 @@ impl Route {
 /// # Errors
 /// `invalid_request` with 404 for an unknown path, with 405 for a method that the route has not.
 pub fn route(method: &str, path: &str) -> Result<Route, ApiError> {
-    let route = find(path).ok_or_else(|| {
+    let page = || (matches!(method, "GET" | "HEAD") && !is_api(path)).then_some(Route::Page);
+    let route = find(path).or_else(page).ok_or_else(|| {
         ApiError::new(Code::InvalidRequest, "There is no such route. See the documentation for all of them.")
             .with_status(404)
     })?;
@@ -124,6 +132,11 @@ pub fn route(method: &str, path: &str) -> Result<Route, ApiError> {
     }
     let error = ApiError::new(Code::InvalidRequest, format!("This route answers {allow} only.")).with_status(405);
     Err(ApiError { allow: Some(allow), ..error })
+}
+
+fn is_api(path: &str) -> bool {
+    let first = path.split('/').find(|segment| !segment.is_empty());
+    first.is_some_and(|first| API.iter().any(|api| api.eq_ignore_ascii_case(first)))
 }
 
 fn find(path: &str) -> Option<Route> {
@@ -198,10 +211,20 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_path_of_the_api_is_a_page() {
+        for path in ["/", "/keys", "/favicon.svg", "/auth/callback", "/v10", "/no/such/page"] {
+            assert_eq!((route("GET", path), route("HEAD", path)), (Ok(Route::Page), Ok(Route::Page)), "{path}");
+        }
+    }
+
+    #[test]
     fn other_paths_and_methods_are_refused() {
-        for path in ["/", "/v1", "/v1/chat", "/v1/chat/completions/x", "/V1/models", "/v1/models/%ff"] {
+        for path in
+            ["/v1", "/v1/chat", "/v1/chat/completions/x", "/V1/models", "/v1/models/%ff", "//console/", "/operator/x"]
+        {
             assert_eq!(route("GET", path).unwrap_err().status, 404, "{path}");
         }
+        assert_eq!(route("POST", "/keys").unwrap_err().status, 404);
         let error = route("GET", "/v1/chat/completions").unwrap_err();
         assert_eq!((error.status, error.allow), (405, Some("POST")));
     }

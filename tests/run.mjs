@@ -8,7 +8,7 @@ import { existsSync, readdirSync } from "node:fs";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import { ROOT } from "../dev/processes.mjs";
-import { ensureRustTarget } from "../dev/setup.mjs";
+import { consoleTool, ensureConsolePackages, ensureRustTarget } from "../dev/setup.mjs";
 import { main, run, step, StepFailed } from "../dev/steps.mjs";
 import { chromium } from "./browser/run.mjs";
 import { ensureClients } from "./clients/run.mjs";
@@ -34,6 +34,12 @@ const SUITES = {
   },
   native: () => shown("native", "cargo", ["test", "-q", "--workspace"], { env: testEnv() }),
   dev: () => nodeTests("dev", "dev/tests"),
+  async console() {
+    await ensureConsolePackages();
+    await step("console: lint", () => consoleTool("eslint/bin/eslint.js", "--max-warnings", "0", "."));
+    await step("console: types", () => consoleTool("typescript/bin/tsc", "--noEmit"));
+    await nodeTests("console", "console/tests");
+  },
   async bundle() {
     clearOldBundles(await ensureBundle());
   },
@@ -98,7 +104,7 @@ async function runSuite(name) {
 }
 
 function nodeTests(label, folder) {
-  const files = readdirSync(path.join(ROOT, folder)).filter((file) => file.endsWith(".test.mjs"));
+  const files = readdirSync(path.join(ROOT, folder)).filter((file) => /\.test\.(mjs|ts)$/.test(file));
   const options = ["--test", `--test-concurrency=${WORKERS_AT_ONCE}`, `--test-timeout=${FILE_LIMIT_MS}`, "--test-reporter=spec"];
   return shown(label, process.execPath, [...options, ...files.map((file) => path.join(folder, file))], { env: testEnv() });
 }

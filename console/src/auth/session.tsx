@@ -1,0 +1,60 @@
+// Who is signed in, for every component.
+import type { Session } from "@supabase/auth-js";
+import { useQueryClient } from "@tanstack/react-query";
+import { createContext, use, useEffect, useState, type ReactNode } from "react";
+import { askJson } from "../api/client.ts";
+import { authClient } from "./auth.ts";
+
+export type SessionState =
+  | { state: "loading" }
+  | { state: "failed"; retry: () => void }
+  | { state: "closed" }
+  | { state: "out" }
+  | { state: "in"; session: Session };
+
+const Context = createContext<SessionState>({ state: "loading" });
+
+/** The state of sign-in; `closed` where the gateway has no sign-in service. */
+export const useSession = () => use(Context);
+
+export function SessionProvider({ children }: { children: ReactNode }) {
+  const [state, setState] = useState<SessionState>({ state: "loading" });
+  const [attempt, setAttempt] = useState(0);
+  const queries = useQueryClient();
+
+  useEffect(() => {
+    let isOver = false;
+    let end = () => {};
+    const watch = async () => {
+      const auth = await authClient();
+      if (isOver) return;
+      if (!auth) return setState({ state: "closed" });
+      const { data } = auth.onAuthStateChange((_event, session) => {
+        setState(session ? { state: "in", session } : { state: "out" });
+        // What was shown to one user is never shown to the next.
+        if (!session) queries.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== "public" });
+      });
+      end = () => data.subscription.unsubscribe();
+    };
+    watch().catch(() => {
+      if (!isOver) setState({ state: "failed", retry: () => setAttempt((count) => count + 1) });
+    });
+    return () => {
+      isOver = true;
+      end();
+    };
+  }, [attempt, queries]);
+
+  return <Context value={state}>{children}</Context>;
+}
+
+/** Ends this session, on this device. */
+export async function signOut(): Promise<void> {
+  await (await authClient())?.signOut({ scope: "local" });
+}
+
+/** Ends every session: the gateway refuses what was issued until now, and the sign-in service renews none of it. */
+export async function signOutEverywhere(): Promise<void> {
+  await askJson("/console/api/sessions", { method: "DELETE" });
+  await (await authClient())?.signOut({ scope: "global" });
+}

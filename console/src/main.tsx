@@ -1,0 +1,37 @@
+import "./styles/tokens.css";
+import "./styles/base.css";
+import "./styles/controls.css";
+import "./styles/surfaces.css";
+import "./styles/shell.css";
+import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { StrictMode } from "react";
+import { createRoot } from "react-dom/client";
+import { ApiError } from "./api/client.ts";
+import { App } from "./app.tsx";
+import { SessionProvider } from "./auth/session.tsx";
+import { Toasts } from "./ui/toast.tsx";
+
+const queries = new QueryClient({
+  defaultOptions: {
+    queries: {
+      // A refusal is not asked again; a gateway that cannot be reached is.
+      retry: (failures, error) => failures < 2 && (!(error instanceof ApiError) || error.status === 0 || error.status >= 500),
+      staleTime: 10_000,
+    },
+  },
+});
+
+const root = document.getElementById("root");
+if (root) {
+  createRoot(root).render(
+    <StrictMode>
+      <QueryClientProvider client={queries}>
+        <Toasts>
+          <SessionProvider>
+            <App />
+          </SessionProvider>
+        </Toasts>
+      </QueryClientProvider>
+    </StrictMode>,
+  );
+}

@@ -1,0 +1,128 @@
+import * as Switch from "@radix-ui/react-switch";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useState, type FormEvent } from "react";
+import { askJson } from "../../api/client.ts";
+import { autoTopUpQuery } from "../../api/queries.ts";
+import type { AutoTopUp } from "../../api/types.ts";
+import { showTime } from "../../lib/time.ts";
+import { parseUsd, readUsd, showUsd } from "../../lib/usd.ts";
+import { Button } from "../../ui/button.tsx";
+import { TextField } from "../../ui/field.tsx";
+import { Icon } from "../../ui/icon.tsx";
+import { Loaded, messageOf, SkeletonRows } from "../../ui/states.tsx";
+import { useToast } from "../../ui/toast.tsx";
+
+/** Credit that comes by itself before the balance runs out. */
+export function AutoTopUpCard() {
+  const auto = useQuery(autoTopUpQuery());
+  return (
+    <section className="card" aria-labelledby="auto">
+      <header>
+        <h2 id="auto">Automatic top-up</h2>
+      </header>
+      <Loaded query={auto} loading={<SkeletonRows rows={5} height={40} />}>
+        {(settings) => <AutoForm key={JSON.stringify(settings)} settings={settings} />}
+      </Loaded>
+    </section>
+  );
+}
+
+type Fields = Pick<AutoTopUp, "threshold_usd" | "amount_usd" | "monthly_cap_usd">;
+
+const FIELDS: [keyof Fields, string, string][] = [
+  ["threshold_usd", "When below", "10"],
+  ["amount_usd", "Add", "25"],
+  ["monthly_cap_usd", "At most a month", "200"],
+];
+
+function AutoForm({ settings }: { settings: AutoTopUp }) {
+  const queries = useQueryClient();
+  const say = useToast();
+  const [enabled, setEnabled] = useState(settings.enabled);
+  const [typed, setTyped] = useState<Fields>({
+    threshold_usd: shownOr(settings.threshold_usd, "10"),
+    amount_usd: shownOr(settings.amount_usd, "25"),
+    monthly_cap_usd: shownOr(settings.monthly_cap_usd, "200"),
+  });
+  const [wrong, setWrong] = useState<Partial<Fields>>({});
+  const done = (text: string) => () => {
+    void queries.invalidateQueries({ queryKey: ["topups", "auto"] });
+    say(text);
+  };
+  const save = useMutation({
+    mutationFn: (body: Fields & { enabled: boolean }) => askJson<AutoTopUp>("/console/api/topups/auto", { method: "PUT", body }),
+    onSuccess: done("Automatic top-up is saved."),
+  });
+  const forget = useMutation({
+    mutationFn: () => askJson("/console/api/topups/method", { method: "DELETE" }),
+    onSuccess: done("The payment method is forgotten."),
+  });
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    const problems: Partial<Fields> = {};
+    const body = { ...typed, enabled };
+    for (const [name] of FIELDS) {
+      const usd = readUsd(typed[name], 2);
+      if (usd === null || parseUsd(usd) === 0n) problems[name] = "An amount in whole cents.";
+      else body[name] = usd;
+    }
+    setWrong(problems);
+    if (Object.keys(problems).length === 0) save.mutate(body);
+  };
+  const { method, stopped } = settings;
+  return (
+    <form className="body stack auto" onSubmit={submit} noValidate>
+      <div className="switch-row">
+        <label htmlFor="auto-enabled">Top up before the balance runs out</label>
+        <Switch.Root id="auto-enabled" className="switch" checked={enabled} disabled={!method && !enabled} onCheckedChange={setEnabled}>
+          <Switch.Thumb />
+        </Switch.Root>
+      </div>
+      {stopped && (
+        <p className="notice danger">
+          <Icon name="alert" />
+          Stopped {showTime(stopped.at)}: {stopped.reason.replaceAll("_", " ")}. Add credit with another card, and switch it on again.
+        </p>
+      )}
+      <div className="row-fields">
+        {FIELDS.map(([name, label, example]) => (
+          <TextField
+            key={name}
+            label={label}
+            prefix="$"
+            inputMode="decimal"
+            autoComplete="off"
+            placeholder={example}
+            value={typed[name]}
+            wrong={wrong[name]}
+            onText={(text) => setTyped((before) => ({ ...before, [name]: text }))}
+          />
+        ))}
+      </div>
+      <p className="small muted">
+        {method ? (
+          <>
+            Charged to {method.brand} ending in {method.last4}; {showUsd(settings.spent_this_month_usd)} so far this month.{" "}
+            <Button look="quiet" size="compact" busy={forget.isPending} onClick={() => forget.mutate()}>
+              Forget the card
+            </Button>
+          </>
+        ) : (
+          "There is no kept payment method yet: keep one with your next top-up."
+        )}
+      </p>
+      {(save.error ?? forget.error) && (
+        <p className="notice danger" role="alert">
+          {messageOf(save.error ?? forget.error)}
+        </p>
+      )}
+      <div className="actions">
+        <Button type="submit" busy={save.isPending}>
+          Save
+        </Button>
+      </div>
+    </form>
+  );
+}
+
+const shownOr = (usd: string | null, fallback: string) => (usd && parseUsd(usd) > 0n ? usd : fallback);

@@ -1,0 +1,75 @@
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useState, type FormEvent } from "react";
+import { askJson } from "../../api/client.ts";
+import { keysQuery } from "../../api/queries.ts";
+import type { NewKey } from "../../api/types.ts";
+import { Button } from "../../ui/button.tsx";
+import { TextField } from "../../ui/field.tsx";
+import { messageOf } from "../../ui/states.tsx";
+import { holdKey, useHeldKey } from "./held-key.ts";
+
+const BUDGET = "1";
+const LIFE_MS = 3_600_000;
+
+/** Brings a key into memory: pasted, or made for an hour with a budget. */
+export function KeyPanel() {
+  const held = useHeldKey();
+  const queries = useQueryClient();
+  const [pasted, setPasted] = useState("");
+  const [wrong, setWrong] = useState<string | null>(null);
+  const make = useMutation({
+    mutationFn: () =>
+      askJson<NewKey>("/console/api/keys", {
+        method: "POST",
+        body: {
+          name: "Playground",
+          permissions: ["inference"],
+          limits: { budget: { usd: BUDGET, period: "total" }, expires_at: new Date(Date.now() + LIFE_MS).toISOString() },
+        },
+      }),
+    onSuccess: ({ key }) => {
+      void queries.invalidateQueries(keysQuery());
+      holdKey(key);
+    },
+  });
+  const take = (event: FormEvent) => {
+    event.preventDefault();
+    const key = pasted.trim();
+    const isKey = /^oi_\S+$/.test(key);
+    setWrong(isKey ? null : "A key begins with oi_.");
+    if (!isKey) return;
+    setPasted("");
+    holdKey(key);
+  };
+  return (
+    <section className="card" aria-label="Key">
+      <div className="body stack">
+        {held === null ? (
+          <>
+            <form className="stack" onSubmit={take} noValidate>
+              <TextField label="API key" type="password" autoComplete="off" spellCheck={false} placeholder="oi_…" value={pasted} wrong={wrong} hint="Held in this page's memory, and gone with it." onText={setPasted} />
+              <Button type="submit">Use this key</Button>
+            </form>
+            <Button look="primary" busy={make.isPending} onClick={() => make.mutate()}>
+              Make a key for an hour, of ${BUDGET}
+            </Button>
+            {make.error && (
+              <p className="notice danger" role="alert">
+                {messageOf(make.error)}
+              </p>
+            )}
+          </>
+        ) : (
+          <>
+            <div>
+              <h3>API key</h3>
+              <p className="mono muted">{held.slice(0, 7)}…</p>
+            </div>
+            <p className="small muted">In this page's memory alone.</p>
+            <Button onClick={() => holdKey(null)}>Forget it</Button>
+          </>
+        )}
+      </div>
+    </section>
+  );
+}

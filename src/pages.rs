@@ -1,0 +1,66 @@
+//! The console's pages and files, out of the static assets, with the content security policy on the pages.
+//!
+//! The policy is made here and not in `_headers`, because it names the sign-in service: that is a variable of
+//! the Worker, and so the pages always allow the one that sessions are checked against. Files under `/assets/`, whose names
+//! carry a hash, never come here (`run_worker_first` in `wrangler.toml`).
+
+use worker::{Request, Response, Url};
+
+use crate::context::Context;
+use crate::error::ApiError;
+
+/// The binding of `wrangler.toml`.
+const ASSETS_BINDING: &str = "ASSETS";
+
+/// Serves a file of the console; every other path is one of its pages, which are all the same document.
+///
+/// # Errors
+/// `internal_error`, when the assets are missing.
+pub async fn get(request: &Request, context: &Context) -> Result<Response, ApiError> {
+    let assets = context.env.assets(ASSETS_BINDING)?;
+    let mut response = assets.fetch_request(request.clone()?).await?;
+    if response.status_code() == 404 {
+        let mut url = request.url()?;
+        url.set_path("/");
+        url.set_query(None);
+        let document = Request::new_with_init(url.as_str(), worker::RequestInit::new().with_method(request.method()))?;
+        response = assets.fetch_request(document).await?;
+    }
+    // Files of other kinds are policed by the page that they are part of.
+    let is_page = response.headers().get("content-type")?.is_some_and(|kind| kind.starts_with("text/html"));
+    if !is_page {
+        return Ok(response);
+    }
+    let headers = response.headers().clone();
+    let issuer = context.config.sessions.as_ref().map(|sessions| sessions.issuer.as_str());
+    headers.set("content-security-policy", &policy(issuer))?;
+    Ok(response.with_headers(headers))
+}
+
+/// The content security policy: everything from here, and words with the sign-in service. No script or style
+/// stands in a page itself, and no page of anybody shows ours in a frame.
+fn policy(issuer: Option<&str>) -> String {
+    let sign_in = issuer.and_then(|issuer| Url::parse(issuer).ok()).map(|url| url.origin().ascii_serialization());
+    let connect = sign_in.map_or_else(|| "'self'".into(), |origin| format!("'self' {origin}"));
+    format!(
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src {connect}; \
+         base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::policy;
+
+    #[test]
+    fn pages_speak_with_the_gateway_and_its_sign_in_service() {
+        for (issuer, connect) in [
+            (None, "connect-src 'self';"),
+            (Some("https://abc.supabase.co/auth/v1"), "connect-src 'self' https://abc.supabase.co;"),
+            (Some("http://127.0.0.1:54321/auth/v1"), "connect-src 'self' http://127.0.0.1:54321;"),
+        ] {
+            let policy = policy(issuer);
+            assert!(policy.contains(connect) && !policy.contains("unsafe"), "{policy}");
+        }
+    }
+}
