@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use billing::ledger::{Answer, Budget, Command, CreateKey, KeyLimits, KeyView, Period, Permission, Refusal, UpdateKey};
 use billing::money::NanoUsd;
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::DateTime;
 use serde::{Deserialize, Serialize};
 use worker::{Headers, Response};
 
 use super::caller::Caller;
-use super::random;
+use super::{random, rfc3339};
 use crate::context::Context;
 use crate::error::{ApiError, Code};
 use crate::{auth, ids, keys};
@@ -278,10 +278,6 @@ impl ListedView {
             running: view.running,
         }
     }
-}
-
-fn rfc3339(ms: i64) -> String {
-    DateTime::<Utc>::from_timestamp_millis(ms).unwrap_or_default().to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
 #[cfg(test)]
