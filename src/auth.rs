@@ -8,7 +8,7 @@ use worker::Headers;
 use crate::context::Context;
 use crate::error::{ApiError, Code, ShortageView};
 use crate::keys::{self, ApiKey};
-use crate::{floods, refusals};
+use crate::{floods, refusals, session};
 
 /// The key of a request, well-formed and truly tagged. Whether it still counts is the account's to say.
 ///
@@ -58,14 +58,22 @@ pub async fn authorize(
 ) -> Result<Key, ApiError> {
     let command =
         Command::Authorize { digest: key.digest.clone(), permission: permission.into(), address: context.address };
-    match context.account(&key.routing_id)?.call(command).await.map_err(unanswered)? {
-        Ok(Answer::Authorized { key }) => Ok(*key),
-        Ok(other) => Err(unexpected(&other)),
-        Err(refusal) => {
-            refusals::note_end(&key.digest, &refusal);
-            Err(refused(&refusal))
-        }
+    match ask(key, command, context).await? {
+        Answer::Authorized { key } => Ok(*key),
+        other => Err(unexpected(&other)),
     }
+}
+
+/// Asks the account of a key something in the key's name.
+///
+/// # Errors
+/// As [`authorize`].
+pub async fn ask(key: &ApiKey, command: Command, context: &Context) -> Result<Answer, ApiError> {
+    let result = context.account(&key.routing_id)?.call(command).await.map_err(unanswered)?;
+    result.map_err(|refusal| {
+        refusals::note_end(&key.digest, &refusal);
+        refused(&refusal)
+    })
 }
 
 /// What a refusal of the account means to the caller.
@@ -108,6 +116,7 @@ pub fn refused(refusal: &Refusal) -> ApiError {
         Refusal::TooLarge => {
             ApiError::new(Code::InvalidRequest, "This request could cost more than any account can hold.")
         }
+        Refusal::SignedOut => session::refused(),
         Refusal::Stale | Refusal::Conflict | Refusal::TooManyKeys | Refusal::UnknownHold => {
             worker::console_error!("account: refused what it should not: {refusal}");
             ApiError::internal()

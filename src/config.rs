@@ -1,10 +1,13 @@
 //! Configuration: raw text from the environment, and what it means. Nothing else reads a variable.
 //! Every variable is explained in `docs/configuration.md`.
 
+mod sessions;
+
 use billing::money::NanoUsd;
 
 use crate::keys::Pepper;
 use crate::payments::config::{self as payments, Payments};
+pub use sessions::Sessions;
 
 /// The shortest secret that signs anything, in bytes.
 const LEAST_SECRET_BYTES: usize = 32;
@@ -26,22 +29,6 @@ pub struct Config {
     pub welcome_credit: NanoUsd,
     /// Stripe; `None`: nobody can pay.
     pub payments: Option<Payments>,
-}
-
-/// How session tokens are checked.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Sessions {
-    /// The exact `iss`.
-    pub issuer: String,
-    /// The shared secret of HS256.
-    pub secret: Vec<u8>,
-}
-
-/// Never shows its secret.
-impl std::fmt::Debug for Sessions {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Sessions({})", self.issuer)
-    }
 }
 
 /// A variable that is missing or makes no sense. The Worker answers nothing until it is mended.
@@ -73,7 +60,7 @@ impl Config {
             payments: payments::read(get)?,
             secret_hosts: secret_hosts(&get("SECRET_HOSTS").unwrap_or_default())?,
             allow_unpriced_models: flag("ALLOW_UNPRICED_MODELS", get("ALLOW_UNPRICED_MODELS"))?,
-            sessions: sessions(get("SUPABASE_URL"), get("SUPABASE_JWT_SECRET"))?,
+            sessions: sessions::read(&get)?,
             operator_secret: get("OPERATOR_SECRET").map(|text| secret("OPERATOR_SECRET", &text)).transpose()?,
             welcome_credit: NanoUsd::from_usd(&get("WELCOME_CREDIT_USD").unwrap_or_else(|| "0".into()))
                 .map_err(|_| ConfigError { name: "WELCOME_CREDIT_USD", problem: "must be a decimal number of USD" })?,
@@ -113,18 +100,6 @@ fn secret_hosts(text: &str) -> Result<Vec<(String, String)>, ConfigError> {
     text.split_whitespace()
         .map(|text| pair(text).ok_or(ConfigError { name: "SECRET_HOSTS", problem: "must be NAME=host pairs" }))
         .collect()
-}
-
-fn sessions(url: Option<String>, text: Option<String>) -> Result<Option<Sessions>, ConfigError> {
-    match (url, text) {
-        (Some(url), Some(text)) => {
-            let issuer = format!("{}/auth/v1", url.trim_end_matches('/'));
-            Ok(Some(Sessions { issuer, secret: secret("SUPABASE_JWT_SECRET", &text)? }))
-        }
-        (None, None) => Ok(None),
-        (None, Some(_)) => Err(ConfigError { name: "SUPABASE_URL", problem: "is required with SUPABASE_JWT_SECRET" }),
-        (Some(_), None) => Err(ConfigError { name: "SUPABASE_JWT_SECRET", problem: "is required with SUPABASE_URL" }),
-    }
 }
 
 fn secret(name: &'static str, text: &str) -> Result<Vec<u8>, ConfigError> {
@@ -172,7 +147,6 @@ mod tests {
             (vec![pepper, ("SECRET_HOSTS", "OPENAI_API_KEY")], "SECRET_HOSTS"),
             (vec![pepper, ("ALLOW_UNPRICED_MODELS", "perhaps")], "ALLOW_UNPRICED_MODELS"),
             (vec![pepper, ("WELCOME_CREDIT_USD", "-1")], "WELCOME_CREDIT_USD"),
-            (vec![pepper, ("SUPABASE_URL", "https://x")], "SUPABASE_JWT_SECRET"),
             (vec![pepper, ("SUPABASE_JWT_SECRET", PEPPER)], "SUPABASE_URL"),
             (vec![pepper, ("OPERATOR_SECRET", "short")], "OPERATOR_SECRET"),
             (vec![pepper, ("OUTBOX_FLUSH_SECONDS", "soon")], "OUTBOX_FLUSH_SECONDS"),

@@ -24,6 +24,14 @@ pub fn request_id(now_ms: i64, random: [u8; 10]) -> String {
     format!("req_{}", encode(&[time.as_slice(), &random].concat()))
 }
 
+/// When the request with this id came, in milliseconds since the epoch; `None`: no id of a request is like that.
+#[must_use]
+pub fn request_time_ms(request_id: &str) -> Option<i64> {
+    let bytes = decode(request_id.strip_prefix("req_")?).filter(|bytes| bytes.len() == 16)?;
+    let time = bytes.get(..6)?;
+    Some(time.iter().fold(0, |ms, byte| (ms << 8) | i64::from(*byte)))
+}
+
 /// The id of an account, from the routing id that its keys carry.
 #[must_use]
 pub fn account_id(routing_id: &str) -> String {
@@ -47,6 +55,10 @@ mod tests {
             .into();
         assert!(ids.is_sorted());
         assert_eq!(ids[2].len(), 30);
+        assert_eq!(request_time_ms(&ids[3]), Some(1_800_000_000_001));
+        for other in ["", "req_", "req_0", "chatcmpl-1", &ids[3].to_uppercase(), &format!("{}0", ids[3])] {
+            assert_eq!(request_time_ms(other), None, "{other}");
+        }
     }
 
     #[test]

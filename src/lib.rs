@@ -30,6 +30,7 @@ pub mod refusals;
 pub mod retry_after;
 pub mod router;
 pub mod routes;
+pub mod session;
 pub mod token;
 pub mod upstream;
 
@@ -144,7 +145,17 @@ async fn serve(request: &mut Request, method: &str, path: &str, context: &Contex
         Route::Embeddings => routes::embeddings::post(request, context).await,
         Route::Models => Ok(routes::models::list(request.headers(), context).await?.into()),
         Route::Model(id) => Ok(routes::models::get(&id, request.headers(), context).await?.into()),
-        Route::ConsoleAccount => Ok(console::account(request.headers(), context).await?.into()),
+        Route::Key => Ok(routes::key::get(request.headers(), context).await?.into()),
+        Route::Credits => Ok(routes::credits::get(request.headers(), context).await?.into()),
+        Route::Generation => Ok(routes::generation::get(request, context).await?.into()),
+        Route::Activity => Ok(routes::activity::get(request, context).await?.into()),
+        Route::Quote => Ok(routes::quote::post(request, context).await?.into()),
+        Route::ConsoleAccount if method == "POST" => {
+            Ok(console::account::create(request.headers(), context).await?.into())
+        }
+        Route::ConsoleAccount => Ok(console::account::get(request.headers(), context).await?.into()),
+        Route::ConsoleSessions => Ok(console::account::end_sessions(request.headers(), context).await?.into()),
+        Route::ConsoleConfig => Ok(console::config::get(request, context)?.into()),
         Route::ConsoleKeys if method == "POST" => {
             let body = body::read_form(request).await?;
             Ok(console::keys::create(request.headers(), &body, context).await?.into())

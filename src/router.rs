@@ -27,8 +27,22 @@ pub enum Route {
     Models,
     /// `GET /v1/models/{id}`; ids may hold slashes, encoded or not.
     Model(String),
-    /// `POST /console/api/account`
+    /// `GET /v1/key`, and `/v1/auth/key` as older tools call it
+    Key,
+    /// `GET /v1/credits`
+    Credits,
+    /// `GET /v1/generation`
+    Generation,
+    /// `GET /v1/activity`
+    Activity,
+    /// `POST /v1/quote`
+    Quote,
+    /// `GET`, `POST /console/api/account`
     ConsoleAccount,
+    /// `DELETE /console/api/sessions`
+    ConsoleSessions,
+    /// `GET /console/api/config`
+    ConsoleConfig,
     /// `GET`, `POST /console/api/keys`
     ConsoleKeys,
     /// `PATCH`, `DELETE /console/api/keys/{id}`
@@ -87,13 +101,14 @@ impl Route {
             | Self::Messages
             | Self::CountTokens
             | Self::Embeddings
-            | Self::ConsoleAccount
             | Self::ConsoleKeyRotation(_)
+            | Self::Quote
             | Self::OperatorEntries
             | Self::OperatorAudit
             | Self::StripeWebhook
             | Self::Mcp => "POST",
-            Self::ConsoleKeys | Self::ConsoleTopUps => "GET, HEAD, POST",
+            Self::ConsoleAccount | Self::ConsoleKeys | Self::ConsoleTopUps => "GET, HEAD, POST",
+            Self::ConsoleSessions => "DELETE",
             Self::ConsoleKey(_) => "PATCH, DELETE",
             Self::ConsoleAutoTopUp => "GET, HEAD, PUT",
             Self::ConsoleTopUpMethod => "DELETE",
@@ -107,6 +122,11 @@ impl Route {
             | Self::ConsoleUsage
             | Self::ConsoleDaily
             | Self::ConsoleModels
+            | Self::Key
+            | Self::Credits
+            | Self::Generation
+            | Self::Activity
+            | Self::ConsoleConfig
             | Self::OperatorAccounts
             | Self::OperatorUpstreams
             | Self::Hello
@@ -155,7 +175,14 @@ fn find(path: &str) -> Option<Route> {
             let decode = |segment: &&str| percent_decode_str(segment).decode_utf8().ok().map(String::from);
             Route::Model(id.iter().map(decode).collect::<Option<Vec<_>>>()?.join("/"))
         }
+        ["v1", "key"] | ["v1", "auth", "key"] => Route::Key,
+        ["v1", "credits"] => Route::Credits,
+        ["v1", "generation"] => Route::Generation,
+        ["v1", "activity"] => Route::Activity,
+        ["v1", "quote"] => Route::Quote,
         ["console", "api", "account"] => Route::ConsoleAccount,
+        ["console", "api", "sessions"] => Route::ConsoleSessions,
+        ["console", "api", "config"] => Route::ConsoleConfig,
         ["console", "api", "keys"] => Route::ConsoleKeys,
         ["console", "api", "keys", id] => Route::ConsoleKey((*id).to_owned()),
         ["console", "api", "keys", id, "rotate"] => Route::ConsoleKeyRotation((*id).to_owned()),

@@ -1,76 +1,122 @@
-//! Signed tokens of people: sessions of customers, and those of operators. HS256 by `jwt-compact`.
+//! Signed tokens (JSON Web Tokens, RFC 7519): what those of customers' sessions ([`crate::session`]) and those of
+//! operators have in common. By `jwt-compact`.
 //!
-//! The algorithm is the configuration's, never the token's own. Time is an argument.
+//! The algorithm is the configuration's and the key's, never the token's own. Time is an argument.
 
 use jwt_compact::alg::{Hs256, Hs256Key};
-use jwt_compact::{AlgorithmExt, UntrustedToken};
-use serde::{Deserialize, Serialize};
+use jwt_compact::{AlgorithmExt, Claims, UntrustedToken};
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::{Deserialize, Deserializer};
 
-use crate::config::Sessions;
+/// The longest token that is looked at, in bytes: sessions of Supabase have about one kilobyte, and what a project
+/// adds to the claims of its users. HTTP headers could bring eight times as much.
+pub const MAX_TOKEN_BYTES: usize = 16 << 10;
 
-/// The `role` and `aud` of a signed-in customer, as Supabase writes them.
-const CUSTOMER: &str = "authenticated";
+/// How far the issuer's clock may be from ours, in milliseconds: machines that keep time are within a second of
+/// each other.
+pub const LEEWAY_MS: i64 = 30_000;
+
 /// The `aud` of an operator's token.
 const OPERATOR: &str = "operator";
 
-/// Why a token opens nothing. For the log: a caller only learns that it does not.
+/// Why a token opens nothing. A caller only learns that it does not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
-    /// Not a token, or of another algorithm.
-    #[error("not an HS256 token")]
+    /// Not a token, or too long for one.
+    #[error("not a token")]
     Malformed,
-    /// Signed by somebody else.
-    #[error("the signature is wrong")]
+    /// Of an algorithm that is not configured.
+    #[error("another algorithm")]
+    Algorithm,
+    /// Its key is not known, or is one for another algorithm.
+    #[error("an unknown key")]
+    UnknownKey,
+    /// Signed by somebody else, or its claims are no claims.
+    #[error("the signature or the form of the claims is wrong")]
     Signature,
-    /// Its time is over, or it has none.
-    #[error("expired, or without an expiry")]
-    Expired,
+    /// Its time is over, has not come, or is not told.
+    #[error("out of its time")]
+    Time,
     /// For somebody or something else.
     #[error("the issuer, audience, role or subject is wrong")]
     Claims,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Claims {
-    #[serde(default)]
-    iss: Option<String>,
-    #[serde(default)]
-    sub: Option<String>,
-    #[serde(default)]
-    role: Option<String>,
-    #[serde(default)]
-    aud: Option<Audience>,
+/// A token that has the form of one, and nothing else yet.
+pub type Untrusted<'a> = UntrustedToken<'a, Header>;
+
+/// What of the header is read beside the algorithm and the key's id.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Header {
+    /// Extensions that must be understood (RFC 7515, section 4.1.11): none is.
+    #[serde(default, deserialize_with = "is_there")]
+    crit: bool,
+}
+
+fn is_there<'de, D: Deserializer<'de>>(value: D) -> Result<bool, D::Error> {
+    IgnoredAny::deserialize(value).map(|_| true)
+}
+
+/// Reads a token without believing it.
+///
+/// # Errors
+/// [`TokenError::Malformed`]: it is too long, has not three parts of base64url without padding, a member of its
+/// header stands twice, it is of another type, or must be understood in a way that nobody here does.
+pub fn read(text: &str) -> Result<Untrusted<'_>, TokenError> {
+    if text.len() > MAX_TOKEN_BYTES {
+        return Err(TokenError::Malformed);
+    }
+    let token = Untrusted::try_from(text).map_err(|_| TokenError::Malformed)?;
+    let header = token.header();
+    let is_jwt = header.token_type.as_ref().is_none_or(|typ| typ.eq_ignore_ascii_case("JWT"));
+    if is_jwt && !header.other_fields.crit { Ok(token) } else { Err(TokenError::Malformed) }
+}
+
+/// The claims of a token that `secret` signed by HS256.
+///
+/// # Errors
+/// [`TokenError::Signature`], also for a token of another algorithm.
+pub fn hs256<T: DeserializeOwned>(token: &Untrusted<'_>, secret: &[u8]) -> Result<Claims<T>, TokenError> {
+    let key = Hs256Key::new(secret);
+    let token = Hs256.validator::<T>(&key).validate(token).map_err(|_| TokenError::Signature)?;
+    Ok(token.into_parts().1)
+}
+
+/// Whether the claims count at `now_ms`, give or take [`LEEWAY_MS`]: they must have an end.
+///
+/// # Errors
+/// [`TokenError::Time`].
+pub fn in_time<T>(claims: &Claims<T>, now_ms: i64) -> Result<(), TokenError> {
+    let latest_ms = now_ms.saturating_add(LEEWAY_MS);
+    let expires = claims.expiration.ok_or(TokenError::Time)?.timestamp_millis();
+    let has_begun = [claims.not_before, claims.issued_at].iter().flatten().all(|at| at.timestamp_millis() <= latest_ms);
+    if has_begun && now_ms < expires.saturating_add(LEEWAY_MS) { Ok(()) } else { Err(TokenError::Time) }
 }
 
 /// One audience or several.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(untagged)]
-enum Audience {
+pub enum Audience {
+    /// `"aud": "…"`
     One(String),
+    /// `"aud": ["…", …]`
     Several(Vec<String>),
 }
 
-impl Claims {
-    fn is_for(&self, audience: &str) -> bool {
-        match &self.aud {
-            Some(Audience::One(one)) => one == audience,
-            Some(Audience::Several(several)) => several.iter().any(|one| one == audience),
-            None => false,
+impl Audience {
+    /// Whether `audience` is among them.
+    #[must_use]
+    pub fn has(&self, audience: &str) -> bool {
+        match self {
+            Self::One(one) => one == audience,
+            Self::Several(several) => several.iter().any(|one| one == audience),
         }
     }
 }
 
-/// The user (`sub`, a UUID) of a session token.
-///
-/// # Errors
-/// [`TokenError`]. The legacy keys `anon` and `service_role` are signed with the same secret: their
-/// role and missing subject refuse them.
-pub fn session_user(token: &str, sessions: &Sessions, now_ms: i64) -> Result<String, TokenError> {
-    let claims = verify(token, &sessions.secret, now_ms)?;
-    let user = claims.sub.clone().filter(|sub| is_uuid(sub)).ok_or(TokenError::Claims)?;
-    let issued = claims.iss.as_deref() == Some(&sessions.issuer);
-    let customer = claims.role.as_deref() == Some(CUSTOMER) && claims.is_for(CUSTOMER);
-    if issued && customer { Ok(user) } else { Err(TokenError::Claims) }
+#[derive(Deserialize)]
+struct OperatorClaims {
+    aud: Audience,
 }
 
 /// Whether `token` is an operator's.
@@ -78,107 +124,37 @@ pub fn session_user(token: &str, sessions: &Sessions, now_ms: i64) -> Result<Str
 /// # Errors
 /// [`TokenError`] when it is not.
 pub fn operator(token: &str, secret: &[u8], now_ms: i64) -> Result<(), TokenError> {
-    if verify(token, secret, now_ms)?.is_for(OPERATOR) { Ok(()) } else { Err(TokenError::Claims) }
-}
-
-fn verify(token: &str, secret: &[u8], now_ms: i64) -> Result<Claims, TokenError> {
-    let token = UntrustedToken::new(token).map_err(|_| TokenError::Malformed)?;
-    if token.algorithm() != "HS256" {
-        return Err(TokenError::Malformed);
-    }
-    let validator = Hs256.validator::<Claims>(&Hs256Key::new(secret)).validate(&token);
-    let token = validator.map_err(|_| TokenError::Signature)?;
-    let expires = token.claims().expiration.ok_or(TokenError::Expired)?;
-    if expires.timestamp_millis() <= now_ms {
-        return Err(TokenError::Expired);
-    }
-    Ok(token.claims().custom.clone())
-}
-
-/// The canonical form of a UUID, in lower or upper case.
-fn is_uuid(text: &str) -> bool {
-    text.len() == 36
-        && text.bytes().enumerate().all(|(at, b)| match at {
-            8 | 13 | 18 | 23 => b == b'-',
-            _ => b.is_ascii_hexdigit(),
-        })
+    let claims = hs256::<OperatorClaims>(&read(token)?, secret)?;
+    in_time(&claims, now_ms)?;
+    if claims.custom.aud.has(OPERATOR) { Ok(()) } else { Err(TokenError::Claims) }
 }
 
 #[cfg(test)]
 mod tests {
-    use jwt_compact::Header;
     use serde_json::{Value, json};
 
     use super::*;
 
     const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
-    const USER: &str = "6f1c1a2e-9a53-4f0e-8f7b-0d6c1a2b3c4d";
     const NOW_MS: i64 = 1_800_000_000_000;
 
-    fn sessions() -> Sessions {
-        Sessions { issuer: "https://p.example/auth/v1".into(), secret: SECRET.to_vec() }
-    }
-
-    fn sign(claims: Value, secret: &[u8]) -> String {
-        let claims: jwt_compact::Claims<Value> = serde_json::from_value(claims).unwrap();
-        Hs256.token(&Header::empty(), &claims, &Hs256Key::new(secret)).unwrap()
-    }
-
-    fn claims(change: Value) -> Value {
-        let mut claims = json!({
-            "iss": "https://p.example/auth/v1", "sub": USER, "aud": "authenticated", "role": "authenticated",
-            "exp": NOW_MS / 1_000 + 60,
-        });
-        let object = claims.as_object_mut().unwrap();
-        for (key, value) in change.as_object().unwrap() {
-            match value {
-                Value::Null => drop(object.remove(key)),
-                value => drop(object.insert(key.clone(), value.clone())),
-            }
-        }
-        claims
-    }
-
     #[test]
-    fn a_session_names_its_user() {
-        let user = session_user(&sign(claims(json!({})), SECRET), &sessions(), NOW_MS);
-        assert_eq!(user.as_deref(), Ok(USER));
-        let several = sign(claims(json!({"aud": ["other", "authenticated"]})), SECRET);
-        assert!(session_user(&several, &sessions(), NOW_MS).is_ok());
-    }
-
-    #[test]
-    fn every_other_token_is_refused() {
-        for (change, error) in [
-            (json!({"iss": "https://other.example/auth/v1"}), TokenError::Claims),
-            (json!({"aud": "anon"}), TokenError::Claims),
-            (json!({"aud": null}), TokenError::Claims),
-            (json!({"role": "service_role"}), TokenError::Claims),
-            (json!({"role": "anon", "sub": null}), TokenError::Claims),
-            (json!({"sub": "1"}), TokenError::Claims),
-            (json!({"exp": NOW_MS / 1_000}), TokenError::Expired),
-            (json!({"exp": null}), TokenError::Expired),
+    fn an_operator_is_who_the_secret_says() {
+        let sign = |claims: Value, secret: &[u8]| {
+            let claims: Claims<Value> = serde_json::from_value(claims).unwrap();
+            Hs256.token(&jwt_compact::Header::empty(), &claims, &Hs256Key::new(secret)).unwrap()
+        };
+        let (now_s, other) = (NOW_MS / 1_000, b"another secret of thirty-two byte");
+        for (claims, secret, expected) in [
+            (json!({"aud": "operator", "exp": now_s + 60}), SECRET, Ok(())),
+            (json!({"aud": ["x", "operator"], "exp": now_s + 60}), SECRET, Ok(())),
+            (json!({"aud": "authenticated", "exp": now_s + 60}), SECRET, Err(TokenError::Claims)),
+            (json!({"aud": "operator", "exp": now_s - 30}), SECRET, Err(TokenError::Time)),
+            (json!({"aud": "operator"}), SECRET, Err(TokenError::Time)),
+            (json!({"exp": now_s + 60}), SECRET, Err(TokenError::Signature)),
+            (json!({"aud": "operator", "exp": now_s + 60}), other, Err(TokenError::Signature)),
         ] {
-            assert_eq!(
-                session_user(&sign(claims(change.clone()), SECRET), &sessions(), NOW_MS),
-                Err(error),
-                "{change}"
-            );
+            assert_eq!(operator(&sign(claims.clone(), secret), SECRET, NOW_MS), expected, "{claims}");
         }
-        let other = sign(claims(json!({})), b"another secret of thirty-two byte");
-        assert_eq!(session_user(&other, &sessions(), NOW_MS), Err(TokenError::Signature));
-        // {"alg":"none"} and {"alg":"ES256"}
-        for header in ["eyJhbGciOiJub25lIn0", "eyJhbGciOiJFUzI1NiJ9"] {
-            let valid = sign(claims(json!({})), SECRET);
-            let (_, rest) = valid.split_once('.').unwrap();
-            assert_eq!(session_user(&format!("{header}.{rest}"), &sessions(), NOW_MS), Err(TokenError::Malformed));
-        }
-        assert_eq!(session_user("", &sessions(), NOW_MS), Err(TokenError::Malformed));
-    }
-
-    #[test]
-    fn a_customer_is_no_operator() {
-        assert_eq!(operator(&sign(claims(json!({})), SECRET), SECRET, NOW_MS), Err(TokenError::Claims));
-        assert_eq!(operator(&sign(claims(json!({"aud": "operator"})), SECRET), SECRET, NOW_MS), Ok(()));
     }
 }

@@ -7,7 +7,8 @@ use worker::Headers;
 use crate::context::Context;
 use crate::error::{ApiError, Code};
 use crate::keys::{self, ApiKey};
-use crate::{auth, d1, ids, token};
+use crate::session::{self, Session};
+use crate::{auth, d1, ids};
 
 /// A caller whose account is known.
 pub struct Caller {
@@ -15,8 +16,14 @@ pub struct Caller {
     pub client: AccountClient,
     /// Where the account lives.
     pub routing_id: String,
-    /// The key that calls, and what it may do; `None`: the owner.
-    key: Option<(ApiKey, Vec<Permission>)>,
+    who: Who,
+}
+
+enum Who {
+    /// A key, and what it may do.
+    Key(ApiKey, Vec<Permission>),
+    /// The owner.
+    Owner(Session),
 }
 
 impl Caller {
@@ -28,12 +35,24 @@ impl Caller {
         Self::known(headers, Some(permission), context).await
     }
 
-    /// The caller, whatever it may do.
+    /// The caller, whatever it may do. The account has been asked whether the key or the session still counts.
     ///
     /// # Errors
     /// `invalid_api_key` without a session or a key.
     pub async fn any(headers: &Headers, context: &Context) -> Result<Self, ApiError> {
-        Self::known(headers, None, context).await
+        let caller = Self::known(headers, None, context).await?;
+        if caller.key().is_none() {
+            caller.run(Command::Balance).await?;
+        }
+        Ok(caller)
+    }
+
+    /// The account's owner, who is signed in.
+    ///
+    /// # Errors
+    /// `invalid_api_key` without a session, with a key too; `invalid_request` with 404 where there is no account.
+    pub async fn owner(headers: &Headers, context: &Context) -> Result<Self, ApiError> {
+        Self::of_session(session::of(headers, context).await?, context).await
     }
 
     async fn known(headers: &Headers, permission: Option<Permission>, context: &Context) -> Result<Self, ApiError> {
@@ -42,14 +61,20 @@ impl Caller {
             let key = auth::api_key(headers, context)?;
             let known = auth::authorize(&key, permission, context).await?;
             let client = context.account(&key.routing_id)?;
-            return Ok(Self { client, routing_id: key.routing_id.clone(), key: Some((key, known.permissions)) });
+            return Ok(Self { client, routing_id: key.routing_id.clone(), who: Who::Key(key, known.permissions) });
         }
-        let user_id = session_user(headers, context)?;
-        let no_account =
-            || ApiError::new(Code::InvalidRequest, "There is no account yet: POST /console/api/account first.");
-        let account_id = d1::accounts::find(&context.env.d1(d1::BINDING)?, &user_id).await?.ok_or_else(no_account)?;
-        let routing_id = ids::routing_id(&account_id).ok_or_else(ApiError::internal)?.to_owned();
-        Ok(Self { client: context.account(&routing_id)?, routing_id, key: None })
+        Self::owner(headers, context).await
+    }
+
+    async fn of_session(session: Session, context: &Context) -> Result<Self, ApiError> {
+        let no_account = || {
+            let sentence = "There is no account yet: POST /console/api/account first.";
+            ApiError::new(Code::InvalidRequest, sentence).with_status(404)
+        };
+        let known = d1::accounts::find(&context.env.d1(d1::BINDING)?, &session.user_id).await?;
+        let routing_id = ids::routing_id(&known.ok_or_else(no_account)?).ok_or_else(ApiError::internal)?.to_owned();
+        let client = context.account(&routing_id)?.of_session(session.issued_at_s);
+        Ok(Self { client, routing_id, who: Who::Owner(session) })
     }
 
     /// The digest of the key that calls, for commands that are done in somebody's name.
@@ -61,13 +86,28 @@ impl Caller {
     /// The key that calls; `None`: the owner.
     #[must_use]
     pub fn key(&self) -> Option<&ApiKey> {
-        self.key.as_ref().map(|(key, _)| key)
+        match &self.who {
+            Who::Key(key, _) => Some(key),
+            Who::Owner(_) => None,
+        }
+    }
+
+    /// The session of the owner who calls; `None`: a key.
+    #[must_use]
+    pub fn session(&self) -> Option<&Session> {
+        match &self.who {
+            Who::Key(..) => None,
+            Who::Owner(session) => Some(session),
+        }
     }
 
     /// What the caller may do, and a key that it makes without naming anything.
     #[must_use]
     pub fn permissions(&self) -> Vec<Permission> {
-        self.key.as_ref().map_or_else(|| Permission::ALL.to_vec(), |(_, permissions)| permissions.clone())
+        match &self.who {
+            Who::Key(_, permissions) => permissions.clone(),
+            Who::Owner(_) => Permission::ALL.to_vec(),
+        }
     }
 
     /// Runs a command in the account.
@@ -78,15 +118,4 @@ impl Caller {
         let result = self.client.call(command).await.map_err(auth::unanswered)?;
         result.map_err(|refusal| auth::refused(&refusal))
     }
-}
-
-/// The signed-in user.
-///
-/// # Errors
-/// `invalid_api_key`.
-pub fn session_user(headers: &Headers, context: &Context) -> Result<String, ApiError> {
-    let refused = || ApiError::new(Code::InvalidApiKey, "Sign in to use the console.");
-    let sessions = context.config.sessions.as_ref().ok_or_else(refused)?;
-    let bearer = auth::bearer(headers)?.ok_or_else(refused)?;
-    token::session_user(&bearer, sessions, context.started_ms).map_err(|_| refused())
 }

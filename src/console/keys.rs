@@ -10,8 +10,8 @@ use worker::{Headers, Response};
 
 use self::view::{ChangedKey, LimitsView, ListView, ListedView, MadeView, NewKey, RevokedView, RotatedView, Rotation};
 use super::caller::Caller;
-use super::page::{ErrorView, invalid, rfc3339};
-use super::random;
+use super::page::{ErrorView, invalid};
+use super::{random, rfc3339};
 use crate::context::Context;
 use crate::error::{ApiError, Code};
 use crate::keys::ApiKey;

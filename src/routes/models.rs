@@ -50,7 +50,7 @@ pub struct ModelView<'a> {
 
 /// USD, as decimal strings.
 #[derive(Serialize)]
-struct Pricing {
+pub struct Pricing {
     #[serde(flatten)]
     base: PriceView,
     /// From an input longer than this on, every token has these prices.
@@ -159,7 +159,9 @@ pub fn view<'a>(model: &'a Model, context: &Context) -> Option<ModelView<'a>> {
     })
 }
 
-fn pricing(price: &Price) -> Pricing {
+/// The price as it is shown.
+#[must_use]
+pub fn pricing(price: &Price) -> Pricing {
     Pricing {
         base: price_view(&price.rates),
         long_input: price

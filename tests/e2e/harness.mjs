@@ -84,7 +84,7 @@ export async function startGateway({ catalogue = CATALOGUE, copies = {}, vars = 
   };
   const sessionOf = (userId) =>
     signToken(
-      { iss: `${SUPABASE_URL}/auth/v1`, sub: userId, aud: "authenticated", role: "authenticated" },
+      { iss: `${vars.SUPABASE_URL ?? SUPABASE_URL}/auth/v1`, sub: userId, aud: "authenticated", role: "authenticated" },
       own.SUPABASE_JWT_SECRET,
     );
 

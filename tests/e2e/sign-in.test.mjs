@@ -1,0 +1,77 @@
+// From signing up to an answer by API alone, as the web app and a customer's program do it: the sign-in stand-in
+// through @supabase/supabase-js, the console's API, and OpenAI's SDK.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { createClient } from "@supabase/supabase-js";
+import OpenAI from "openai";
+import { startSignIn } from "../../dev/sign-in/server.mjs";
+import { completion } from "./chat.mjs";
+import { startGateway } from "./harness.mjs";
+import { json } from "./upstream.mjs";
+
+let signIn, gateway;
+before(async () => {
+  signIn = await startSignIn();
+  const vars = {
+    SUPABASE_URL: signIn.url,
+    SUPABASE_JWT_ALGORITHMS: "ES256",
+    SUPABASE_ANON_KEY: signIn.anonKey,
+    OAUTH_PROVIDERS: "google,github",
+    WELCOME_CREDIT_USD: "1",
+  };
+  gateway = await startGateway({ vars });
+  gateway.upstream.answer("chat", json(completion("chat", "hello")));
+});
+after(async () => {
+  await gateway?.close();
+  await signIn.close();
+});
+
+test("sign up, account, key, answer, sign out", async () => {
+  const config = await (await gateway.fetch("/console/api/config")).json();
+  const { auth } = createClient(config.supabase_url, config.supabase_anon_key, { auth: { autoRefreshToken: false } });
+  const { data, error } = await auth.signUp({ email: "new@example.com", password: "long enough" });
+  assert.equal(error, null);
+  const token = () => auth.getSession().then(({ data: { session } }) => session?.access_token);
+  const call = async (method, path, body) => {
+    const response = await gateway.fetch(`/console/api${path}`, { method, key: await token(), ...(body && { body: JSON.stringify(body) }) });
+    const text = await response.text();
+    return { status: response.status, body: text === "" ? null : JSON.parse(text) };
+  };
+
+  // 1. The account, with its welcome.
+  assert.equal((await call("GET", "/account")).status, 404);
+  const made = await call("POST", "/account");
+  assert.deepEqual([made.status, made.body.balance_usd], [200, "1"]);
+  assert.deepEqual(made.body.user, { id: data.user.id, email: "new@example.com" });
+
+  // 2. A key, and an answer.
+  const key = await call("POST", "/keys", { name: "first" });
+  assert.equal(key.status, 201);
+  const openai = new OpenAI({ apiKey: key.body.key, baseURL: `${config.base_url}/v1`, maxRetries: 0 });
+  const answer = await openai.chat.completions.create({ model: "chat", messages: [{ role: "user", content: "hi" }] });
+  assert.equal(answer.choices[0].message.content, "hello");
+  assert.equal((await call("GET", "/account")).body.balance_usd, "0.99993");
+
+  // 3. A refreshed session is a session.
+  assert.equal((await auth.refreshSession()).error, null);
+  assert.equal((await call("GET", "/account")).status, 200);
+
+  // 4. Signed out here and there: what was issued opens nothing, and the key goes on.
+  const old = await token();
+  assert.equal((await call("DELETE", "/sessions")).status, 204);
+  assert.equal((await auth.signOut({ scope: "global" })).error, null);
+  assert.equal((await gateway.fetch("/console/api/account", { key: old })).status, 401);
+  assert.equal((await openai.models.list()).data.length > 0, true);
+
+  // 5. And in again, to the same account. A session of the very second in which others ended does not count.
+  await sleep(1_000);
+  assert.equal((await auth.signInWithPassword({ email: "new@example.com", password: "long enough" })).error, null);
+  const again = await call("POST", "/account");
+  assert.deepEqual([again.status, again.body.account_id, again.body.balance_usd], [200, made.body.account_id, "0.99993"]);
+
+  // 6. The key ends at once.
+  assert.equal((await call("DELETE", `/keys/${key.body.id}`)).status, 200);
+  await assert.rejects(openai.models.list(), (error) => error.status === 401);
+});
