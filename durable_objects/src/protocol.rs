@@ -66,8 +66,8 @@ pub enum Outcome {
 mod tests {
     use billing::hold::{HoldRequest, OutputBound};
     use billing::ledger::{
-        Admit, Budget, CreateKey, Enter, EntryKind, Key, KeyLimits, KeyView, Period, Permission, Settle, SettledBy,
-        Shortage, Spend, Terms, UpdateKey,
+        Admit, Attempt, AutoSettings, AutoTopUp, Budget, CreateKey, Enter, EntryKind, Key, KeyLimits, KeyView, Period,
+        Permission, SavedMethod, Settle, SettledBy, Shortage, Spend, StopReason, Stopped, Terms, UpdateKey,
     };
     use billing::money::{NanoUsd, PicoUsd};
     use billing::price::{LongInput, Price, Rates};
