@@ -13,11 +13,12 @@ use utoipa::ToSchema;
 use worker::{Headers, Response, console_error};
 
 use super::books::{Books, Failed};
+use super::checkout::{AMOUNT_CENTS, owner};
 use super::form::Form;
 use super::meaning::{ACCOUNT_ID, KIND, Kind, Status, TOPUP_ID, TopUp, cents};
 use super::settings;
 use super::stripe::{Stripe, StripeError};
-use super::topups::{AMOUNT_CENTS, owner, rfc3339};
+use super::topups::rfc3339;
 use super::wire::{List, Object, PaymentIntent};
 use crate::console::caller::Caller;
 use crate::context::Context;
