@@ -181,7 +181,7 @@ async fn serve(request: &mut Request, method: &str, path: &str, context: &Contex
         Route::ConsoleModels => Ok(console::models::list(context).await?.into()),
         Route::ConsoleTopUps if method == "POST" => {
             let body = body::read_form(request).await?;
-            Ok(payments::topups::create(request.headers(), &request.url()?, &body, context).await?.into())
+            Ok(payments::checkout::create(request.headers(), &request.url()?, &body, context).await?.into())
         }
         Route::ConsoleTopUps => Ok(payments::topups::list(request.headers(), &request.url()?, context).await?.into()),
         Route::ConsoleAutoTopUp if method == "PUT" => {

@@ -6,7 +6,7 @@ const STYLE = `
   main{max-width:60rem;margin:0 auto;padding:2rem 1rem;display:grid;gap:2rem;grid-template-columns:repeat(auto-fit,minmax(18rem,1fr));align-items:start}
   main.wide{display:block} .sum{font-size:2.4rem;font-weight:600;margin:.2rem 0} .dim{color:#596075} .note{background:#fff4d6;padding:.6rem 1rem;border-radius:6px}
   form.card,section.card{background:#fff;border:1px solid #e3e8ee;border-radius:10px;padding:1.5rem;box-shadow:0 2px 6px #0000000d}
-  label{display:block;font-size:.85rem;font-weight:500;margin:.8rem 0 .2rem} input{width:100%;font:inherit;padding:.55rem .7rem;border:1px solid #c1c9d2;border-radius:6px}
+  code{white-space:nowrap} label{display:block;font-size:.85rem;font-weight:500;margin:.8rem 0 .2rem} input{width:100%;font:inherit;padding:.55rem .7rem;border:1px solid #c1c9d2;border-radius:6px}
   .row{display:grid;grid-template-columns:1fr 1fr;gap:.8rem} button,.button{font:inherit;font-weight:600;padding:.6rem 1rem;border-radius:6px;border:1px solid #c1c9d2;background:#fff;color:inherit;cursor:pointer;text-decoration:none;display:inline-block}
   button.main{width:100%;margin-top:1.2rem;background:#0b57d0;border-color:#0b57d0;color:#fff} .more{display:flex;gap:.5rem;flex-wrap:wrap;margin-top:.8rem}
   .wrong{color:#b3261e;font-weight:500} table{border-collapse:collapse;width:100%;background:#fff} td,th{text-align:left;padding:.5rem .7rem;border-bottom:1px solid #e3e8ee;vertical-align:top} td form{display:inline}

@@ -147,6 +147,9 @@ export function openPayments({ store, webhooks, origin }) {
   function createIntent(params) {
     const method = must("payment_method", params.payment_method);
     const customer = must("customer", params.customer);
+    if (!params.return_url && params.automatic_payment_methods?.allow_redirects !== "never") {
+      throw invalid("Because some payment methods might redirect your customer off of your page, you must provide a `return_url`, or set `automatic_payment_methods[allow_redirects]` to `never`.");
+    }
     if (method.customer !== customer.id) {
       throw invalid("The provided PaymentMethod is not attached to the customer.", { code: "payment_method_customer_mismatch", param: "payment_method" });
     }

@@ -120,7 +120,7 @@ test("a saved card is charged while nobody is there, and declined when it needs 
     const session = await stripe.checkout.sessions.retrieve(created.id, { expand: ["payment_intent"] });
     const params = {
       amount: 1_000, currency: "usd", customer: session.customer, payment_method: session.payment_intent.payment_method,
-      off_session: true, confirm: true, metadata: { kind: "auto" },
+      automatic_payment_methods: { enabled: true, allow_redirects: "never" }, off_session: true, confirm: true, metadata: { kind: "auto" },
     };
     const again = () => stripe.paymentIntents.create(params, { idempotencyKey: `auto ${number}` });
     if (declined) {

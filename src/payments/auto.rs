@@ -13,11 +13,12 @@ use utoipa::ToSchema;
 use worker::{Headers, Response, console_error};
 
 use super::books::{Books, Failed};
+use super::checkout::{AMOUNT_CENTS, owner};
 use super::form::Form;
 use super::meaning::{ACCOUNT_ID, KIND, Kind, Status, TOPUP_ID, TopUp, cents};
 use super::settings;
 use super::stripe::{Stripe, StripeError};
-use super::topups::{AMOUNT_CENTS, owner, rfc3339};
+use super::topups::rfc3339;
 use super::wire::{List, Object, PaymentIntent};
 use crate::console::caller::Caller;
 use crate::context::Context;
@@ -74,11 +75,14 @@ async fn charge(books: &Books<'_>, account_id: &str, attempt: &Attempt) -> Resul
         .with("payment_method", &attempt.method)
         .with("off_session", "true")
         .with("confirm", "true")
-        .with("error_on_requires_action", "true")
+        // Nobody is there to be sent to another page.
+        .with("automatic_payment_methods[enabled]", "true")
+        .with("automatic_payment_methods[allow_redirects]", "never")
         .with("description", "One Interface credit, automatic top-up")
         .with(&format!("metadata[{ACCOUNT_ID}]"), account_id)
         .with(&format!("metadata[{TOPUP_ID}]"), &attempt.id)
-        .with(&format!("metadata[{KIND}]"), Kind::Auto.text());
+        .with(&format!("metadata[{KIND}]"), Kind::Auto.text())
+        .with("expand[0]", "latest_charge");
     let reason = match books.stripe.post::<PaymentIntent>("/v1/payment_intents", &form, &attempt.id).await {
         Ok(intent) => return books.intent(&intent).await.map(drop),
         Err(StripeError::Declined(error)) => stop_reason(error.code.as_deref()),

@@ -146,7 +146,11 @@ impl<'a> Books<'a> {
     async fn tell(&self, account_id: &str, command: Command) -> Result<(), Failed> {
         let Some(routing_id) = ids::routing_id(account_id) else { return Ok(()) };
         match self.context.account(routing_id)?.call(command).await? {
-            Ok(_) | Err(Refusal::NoAccount) => Ok(()),
+            Ok(answer) => {
+                self.context.due_top_ups.note(routing_id, &answer);
+                Ok(())
+            }
+            Err(Refusal::NoAccount) => Ok(()),
             Err(other) => Err(Failed::Refused(other)),
         }
     }

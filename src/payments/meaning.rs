@@ -4,6 +4,8 @@
 //! it must have left in the journal is named with it. So events may come twice, late and in any order: the same
 //! entries are there in the end. What is paid, and in which currency, is what Stripe says.
 
+use std::collections::BTreeMap;
+
 use billing::ledger::{Enter, EntryKind};
 use billing::money::NanoUsd;
 
@@ -129,7 +131,7 @@ impl TopUp {
     /// # Errors
     /// [`Odd`], for one that is paid.
     pub fn of_session(session: &Session, event: Option<&str>) -> Result<Option<Self>, Odd> {
-        let none = std::collections::BTreeMap::new();
+        let none = BTreeMap::new();
         let metadata = session.metadata.as_ref().unwrap_or(&none);
         let Some((id, account_id)) = ours(metadata) else { return Ok(None) };
         let status = match (session.payment_status.as_str(), session.status.as_deref(), event) {
@@ -259,7 +261,7 @@ fn entries(id: &str, kind: EntryKind, cents: u64, currency: &str, undone: bool) 
 }
 
 /// The top-up's id and its account's, where the metadata are ours.
-fn ours(metadata: &std::collections::BTreeMap<String, String>) -> Option<(String, String)> {
+fn ours(metadata: &BTreeMap<String, String>) -> Option<(String, String)> {
     let account_id = metadata.get(ACCOUNT_ID).filter(|id| ids::routing_id(id).is_some())?;
     Some((metadata.get(TOPUP_ID)?.clone(), account_id.clone()))
 }

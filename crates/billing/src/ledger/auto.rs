@@ -228,7 +228,7 @@ pub(super) fn follow(
     let is_due = auto.attempt.as_ref().is_some_and(|attempt| attempt.due_at_ms() <= now_ms);
     let due = match command {
         Command::TakeAttempt => auto.hand_out(now_ms),
-        Command::Settle(_) | Command::SetAutoTopUp(_) if is_due => auto.hand_out(now_ms),
+        Command::Settle(_) | Command::SetAutoTopUp(_) | Command::SaveMethod(_) if is_due => auto.hand_out(now_ms),
         _ => None,
     };
     match &mut answer {

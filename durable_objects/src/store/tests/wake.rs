@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use billing::ledger::{KeyLimits, UpdateKey};
+use billing::ledger::{AutoSettings, KeyLimits, SavedMethod, UpdateKey};
 use rusqlite::{Connection, StatementStatus};
 
 use super::super::load::{RATE_PAGE, entries_backwards, open_holds};
@@ -109,4 +109,29 @@ fn an_account_from_before_the_mark_is_read_and_marked() {
     bench.ok(&settle("req_1", 1));
     bench.store.snapshot(&bench.memory.state).unwrap();
     assert_eq!(bench.count("SELECT count(*) FROM account WHERE open_from = 'req_1'"), 1);
+}
+
+#[test]
+fn automatic_top_ups_are_read_again_also_where_the_table_is_older_than_they_are() {
+    let mut bench = Bench::funded();
+    bench.store.0.execute_batch("ALTER TABLE account DROP COLUMN auto_top_up").unwrap();
+    assert_eq!(bench.load().auto, None);
+    let nano = |usd: i64| NanoUsd::new(usd * 1_000_000_000).unwrap();
+    let settings = AutoSettings { enabled: true, threshold: nano(9), amount: nano(5), monthly_cap: nano(20) };
+    let method = SavedMethod {
+        customer: "cus_1".into(),
+        method: "pm_1".into(),
+        brand: "visa".into(),
+        last4: "4242".into(),
+        created_at_ms: bench.now_ms,
+    };
+    bench.ok(&Command::SaveMethod(method));
+    let Answer::AutoTopUp { top_up: Some(attempt), .. } = bench.ok(&Command::SetAutoTopUp(settings)) else {
+        panic!("nothing is attempted")
+    };
+    let auto = bench.load().auto.unwrap();
+    assert_eq!((auto.attempt, auto.settings), (Some(*attempt), settings));
+    let rows = bench.store.0.total_changes();
+    bench.ok(&Command::AutoTopUp);
+    assert_eq!(bench.store.0.total_changes(), rows, "a look writes nothing");
 }

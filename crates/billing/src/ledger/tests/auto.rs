@@ -130,8 +130,7 @@ fn a_refusal_stops_them_until_the_owner_says_otherwise() {
     bench.ok(save("pm_1", bench.now_ms));
     assert!(bench.auto().stopped.is_some());
     bench.now_ms += 1;
-    bench.ok(save("pm_2", bench.now_ms));
-    assert_eq!(bench.spend("r3", 1).unwrap().method, "pm_2");
+    assert_eq!(handed(&bench.ok(save("pm_2", bench.now_ms))).unwrap().method, "pm_2");
 }
 
 #[test]
