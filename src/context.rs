@@ -6,6 +6,7 @@ use account::client::AccountClient;
 use worker::Env;
 
 use crate::config::{Config, ConfigError};
+use crate::inference::waiting::Early;
 use crate::{clock, entropy, ids};
 
 /// The durable object binding of `wrangler.toml`.
@@ -26,6 +27,8 @@ pub struct Context {
     pub request_id: String,
     /// When the request came, in milliseconds since the epoch.
     pub started_ms: i64,
+    /// Hands a response over before the request is done, where that can be.
+    pub early: Option<Box<Early>>,
 }
 
 impl Context {
@@ -38,7 +41,7 @@ impl Context {
         };
         let request_id = ids::request_id(started_ms, random);
         match config(&env) {
-            Ok(config) => (request_id.clone(), Ok(Self { env, config, request_id, started_ms })),
+            Ok(config) => (request_id.clone(), Ok(Self { env, config, request_id, started_ms, early: None })),
             Err(error) => (request_id, Err(ContextError::Config(error))),
         }
     }
