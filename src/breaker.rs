@@ -2,7 +2,8 @@
 //!
 //! The one rule: an upstream that is down costs one failed attempt a period, not one a request. Five
 //! failures in a row, or more than half of the attempts of a minute, open it for a while; then one
-//! attempt, the probe, says whether it is closed again. Time and randomness are arguments.
+//! attempt, the probe, says whether it is closed again. A stream counts as an answer when it has begun,
+//! and as a failure of that minute when it breaks off. Time and randomness are arguments.
 
 use std::collections::BTreeMap;
 
@@ -45,6 +46,8 @@ pub enum Kind {
     Credentials,
     /// A success that is no answer.
     NotAnAnswer,
+    /// A stream that had begun broke off, fell silent or ended in an error.
+    BrokeOff,
 }
 
 /// What an attempt says of its upstream.
@@ -149,9 +152,7 @@ impl Breaker {
     /// Hears how an attempt ended; `random` is any number. Whether it opened.
     pub fn end(&mut self, attempt: Attempt, verdict: Verdict, now_ms: i64, random: u64) -> bool {
         if let Verdict::Failed { kind, .. } = verdict {
-            let count = self.failures.entry(kind).or_default();
-            *count = count.saturating_add(1);
-            self.last_failure = Some((kind, now_ms));
+            self.note_failure(kind, now_ms);
         }
         if attempt.generation != self.generation {
             return false;
@@ -181,11 +182,36 @@ impl Breaker {
                     return false;
                 }
                 let open_ms = told_ms.unwrap_or_else(|| self.next_period_ms(random));
-                self.window = Window::default();
-                self.change(State::Open { until_ms: now_ms.saturating_add(open_ms) });
+                self.open(now_ms, open_ms);
                 true
             }
         }
+    }
+
+    /// Hears that an attempt's stream has begun: it answers. With what this gives, [`Self::broke_off`] may
+    /// still hear of its end.
+    pub fn begun(&mut self, attempt: Attempt, now_ms: i64) -> Attempt {
+        let decides = attempt.generation == self.generation;
+        self.end(attempt, Verdict::Answered, now_ms, 0);
+        if decides { Attempt { generation: self.generation } } else { attempt }
+    }
+
+    /// Hears that a stream which had begun came to no good end; `random` is any number. Whether it opened.
+    ///
+    /// What had counted as an answer is a failure now. It counts in the rate alone: one accident breaks all
+    /// streams that run, which says little of the next one.
+    pub fn broke_off(&mut self, attempt: Attempt, now_ms: i64, random: u64) -> bool {
+        self.note_failure(Kind::BrokeOff, now_ms);
+        if attempt.generation != self.generation || self.state != State::Closed {
+            return false;
+        }
+        self.window.turn(now_ms);
+        let is_down = self.window.is_bad();
+        if is_down {
+            let open_ms = self.next_period_ms(random);
+            self.open(now_ms, open_ms);
+        }
+        is_down
     }
 
     /// What an operator is shown.
@@ -208,6 +234,17 @@ impl Breaker {
             last_failure: self.last_failure(),
             last_failure_at_ms: self.last_failure.map(|(_, at_ms)| at_ms),
         }
+    }
+
+    fn note_failure(&mut self, kind: Kind, now_ms: i64) {
+        let count = self.failures.entry(kind).or_default();
+        *count = count.saturating_add(1);
+        self.last_failure = Some((kind, now_ms));
+    }
+
+    fn open(&mut self, now_ms: i64, open_ms: i64) {
+        self.window = Window::default();
+        self.change(State::Open { until_ms: now_ms.saturating_add(open_ms) });
     }
 
     fn change(&mut self, state: State) {
@@ -243,6 +280,16 @@ impl Window {
         self.roll(now_ms);
         let (attempts, failures) = self.running;
         self.running = (attempts.saturating_add(1), failures.saturating_add(u32::from(failed)));
+    }
+
+    /// One that was noted as an answer has failed after all. It may have been noted before the window: there
+    /// are never more failures than attempts.
+    fn turn(&mut self, now_ms: i64) {
+        self.roll(now_ms);
+        let (attempts, failures) = self.sum();
+        if failures < attempts {
+            self.running.1 = self.running.1.saturating_add(1);
+        }
     }
 
     fn roll(&mut self, now_ms: i64) {

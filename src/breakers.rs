@@ -58,16 +58,42 @@ pub fn begin(candidate: &Candidate<'_>, now_ms: i64) -> Option<Attempt> {
     })
 }
 
-/// Hears how an attempt at `candidate` ended.
-pub fn end(candidate: &Candidate<'_>, attempt: Attempt, verdict: Verdict, now_ms: i64) {
+/// Hears why an attempt at `candidate` brought no answer.
+pub fn failed(candidate: &Candidate<'_>, attempt: Attempt, verdict: Verdict, now_ms: i64) {
+    change(&key(candidate), now_ms, |breaker, random| breaker.end(attempt, verdict, now_ms, random));
+}
+
+/// An answer that has begun, or is whole.
+#[derive(Debug)]
+pub struct Answering {
+    key: Key,
+    attempt: Attempt,
+}
+
+impl Answering {
+    /// Hears that an attempt at `candidate` has brought an answer.
+    pub fn of(candidate: &Candidate<'_>, attempt: Attempt, now_ms: i64) -> Self {
+        let key = key(candidate);
+        let begun = BREAKERS.with_borrow_mut(|breakers| Some(breakers.get_mut(&key)?.begun(attempt, now_ms)));
+        Self { key, attempt: begun.unwrap_or(attempt) }
+    }
+
+    /// Hears that its stream came to no good end.
+    pub fn broke_off(&self, now_ms: i64) {
+        change(&self.key, now_ms, |breaker, random| breaker.broke_off(self.attempt, now_ms, random));
+    }
+}
+
+/// Tells a breaker something, with a random number, and the log if it opens by that.
+fn change(key: &Key, now_ms: i64, tell: impl FnOnce(&mut Breaker, u64) -> bool) {
     // Without randomness there is no jitter.
     let random = entropy::random().map(u64::from_le_bytes).unwrap_or(0);
     let wait_ms = BREAKERS.with_borrow_mut(|breakers| {
-        let breaker = breakers.get_mut(&key(candidate))?;
-        if breaker.end(attempt, verdict, now_ms, random) { breaker.wait_ms(now_ms) } else { None }
+        let breaker = breakers.get_mut(key)?;
+        if tell(breaker, random) { breaker.wait_ms(now_ms) } else { None }
     });
     if let Some(wait_ms) = wait_ms {
-        let (upstream, model) = (&candidate.upstream.id, &candidate.route.model);
+        let (upstream, model) = key;
         worker::console_warn!("upstream {upstream}: {model} is not asked for {wait_ms} ms");
     }
 }

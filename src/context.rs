@@ -7,6 +7,7 @@ use account::client::AccountClient;
 use worker::{Env, Headers};
 
 use crate::config::{Config, ConfigError};
+use crate::inference::waiting::Early;
 use crate::payments::auto::DueTopUps;
 use crate::{clock, entropy, ids};
 
@@ -32,6 +33,8 @@ pub struct Context {
     pub address: Option<IpAddr>,
     /// Automatic top-ups that accounts name meanwhile: they are charged once the response is out.
     pub due_top_ups: DueTopUps,
+    /// Hands a response over before the request is done, where that can be.
+    pub early: Option<Box<Early>>,
 }
 
 impl Context {
@@ -46,7 +49,8 @@ impl Context {
         match config(&env) {
             Ok(config) => {
                 let due_top_ups = DueTopUps::default();
-                (request_id.clone(), Ok(Self { env, config, request_id, started_ms, address, due_top_ups }))
+                let context = Self { env, config, request_id: request_id.clone(), started_ms, address, due_top_ups, early: None };
+                (request_id, Ok(context))
             }
             Err(error) => (request_id, Err(ContextError::Config(error))),
         }

@@ -18,6 +18,7 @@ pub mod d1;
 pub mod entropy;
 pub mod error;
 pub mod floods;
+pub mod hand_over;
 pub mod ids;
 pub mod inference;
 pub mod keys;
@@ -41,7 +42,9 @@ use worker_macros::event;
 
 use crate::context::Context;
 use crate::error::{ApiError, Envelope};
+use crate::hand_over::HandOver;
 use crate::inference::pipeline::Served;
+use crate::inference::waiting::Early;
 use crate::router::Route;
 
 // Named, or the class would not be part of the module.
@@ -49,11 +52,11 @@ pub use account::Account;
 
 #[event(fetch)]
 async fn fetch(request: Request, env: Env, platform: worker::Context) -> worker::Result<Response> {
-    let (hand_over, response) = oneshot::channel();
+    let (sender, response) = oneshot::channel();
     platform.wait_until(async move {
-        let served = handle(request, env).await;
-        // The receiver is gone when the client is; the rest runs all the same.
-        let _ = hand_over.send(served.response);
+        let hand_over = HandOver::new(sender);
+        let served = handle(request, env, &hand_over).await;
+        hand_over.give(served.response);
         if let Some(rest) = served.rest {
             rest.await;
         }
@@ -98,12 +101,13 @@ struct Handled {
 }
 
 /// Answers every request, with our id on it.
-async fn handle(mut request: Request, env: Env) -> Handled {
+async fn handle(mut request: Request, env: Env, hand_over: &HandOver) -> Handled {
     // As it came: the typed method takes an unknown one for GET.
     let (method, path) = (request.inner().method(), request.path());
-    let (request_id, context) = Context::new(env, context::address(request.headers()));
-    let (result, flood) = match &context {
+    let (request_id, mut context) = Context::new(env, context::address(request.headers()));
+    let (result, flood) = match &mut context {
         Ok(context) => {
+            context.early = Some(early(hand_over, &request_id, &method, &path));
             let served = caught(serve(&mut request, &method, &path, context)).await;
             let result = served.unwrap_or_else(|Panicked| {
                 console_error!("{request_id}: a panic ended it; its hold, if it has one, will expire");
@@ -128,6 +132,13 @@ async fn handle(mut request: Request, env: Env) -> Handled {
     };
     let response = response.and_then(|response| finish(response, &request_id, &method, &path));
     Handled { response, rest, context: context.ok() }
+}
+
+/// Hands a response over before its request is done, as any other in the end.
+fn early(hand_over: &HandOver, request_id: &str, method: &str, path: &str) -> Box<Early> {
+    let hand_over = hand_over.clone();
+    let [request_id, method, path] = [request_id, method, path].map(str::to_owned);
+    Box::new(move |response| hand_over.give(finish(response, &request_id, &method, &path)))
 }
 
 async fn serve(request: &mut Request, method: &str, path: &str, context: &Context) -> Result<Served, ApiError> {

@@ -1,6 +1,8 @@
 //! Sending a request to an upstream: where to, with which credentials, and what its silence or its
 //! refusal means.
 
+use std::cell::Cell;
+
 use catalog::{Auth, Catalog, Dialect, Model, Route, Upstream};
 use dialect::rejection::{self, Rejection};
 use js_sys::Uint8Array;
@@ -58,8 +60,29 @@ pub struct Call<'a> {
 pub struct Exchange {
     /// Its headers are here, its body is not read.
     pub response: Response,
-    /// Ends the connection.
-    pub abort: AbortController,
+    /// The connection that it comes by.
+    pub connection: Connection,
+    /// When its headers came, in milliseconds since the epoch.
+    pub answered_ms: i64,
+}
+
+/// A connection to an upstream. It ends when this is dropped: whatever ends an attempt, a panic too, nobody
+/// reads any more of it, and nothing more is made for nobody.
+pub struct Connection(Cell<Option<AbortController>>);
+
+impl Connection {
+    /// Ends it.
+    pub fn end(&self) {
+        if let Some(abort) = self.0.take() {
+            abort.abort();
+        }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.end();
+    }
 }
 
 /// The headers that belong to a body of Anthropic's dialect.
@@ -113,6 +136,9 @@ pub enum Failure {
     /// Success, and a body that is no answer.
     #[error("the body is no answer")]
     NotAnAnswer,
+    /// Success, and more of it than can be handed over whole.
+    #[error("the answer is too large")]
+    TooLarge,
 }
 
 impl Failure {
@@ -122,7 +148,8 @@ impl Failure {
         match self {
             Self::Unreachable | Self::NotAnAnswer => true,
             Self::TimedOut => stream,
-            Self::Rejected { .. } => false,
+            // What is too large from one is too large from the next.
+            Self::Rejected { .. } | Self::TooLarge => false,
             // 401 to 404 speak of the operator's key, account and route there, not of the request.
             Self::Status { status, .. } => matches!(status, 401..=404 | 408 | 425 | 429 | 500..),
         }
@@ -136,7 +163,7 @@ impl Failure {
             Self::Unreachable => (Kind::Unreachable, None),
             Self::TimedOut => (Kind::TimedOut, None),
             Self::NotAnAnswer => (Kind::NotAnAnswer, None),
-            Self::Rejected { .. } => return Verdict::Nothing,
+            Self::Rejected { .. } | Self::TooLarge => return Verdict::Nothing,
             Self::Status { status: 429, retry_after_s } => (Kind::RateLimited, *retry_after_s),
             Self::Status { status: 401 | 402, .. } => (Kind::Credentials, None),
             Self::Status { status: 408 | 500.., retry_after_s } => (Kind::ServerError, *retry_after_s),
@@ -197,6 +224,7 @@ impl Candidate<'_> {
         })?;
         let abort = AbortController::default();
         let signal = abort.signal();
+        let connection = Connection(Cell::new(Some(abort)));
         let fetch = Fetch::Request(request);
         let deadline_ms =
             if call.stream { self.upstream.timeouts_ms.headers.unwrap_or(HEADERS_MS) } else { self.total_ms() };
@@ -204,18 +232,14 @@ impl Candidate<'_> {
         let response = match sent {
             Some(Ok(response)) => response,
             Some(Err(_)) => return Err(Failure::Unreachable),
-            None => {
-                abort.abort();
-                return Err(Failure::TimedOut);
-            }
+            None => return Err(Failure::TimedOut),
         };
         match response.status_code() {
-            200..300 => Ok(Exchange { response, abort }),
+            200..300 => Ok(Exchange { response, connection, answered_ms: clock::now_ms() }),
             status => {
                 let header = |name| response.headers().get(name).ok().flatten();
                 let (retry_after, retry_after_ms) = (header("retry-after"), header("retry-after-ms"));
                 let rejection = rejection_of(status, &response).await;
-                abort.abort();
                 if let Some(rejection) = rejection {
                     return Err(Failure::Rejected { status, rejection });
                 }
@@ -301,7 +325,7 @@ pub async fn rejection_in(response: &Response) -> Option<Rejection> {
 
 async fn refusal_text(response: &Response) -> Option<String> {
     let source = Source::new(response.body())?;
-    within(REFUSAL_MS, source.text(MAX_REFUSAL_BYTES)).await?
+    within(REFUSAL_MS, source.text(MAX_REFUSAL_BYTES)).await?.ok()
 }
 
 #[cfg(test)]
@@ -319,6 +343,7 @@ mod tests {
         }
         assert!(!status(302).may_fail_over(true) && !status(302).is_rejection());
         assert!(Failure::TimedOut.may_fail_over(true) && !Failure::TimedOut.may_fail_over(false));
+        assert!(!Failure::TooLarge.may_fail_over(false));
     }
 
     #[test]
@@ -328,7 +353,7 @@ mod tests {
             assert_eq!(status(code).verdict(), Verdict::Nothing, "{code}");
         }
         let rejected = Failure::Rejected { status: 400, rejection: Rejection::ContextLength };
-        assert_eq!(rejected.verdict(), Verdict::Nothing);
+        assert_eq!([rejected, Failure::TooLarge].map(|failure| failure.verdict()), [Verdict::Nothing; 2]);
         for (failure, kind, retry_after_s) in [
             (status(401), Kind::Credentials, None),
             (status(402), Kind::Credentials, None),

@@ -100,6 +100,74 @@ fn more_than_half_of_twenty_open_it() {
     assert!((0..100).all(|n| ask(&mut breaker, if n % 3 == 2 { Verdict::Answered } else { FAILED }, n * 4_000)));
 }
 
+/// Begins streams at each of these times and has them break off a second later; how many could begin.
+fn broken_streams(breaker: &mut Breaker, times_ms: impl Iterator<Item = i64>) -> usize {
+    let mut begun = 0;
+    for now_ms in times_ms {
+        let Some(attempt) = breaker.begin(now_ms) else { continue };
+        let stream = breaker.begun(attempt, now_ms);
+        begun += 1;
+        breaker.broke_off(stream, now_ms + 1_000, 0);
+    }
+    begun
+}
+
+#[test]
+fn streams_that_break_off_count_in_the_rate_alone() {
+    let mut breaker = Breaker::default();
+    assert_eq!(broken_streams(&mut breaker, 0..19), 19);
+    assert_eq!(breaker.wait_ms(1_019), None);
+    let view = breaker.view(1_019);
+    assert_eq!((view.failures_in_a_row, view.recent_attempts, view.recent_failures), (0, 19, 19));
+    assert_eq!((view.failures, view.last_failure), ([(Kind::BrokeOff, 19)].into(), Some(Kind::BrokeOff)));
+    // The twentieth opens it for five seconds; what comes then is not asked.
+    assert_eq!(broken_streams(&mut breaker, 19..30), 1);
+    assert_eq!(breaker.wait_ms(1_019), Some(5_000));
+    // Those of a slow hour are no more than half of twenty in any minute.
+    assert_eq!(broken_streams(&mut Breaker::default(), (0..100).map(|n| n * 4_000)), 100);
+    // Half of them.
+    let mut breaker = Breaker::default();
+    for n in 0..100 {
+        let stream = breaker.begin(n).unwrap();
+        let stream = breaker.begun(stream, n);
+        if n % 2 == 1 {
+            assert!(!breaker.broke_off(stream, n, 0));
+        }
+    }
+}
+
+#[test]
+fn all_that_run_break_at_once_and_are_no_more_than_the_attempts_of_the_minute() {
+    let mut breaker = Breaker::default();
+    let streams: Vec<Attempt> = (0..200)
+        .map(|_| {
+            let attempt = breaker.begin(0).unwrap();
+            breaker.begun(attempt, 0)
+        })
+        .collect();
+    // Long after they were noted: nothing was asked in this minute, so nothing is judged.
+    for stream in &streams {
+        assert!(!breaker.broke_off(*stream, 600_000, 0));
+    }
+    assert_eq!(breaker.view(600_000).recent_failures, 0);
+    assert_eq!(breaker.view(600_000).failures, [(Kind::BrokeOff, 200)].into());
+}
+
+#[test]
+fn a_stream_of_an_earlier_time_decides_nothing_and_one_of_the_probe_does() {
+    let mut breaker = Breaker::default();
+    let early = breaker.begin(0).unwrap();
+    let early = breaker.begun(early, 0);
+    assert!((0..5).all(|_| ask(&mut breaker, FAILED, 0)));
+    let probe = breaker.begin(5_000).unwrap();
+    let probe = breaker.begun(probe, 5_000);
+    assert_eq!(breaker.view(5_000).state, "closed");
+    breaker.broke_off(early, 5_000, 0);
+    assert_eq!(breaker.view(5_000).recent_failures, 0);
+    breaker.broke_off(probe, 5_000, 0);
+    assert_eq!(breaker.view(5_000).recent_failures, 1);
+}
+
 #[test]
 fn what_says_nothing_leaves_it_as_it_was() {
     let mut breaker = Breaker::default();

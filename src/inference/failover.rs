@@ -8,8 +8,7 @@ use catalog::Model;
 use super::failure::{give_up, log, not_now};
 use super::pipeline::{Admitted, Inference};
 use super::way::Way;
-use crate::breaker::Verdict;
-use crate::breakers::{self, Wait};
+use crate::breakers::{self, Answering, Wait};
 use crate::clock;
 use crate::context::Context;
 use crate::error::ApiError;
@@ -46,7 +45,8 @@ pub fn candidates<'a>(
     }
 }
 
-/// Asks the upstreams that are left until `attempt` brings something for the client.
+/// Asks the upstreams that are left until `attempt` brings something for the client: that, by which way, and
+/// who is to hear if its stream breaks off.
 ///
 /// # Errors
 /// What the client is told when none did; the hold is released by then.
@@ -55,7 +55,7 @@ pub async fn ask<'a, T>(
     inference: &Inference<'_>,
     context: &Context,
     attempt: impl AsyncFn(&Way<'a>) -> Result<T, Failure>,
-) -> Result<(T, Way<'a>), ApiError> {
+) -> Result<(T, Way<'a>, Answering), ApiError> {
     let stream = inference.request.facts().stream;
     let give_up_at_ms = clock::now_ms().saturating_add(FAILOVER_MS);
     let (mut attempts, mut failure) = (0_usize, None);
@@ -69,11 +69,11 @@ pub async fn ask<'a, T>(
         let Some(leave) = breakers::begin(candidate, now_ms) else { continue };
         attempts = attempts.saturating_add(1);
         let ended = admitted.ticket.alive_during(&candidate.upstream.id, attempt(&way)).await;
-        let verdict = ended.as_ref().map_or_else(Failure::verdict, |_| Verdict::Answered);
-        breakers::end(candidate, leave, verdict, clock::now_ms());
+        let now_ms = clock::now_ms();
         match ended {
-            Ok(answer) => return Ok((answer, way)),
+            Ok(answer) => return Ok((answer, way, Answering::of(candidate, leave, now_ms))),
             Err(failed) => {
+                breakers::failed(candidate, leave, failed.verdict(), now_ms);
                 log(context, candidate, &failed);
                 let last = !failed.may_fail_over(stream);
                 failure = Some((failed, candidate.upstream.id.clone()));

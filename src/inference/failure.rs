@@ -4,6 +4,7 @@ use billing::ledger::Outcome;
 
 use super::ticket::Ticket;
 use crate::breakers::Wait;
+use crate::clock;
 use crate::context::Context;
 use crate::error::{ApiError, Code};
 use crate::upstream::{Candidate, Failure};
@@ -16,13 +17,20 @@ pub fn log(context: &Context, candidate: &Candidate<'_>, failure: &Failure) {
     worker::console_warn!("{}: upstream {}: {failure}", context.request_id, candidate.upstream.id);
 }
 
-/// Frees the hold and says why there is no answer; `failure` is the last one, with its upstream's id.
+/// Frees the hold, or charges what was made for nobody, and says why there is no answer; `failure` is the last one, with its upstream's id.
 /// Without one nobody was asked, and `wait` is how long that stays so.
 pub async fn give_up(ticket: &Ticket, failure: Option<(Failure, String)>, wait: Option<Wait>) -> ApiError {
     let Some((failure, upstream)) = failure else {
         ticket.release(Outcome::UpstreamFailed, None).await;
         return not_now(wait);
     };
+    if failure == Failure::TooLarge {
+        // It was made, and what it counted stands at its end: a request that asks for more than can be handed
+        // over is not free.
+        let bill = ticket.bill_of_abandoned(clock::now_ms());
+        ticket.settle(bill, Outcome::Truncated, &upstream, String::new()).await;
+        return told(&failure);
+    }
     let outcome = if failure.is_rejection() { Outcome::Rejected } else { Outcome::UpstreamFailed };
     ticket.release(outcome, Some(upstream)).await;
     told(&failure)
@@ -42,6 +50,10 @@ fn told(failure: &Failure) -> ApiError {
             ApiError::new(Code::InvalidRequest, "The request is too large for the provider of this model.")
                 .with_status(413)
         }
+        Failure::TooLarge => ApiError::new(
+            Code::InvalidRequest,
+            "The answer is too large to be handed over whole. Ask for fewer choices or log probabilities, or for a stream.",
+        ),
         failure if failure.is_rejection() => ApiError::new(
             Code::InvalidRequest,
             "The provider of this model rejected the request. Check its parameters against the model's capabilities.",

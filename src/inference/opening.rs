@@ -9,12 +9,14 @@ use std::collections::VecDeque;
 use dialect::rejection::{self, Rejection};
 use dialect::relay::{End, Forward, Relay, Step};
 use dialect::sse::Parser;
+use futures::future::{Either, select};
 use js_sys::Uint8Array;
-use worker::{AbortController, Response};
+use worker::Response;
 
+use super::leaving::Leaving;
 use super::stream::Source;
 use super::ticket::is_nothing;
-use crate::upstream::{Candidate, Exchange, Failure, rejection_in, within};
+use crate::upstream::{Candidate, Connection, Exchange, Failure, rejection_in, within};
 
 /// How long the first event is waited for where the upstream has no deadline of its own for it, in
 /// milliseconds. What says at once that it cannot is found out by then; a model that thinks for longer is
@@ -31,38 +33,45 @@ pub type Piece = (Step, Option<Uint8Array>);
 pub struct Opening {
     /// The rest of it.
     pub source: Source,
-    /// Ends the connection.
-    pub abort: AbortController,
+    /// What it comes by.
+    pub connection: Connection,
+    /// When the upstream's headers came, in milliseconds since the epoch.
+    pub answered_ms: i64,
     /// Has read the pieces.
     pub relay: Box<dyn Relay>,
     /// Read and not handed on.
     pub pieces: VecDeque<Piece>,
 }
 
-/// Waits for the first event of a stream.
+/// Waits for the first event of a stream. For a client that leaves meanwhile nobody else is asked: what its
+/// request costs here is then the pump's to find out.
 ///
 /// # Errors
 /// [`Failure`]: the body is no stream, the stream broke or ended in an error before it brought anything, or
 /// the upstream's own deadline for it passed.
-pub async fn open(exchange: Exchange, candidate: &Candidate<'_>, relay: Box<dyn Relay>) -> Result<Opening, Failure> {
-    let Exchange { response, abort } = exchange;
-    let source = match event_stream(&response).await {
-        Ok(source) => source,
-        Err(failure) => {
-            abort.abort();
-            return Err(failure);
+pub async fn open(
+    exchange: Exchange,
+    candidate: &Candidate<'_>,
+    relay: Box<dyn Relay>,
+    leaving: &Leaving,
+) -> Result<Opening, Failure> {
+    let Exchange { response, connection, answered_ms } = exchange;
+    let source = event_stream(&response).await?;
+    let mut opening = Opening { source, connection, answered_ms, relay, pieces: VecDeque::new() };
+    let deadline_ms = candidate.first_token_ms();
+    let begun = async {
+        let (read, left) = (std::pin::pin!(opening.read_first()), std::pin::pin!(leaving.heard()));
+        match select(read, left).await {
+            Either::Left((read, _)) => read,
+            Either::Right(_) => Ok(()),
         }
     };
-    let mut opening = Opening { source, abort, relay, pieces: VecDeque::new() };
-    let deadline_ms = candidate.first_token_ms();
-    let failure = match within(deadline_ms.unwrap_or(PEEK_MS), opening.read_first()).await {
-        Some(Ok(())) => return Ok(opening),
-        Some(Err(failure)) => failure,
-        None if deadline_ms.is_some() => Failure::TimedOut,
-        None => return Ok(opening),
-    };
-    opening.abort.abort();
-    Err(failure)
+    match within(deadline_ms.unwrap_or(PEEK_MS), begun).await {
+        Some(Ok(())) => Ok(opening),
+        Some(Err(failure)) => Err(failure),
+        None if deadline_ms.is_some() => Err(Failure::TimedOut),
+        None => Ok(opening),
+    }
 }
 
 /// The body of an answer that is a stream of events; some servers answer a failure with 200.

@@ -1,37 +1,29 @@
 //! The phases of a request, in order. Every inference route comes through here, so there is one path to
 //! an upstream, and it takes a hold.
 
-use std::cell::RefCell;
-
-use billing::ledger::{Admit, Answer, Command, Outcome, Terms};
+use billing::ledger::{Admit, Answer, Command, Terms};
 use billing::money::NanoUsd;
 use catalog::Model;
 use dialect::canonical::Losses;
 use dialect::client::ClientRequest;
-use dialect::rejection;
-use dialect::rewrite::{NotAnAnswer, Passed};
 use futures::future::LocalBoxFuture;
 use worker::{Headers, Response};
 
 use super::failure::unavailable;
 use super::leaving::Leaving;
-use super::pump::{Progress, Pump};
-use super::stream::{Sink, Source};
-use super::ticket::{self, Seen, Ticket};
+use super::ticket::{self, Ticket};
+use super::waiting::Early;
 use super::way::Way;
-use super::{failover, opening, terms};
+use super::{failover, streamed, terms, whole};
 use crate::context::Context;
 use crate::error::ApiError;
 use crate::keys::ApiKey;
-use crate::upstream::{AnthropicHeaders, Candidate, Exchange, Failure, within};
+use crate::upstream::{AnthropicHeaders, Candidate};
 use crate::{auth, clock, d1, refusals};
 
 /// How fast a model is taken to reason out of sight whose speed the catalogue does not tell, in tokens a
 /// second: faster than most, for the estimate is made of clients that left.
 const DEFAULT_TOKENS_PER_S: u64 = 100;
-
-/// The largest whole answer, in bytes: thousands of long embeddings fit, and the isolate has 128 MB.
-const MAX_ANSWER_BYTES: usize = 48 << 20;
 
 /// An answer, and what goes on after it was handed over.
 pub struct Served {
@@ -67,11 +59,12 @@ pub struct Admitted<'a> {
     pub candidates: &'a [Candidate<'a>],
     /// The way to the first of them, where it was made already.
     first: Option<Way<'a>>,
-    model: &'a Model,
+    /// What is asked for.
+    pub model: &'a Model,
     /// The output limit to set, where the whole could not be afforded.
-    lowered_output: Option<u64>,
+    pub lowered_output: Option<u64>,
     /// What was left at admission, for keys that may read the account.
-    available: Option<NanoUsd>,
+    pub available: Option<NanoUsd>,
 }
 
 /// Serves one inference request.
@@ -79,6 +72,19 @@ pub struct Admitted<'a> {
 /// # Errors
 /// [`ApiError`]; a hold that was taken is resolved by then.
 pub async fn serve(inference: &Inference<'_>, key: &ApiKey, context: &Context) -> Result<Served, ApiError> {
+    serve_early(inference, key, context, None).await
+}
+
+/// The same for a client that `early` hands a stream to before anything has come of it.
+///
+/// # Errors
+/// As [`serve`]; after `early` was called nobody hears them, and the stream has ended with one.
+pub async fn serve_early(
+    inference: &Inference<'_>,
+    key: &ApiKey,
+    context: &Context,
+    early: Option<&Early>,
+) -> Result<Served, ApiError> {
     let request = &inference.request;
     // The body is read: a slow upload is neither the admit's age nor the model's time.
     let now_ms = clock::now_ms();
@@ -138,7 +144,11 @@ pub async fn serve(inference: &Inference<'_>, key: &ApiKey, context: &Context) -
         available,
     };
     // 3. Upstream, relay, settle.
-    if facts.stream { streamed(inference, admitted, context).await } else { whole(inference, admitted, context).await }
+    if facts.stream {
+        streamed::streamed(inference, admitted, context, early).await
+    } else {
+        whole::whole(inference, admitted, context).await
+    }
 }
 
 /// The way to the first upstream that can hold the request, and how many before it cannot.
@@ -175,100 +185,19 @@ impl<'a> Admitted<'a> {
     }
 }
 
-async fn whole(inference: &Inference<'_>, mut admitted: Admitted<'_>, context: &Context) -> Result<Served, ApiError> {
-    let attempt = async |way: &Way<'_>| answer(inference, way, context).await;
-    let ((answer, losses), way) = failover::ask(&mut admitted, inference, context, attempt).await?;
-    admitted.ticket.note(Seen {
-        usage: answer.usage,
-        visible_output: answer.visible_output,
-        tells_cache_writes: way.tells_cache_writes(),
-    });
-    let bill = admitted.ticket.bill();
-    let upstream = &way.candidate.upstream.id;
-    let balance = admitted.ticket.settle(bill, Outcome::Completed, upstream, losses.to_string()).await;
-    let headers = headers("application/json", &admitted, &way, Some(&losses))?;
-    headers.set("x-oneinterface-cost", &bill.cost.to_string())?;
-    if let (Some(balance), Some(_)) = (balance, admitted.available) {
-        headers.set("x-oneinterface-balance", &balance.to_string())?;
-    }
-    Ok(Response::ok(answer.body)?.with_headers(headers).into())
-}
-
-/// One attempt at a whole answer.
-async fn answer(inference: &Inference<'_>, way: &Way<'_>, context: &Context) -> Result<(Passed, Losses), Failure> {
-    let begun_ms = clock::now_ms();
-    let Exchange { response, abort } = way.send(&inference.anthropic, &inference.request).await?;
-    let source = Source::new(response.body()).ok_or(Failure::NotAnAnswer)?;
-    let spent_ms = clock::now_ms().saturating_sub(begun_ms).unsigned_abs();
-    let left_ms = way.candidate.total_ms().saturating_sub(spent_ms);
-    let text = match within(left_ms, source.text(MAX_ANSWER_BYTES)).await {
-        Some(Some(text)) => text,
-        Some(None) => {
-            abort.abort();
-            return Err(Failure::Unreachable);
-        }
-        None => {
-            abort.abort();
-            return Err(Failure::TimedOut);
-        }
-    };
-    let status = response.status_code();
-    let request = &inference.request;
-    let read = request.read(way.pair, &text, &way.rewrite(), &way.identity(request, context));
-    read.map_err(|NotAnAnswer| match rejection::classify(400, &text) {
-        Some(rejection) => Failure::Rejected { status, rejection },
-        None => Failure::NotAnAnswer,
-    })
-}
-
-async fn streamed(
-    inference: &Inference<'_>,
-    mut admitted: Admitted<'_>,
-    context: &Context,
-) -> Result<Served, ApiError> {
-    let request = &inference.request;
-    let attempt = async |way: &Way<'_>| {
-        let exchange = way.send(&inference.anthropic, request).await?;
-        let relay = request.relay(way.pair, way.rewrite(), way.identity(request, context));
-        opening::open(exchange, way.candidate, relay).await
-    };
-    let (opening, way) = failover::ask(&mut admitted, inference, context, attempt).await?;
-    let headers = headers("text/event-stream; charset=utf-8", &admitted, &way, None)?;
-    headers.set("cache-control", "no-cache")?;
-    if let Some(available) = admitted.available {
-        headers.set("x-oneinterface-balance", &available.to_string())?;
-    }
-    let (sink, readable) = Sink::new().map_err(worker::Error::from)?;
-    let candidate = way.candidate;
-    let pump = Pump {
-        upstream: candidate.upstream.id.clone(),
-        idle_ms: candidate.idle_ms(terms::hides(request, admitted.model)),
-        total_ms: candidate.stream_ms(),
-        tells_cache_writes: way.tells_cache_writes(),
-        shows_all: !terms::hides(request, admitted.model),
-        ticket: admitted.ticket,
-        source: opening.source,
-        abort: opening.abort,
-        sink,
-        leaving: inference.leaving.clone(),
-        relay: RefCell::new(opening.relay),
-        pieces: RefCell::new(opening.pieces),
-        progress: Progress::default(),
-    };
-    let response = Response::builder().with_headers(headers).stream(readable);
-    Ok(Served { response, rest: Some(Box::pin(pump.run())) })
-}
-
 /// The headers of an answer; `answer_losses` are known for whole answers alone.
-fn headers(
+///
+/// # Errors
+/// The platform's.
+pub fn headers(
     content_type: &str,
-    admitted: &Admitted<'_>,
+    lowered_output: Option<u64>,
     way: &Way<'_>,
     answer_losses: Option<&Losses>,
 ) -> Result<Headers, ApiError> {
     let headers = Headers::new();
     headers.set("content-type", content_type)?;
-    if let Some(limit) = admitted.lowered_output {
+    if let Some(limit) = lowered_output {
         headers.set("x-oneinterface-max-tokens", &limit.to_string())?;
     }
     let mut losses = way.encoded.losses.clone();

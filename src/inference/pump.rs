@@ -14,14 +14,14 @@ use futures::FutureExt;
 use futures::future::{Either, FusedFuture, join, select};
 use js_sys::Uint8Array;
 use wasm_bindgen::JsValue;
-use worker::AbortController;
 
 use super::leaving::Leaving;
 use super::opening::Piece;
 use super::stream::{Sink, Source};
-use super::ticket::{Bill, Seen, Ticket};
+use super::ticket::{Bill, Charged, Seen, Ticket};
+use crate::breakers::Answering;
 use crate::clock;
-use crate::upstream::within;
+use crate::upstream::{Connection, within};
 
 /// How long an upstream is read after its client has left, for the usage in its last chunk; the
 /// platform ends `waitUntil` 30 s after the client's leaving. Milliseconds.
@@ -38,10 +38,10 @@ const GROW_AGAIN_MS: i64 = 1_000;
 
 /// After how much silence the client gets a keep-alive, in milliseconds. It finds a client that left as well;
 /// proxies cut what is silent for a minute or less.
-const KEEP_ALIVE_MS: u64 = 8_000;
+pub const KEEP_ALIVE_MS: u64 = 8_000;
 /// How long the first bytes may wait for a reader, in milliseconds: a client that left before there was a
 /// response never reads any, and the platform does not say so.
-const FIRST_WRITE_MS: u64 = 10_000;
+pub const FIRST_WRITE_MS: u64 = 10_000;
 /// How long later bytes may wait: a client that reads nothing for a minute is gone. Milliseconds.
 const WRITE_MS: u64 = 60_000;
 /// How long the body of an upstream may still be open behind the end of its stream, in milliseconds. One
@@ -59,8 +59,8 @@ pub struct Pump {
     pub upstream: String,
     /// From the upstream.
     pub source: Source,
-    /// Ends the upstream.
-    pub abort: AbortController,
+    /// What it comes by.
+    pub connection: Connection,
     /// To the client.
     pub sink: Sink,
     /// The client's leaving.
@@ -77,6 +77,10 @@ pub struct Pump {
     pub idle_ms: u64,
     /// The longest stream, in milliseconds.
     pub total_ms: u64,
+    /// Hears of a stream that breaks off.
+    pub answering: Answering,
+    /// When the upstream answered, or its client was last told something, in milliseconds since the epoch.
+    pub told_at_ms: i64,
     /// How far it has come.
     pub progress: Progress,
 }
@@ -99,32 +103,50 @@ impl Pump {
     pub async fn run(self) {
         let forward = within(self.total_ms, self.forward());
         let forwarded = caught(self.ticket.alive_during(&self.upstream, forward)).await;
-        // One that panicked ends as one whose upstream broke off: what was produced is paid for.
-        let end = forwarded.unwrap_or_else(|Panicked| {
-            worker::console_error!("{}: a panic ended its stream", self.ticket.request_id());
-            None
-        });
-        let end = end.flatten();
         let client = self.progress.client_left_ms.get().is_none();
+        let end = match forwarded {
+            Ok(end) => {
+                let end = end.flatten();
+                let broke_off = match end {
+                    Some(End::Truncated | End::Failed) => true,
+                    // Silent or endless; of one that is given up nobody knows.
+                    None => client,
+                    Some(End::Complete | End::Limit) => false,
+                };
+                if broke_off {
+                    self.answering.broke_off(clock::now_ms());
+                }
+                end
+            }
+            // It ends as one whose upstream broke off: what was produced is paid for.
+            Err(Panicked) => {
+                worker::console_error!("{}: a panic ended its stream", self.ticket.request_id());
+                None
+            }
+        };
         let (outcome, bill) = if client { self.with_client(end) } else { self.without_client(end) };
         let dropped = self.relay.borrow().losses();
         let resolve = async {
             match bill {
-                Some(bill) => drop(self.ticket.settle(bill, outcome, &self.upstream, dropped).await),
-                None => self.ticket.release(outcome, Some(self.upstream.clone())).await,
+                Some(bill) => self.ticket.settle(bill, outcome, &self.upstream, dropped).await,
+                None => {
+                    self.ticket.release(outcome, Some(self.upstream.clone())).await;
+                    None
+                }
             }
         };
         let bill = bill.unwrap_or_else(|| self.ticket.bill());
         let resolve = std::pin::pin!(resolve);
         let wait = std::pin::pin!(clock::sleep_ms(SETTLE_WAIT_MS));
-        let unsettled = match select(resolve, wait).await {
-            Either::Left(_) => None,
-            Either::Right((_, resolve)) => Some(resolve),
+        let (charged, unsettled) = match select(resolve, wait).await {
+            Either::Left((charged, _)) => (charged, None),
+            Either::Right((_, resolve)) => (None, Some(resolve)),
         };
+        let cost = charged.map_or(bill.cost, |Charged { cost, .. }| cost);
         // A client that does not read its end must not hold up what is left of the settle.
         let ending = async {
             if client {
-                let tail = self.relay.borrow_mut().tail(&bill.usage, bill.cost);
+                let tail = self.relay.borrow_mut().tail(&bill.usage, cost);
                 // One that leaves now has had everything that it pays for.
                 let _ = within(FIRST_WRITE_MS, self.sink.write(&tail)).await;
                 let _ = within(FIRST_WRITE_MS, self.sink.close()).await;
@@ -133,7 +155,7 @@ impl Pump {
                 let closing = async { while let Ok(Some(_)) = self.source.read().await {} };
                 let _ = within(CLOSING_MS, closing).await;
             }
-            self.abort.abort();
+            self.connection.end();
         };
         match unsettled {
             Some(resolve) => drop(join(resolve, ending).await),
@@ -165,13 +187,14 @@ impl Pump {
 
     /// Reads and forwards; `None` when the upstream was silent for too long, or was given up.
     async fn forward(&self) -> Option<End> {
-        self.progress.told_at_ms.set(clock::now_ms());
+        self.progress.told_at_ms.set(self.told_at_ms);
         let mut leaving = std::pin::pin!(self.leaving.heard().fuse());
         loop {
             let (step, chunk) = self.next_piece(leaving.as_mut()).await?;
             let meter = self.relay.borrow().meter();
             self.ticket.note(Seen {
                 usage: meter.usage,
+                lacks_output: meter.lacks_output,
                 visible_output: meter.visible_output,
                 tells_cache_writes: self.tells_cache_writes,
             });

@@ -27,7 +27,17 @@ pub struct Source {
     begun: Cell<Option<Promise>>,
 }
 
+/// Why a body cannot be had as one text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoText {
+    /// It broke off, or is no UTF-8.
+    Broken,
+    /// It is larger than it may be.
+    TooLarge,
+}
+
 /// A client's body.
+#[derive(Clone)]
 pub struct Sink(WritableStreamDefaultWriter);
 
 impl Source {
@@ -38,16 +48,19 @@ impl Source {
         Some(Self { reader: stream.get_reader().unchecked_into(), begun: Cell::default() })
     }
 
-    /// The whole body as text; `None` when it breaks off, is no UTF-8 or is larger than `most` bytes.
-    pub async fn text(&self, most: usize) -> Option<String> {
+    /// The whole body as text, of at most `most` bytes.
+    ///
+    /// # Errors
+    /// [`NoText`].
+    pub async fn text(&self, most: usize) -> Result<String, NoText> {
         let mut bytes = Vec::new();
-        while let Some(chunk) = self.read().await.ok()? {
+        while let Some(chunk) = self.read().await.map_err(|_| NoText::Broken)? {
             bytes.extend_from_slice(&chunk.to_vec());
             if bytes.len() > most {
-                return None;
+                return Err(NoText::TooLarge);
             }
         }
-        String::from_utf8(bytes).ok()
+        String::from_utf8(bytes).map_err(|_| NoText::Broken)
     }
 
     /// The next bytes; `None` at the end. No bytes are lost when it is given up.
@@ -102,8 +115,8 @@ impl Sink {
     }
 
     /// Breaks the body off, so that the client sees that it is not whole.
-    pub async fn abort(&self) {
-        let _ = JsFuture::from(self.0.abort()).await;
+    pub fn cut(&self) {
+        let _ = self.0.abort();
     }
 
     /// Ends the body.

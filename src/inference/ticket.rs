@@ -75,10 +75,21 @@ pub struct Terms {
 pub struct Seen {
     /// The provider's count, as far as it has reported one.
     pub usage: Option<Usage>,
+    /// Whether that lacks the output.
+    pub lacks_output: bool,
     /// An estimate of what was produced, in tokens.
     pub visible_output: u64,
     /// Whether the provider's count tells cache writes for an hour from those for five minutes.
     pub tells_cache_writes: bool,
+}
+
+/// What a request was charged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Charged {
+    /// As much of the bill as the balance covered.
+    pub cost: NanoUsd,
+    /// What is left.
+    pub balance: NanoUsd,
 }
 
 /// Whether a stream that was counted so has produced nothing. A count of a few tokens before anything was
@@ -118,14 +129,19 @@ impl Ticket {
     /// What the request costs by what is known now.
     #[must_use]
     pub fn bill(&self) -> Bill {
-        let Seen { usage, visible_output, tells_cache_writes } = self.seen.get();
+        let Seen { usage, lacks_output, visible_output, tells_cache_writes } = self.seen.get();
         match usage {
-            Some(usage) if self.terms.one_hour_marks && !tells_cache_writes => {
-                let written = usage.cache_write_5m.saturating_add(usage.cache_write_1h);
-                let usage = Usage { cache_write_5m: 0, cache_write_1h: written, ..usage };
-                self.priced(usage, SettledBy::Upstream)
+            Some(mut usage) => {
+                if self.terms.one_hour_marks && !tells_cache_writes {
+                    usage.cache_write_1h = usage.cache_write_1h.saturating_add(usage.cache_write_5m);
+                    usage.cache_write_5m = 0;
+                }
+                if !lacks_output {
+                    return self.priced(usage, SettledBy::Upstream);
+                }
+                usage.output = usage.output.max(visible_output);
+                self.priced(usage, SettledBy::Estimate)
             }
-            Some(usage) => self.priced(usage, SettledBy::Upstream),
             None => {
                 let usage = Usage { input: self.terms.likely_input, output: visible_output, ..Usage::default() };
                 self.priced(usage, SettledBy::Estimate)
@@ -227,11 +243,11 @@ impl Ticket {
         }
     }
 
-    /// Charges the bill, and answers with the balance after it where the account answered. The money is
+    /// Charges the bill, and answers with what came of it where the account answered. The money is
     /// moved once, however often this is tried; a settle that the account does not take is written down
     /// and sent again by the cron.
     /// `dropped` is what the answer lost on its way to the client.
-    pub async fn settle(&self, bill: Bill, outcome: Outcome, upstream: &str, dropped: String) -> Option<NanoUsd> {
+    pub async fn settle(&self, bill: Bill, outcome: Outcome, upstream: &str, dropped: String) -> Option<Charged> {
         let command = Command::Settle(Settle {
             request_id: self.request_id.clone(),
             usage: bill.usage,
@@ -241,7 +257,9 @@ impl Ticket {
             dropped,
         });
         match self.tell(command.clone()).await {
-            Some(Answer::Settled { balance, .. }) => Some(balance),
+            Some(Answer::Settled { balance, uncollected, .. }) => {
+                Some(Charged { cost: bill.cost.minus(uncollected).unwrap_or(bill.cost), balance })
+            }
             _ => {
                 self.write_down(&command).await;
                 None

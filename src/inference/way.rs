@@ -17,10 +17,12 @@ const REASONS: &str = "reasoning";
 /// The word in a model's capabilities that says that it takes Anthropic's adaptive thinking and efforts.
 const ADAPTIVE: &str = "adaptive_thinking";
 
-/// Whose the state is that an upstream makes: a tag that does not tell which one it is.
+/// Whose the state is that an upstream makes in one of its dialects: a tag that does not tell which one it is.
+/// What was signed in one dialect is nothing that the same upstream knows in another.
 #[must_use]
-pub fn owner_of(candidate: &Candidate<'_>, context: &Context) -> Owner {
-    Owner::new(&keys::tag(&context.config.peppers, &format!("owner:{}", candidate.upstream.id)))
+pub fn owner_of(candidate: &Candidate<'_>, dialect: Dialect, context: &Context) -> Owner {
+    let (upstream, dialect) = (&candidate.upstream.id, dialect.name());
+    Owner::new(&keys::tag(&context.config.peppers, &format!("owner:{upstream}:{dialect}")))
 }
 
 /// One request on its way to one upstream.
@@ -49,27 +51,28 @@ impl<'a> Way<'a> {
     ) -> Result<Self, RequestError> {
         let has = |word: &str| model.capabilities.iter().any(|capability| capability == word);
         let upstream = candidate.upstream;
-        let owner = owner_of(candidate, context);
         let limit_field = model.limit_field.map(LimitField::name).filter(|field| LIMIT_FIELDS.contains(field));
-        let outgoing = Outgoing {
-            model: Some(candidate.route.model.as_str()).filter(|theirs| *theirs != model.id),
-            lowered_output,
-            limit_field,
-            without_stream_options: !upstream.stream_options,
-            owner: Some(&owner),
-        };
-        let target = Target {
-            model: &candidate.route.model,
-            owner: &owner,
-            reasons: has(REASONS),
-            adaptive_thinking: has(ADAPTIVE),
-            lowered_output,
-            max_output: model_output(model),
-            limit_field: limit_field.unwrap_or(DEFAULT_LIMIT_FIELD),
-            stream_options: upstream.stream_options,
-        };
+        let reasons = has(REASONS);
         let mut first_error = None;
-        for pair in request.pairs(&upstream.dialects, upstream.responses_complete, target.reasons) {
+        for pair in request.pairs(&upstream.dialects, upstream.responses_complete, reasons) {
+            let owner = owner_of(candidate, pair.theirs, context);
+            let outgoing = Outgoing {
+                model: Some(candidate.route.model.as_str()).filter(|theirs| *theirs != model.id),
+                lowered_output,
+                limit_field,
+                without_stream_options: !upstream.stream_options,
+                owner: Some(&owner),
+            };
+            let target = Target {
+                model: &candidate.route.model,
+                owner: &owner,
+                reasons,
+                adaptive_thinking: has(ADAPTIVE),
+                lowered_output,
+                max_output: model_output(model),
+                limit_field: limit_field.unwrap_or(DEFAULT_LIMIT_FIELD),
+                stream_options: upstream.stream_options,
+            };
             match request.encode(pair, &outgoing, &target) {
                 Ok(encoded) => return Ok(Self { candidate, pair, encoded, model, owner }),
                 Err(error) => drop(first_error.get_or_insert(error)),

@@ -68,7 +68,7 @@ async fn ask(
         input_tokens: u64,
     }
     let theirs = Some(candidate.route.model.as_str()).filter(|theirs| *theirs != model.id);
-    let owner = owner_of(candidate, context);
+    let owner = owner_of(candidate, Dialect::AnthropicMessages, context);
     let body = count.pass_through(&Outgoing { model: theirs, owner: Some(&owner), ..Outgoing::default() });
     let call = Call {
         dialect: Dialect::AnthropicMessages,
@@ -78,6 +78,6 @@ async fn ask(
         anthropic,
     };
     let exchange = candidate.send(&call).await.ok()?;
-    let text = Source::new(exchange.response.body())?.text(MAX_COUNT_BYTES).await?;
+    let text = Source::new(exchange.response.body())?.text(MAX_COUNT_BYTES).await.ok()?;
     serde_json::from_str::<Counted>(&text).ok().map(|counted| counted.input_tokens)
 }

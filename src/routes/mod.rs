@@ -27,7 +27,7 @@ use worker::Request;
 use crate::context::Context;
 use crate::error::ApiError;
 use crate::inference::leaving::Leaving;
-use crate::inference::pipeline::{Inference, Served, serve};
+use crate::inference::pipeline::{Inference, Served, serve_early};
 use crate::upstream::AnthropicHeaders;
 use crate::{auth, body};
 
@@ -53,5 +53,6 @@ async fn infer(
     let body = body::read(request).await?;
     let anthropic = AnthropicHeaders::read(request.headers())?;
     let leaving = Leaving::of(request);
-    serve(&Inference { endpoint, request: parse(&body)?, anthropic, leaving }, &key, context).await
+    let inference = Inference { endpoint, request: parse(&body)?, anthropic, leaving };
+    serve_early(&inference, &key, context, context.early.as_deref()).await
 }

@@ -53,7 +53,7 @@ test("a stream whose upstream ignores the limit is stopped at half as much again
   assert.ok(row.output_tokens > 100 && row.output_tokens <= 278, String(row.output_tokens));
 });
 
-test("a whole answer of more than 48 MB is none, and costs nothing", async () => {
+test("a whole answer of more than 48 MB is not handed over, and charged by the time that it took", async () => {
   const account = await gateway.account({ usd: "1" });
   // Further than both ends of the connection buffer.
   const body = JSON.stringify(completion("chat", "x".repeat(2 * MAX_ANSWER_BYTES)));
@@ -61,12 +61,33 @@ test("a whole answer of more than 48 MB is none, and costs nothing", async () =>
   const response = await chat(account.key);
   assert.deepEqual(
     [response.status, await response.json()],
-    [503, errorBody("upstream_unavailable", "All providers of this model are temporarily unavailable.")],
+    [400, errorBody("invalid_request", "The answer is too large to be handed over whole. Ask for fewer choices or log probabilities, or for a stream.")],
   );
   assert.equal(await gateway.upstream.seen("chat")[0].closed, "cut");
   const [row] = await gateway.usageRows(account, 1);
-  assert.deepEqual([row.status, row.billing_status, row.cost_nano_usd], ["upstream_failed", "released", 0]);
-  assert.deepEqual(await gateway.balance(account), { balance: 1_000_000_000n, held: 0n });
+  assert.deepEqual([row.status, row.billing_status, row.settled_by], ["truncated", "settled", "estimate"]);
+  assert.ok(row.output_tokens > 0 && row.cost_nano_usd > 0, JSON.stringify(row));
+  assert.deepEqual(await gateway.balance(account), { balance: 1_000_000_000n - BigInt(row.cost_nano_usd), held: 0n });
+});
+
+test("a usage that lacks its output is charged by what was seen, and a 0 as it stands", async () => {
+  const words = "one two three four five six seven eight";
+  for (const stream of [false, true]) {
+    for (const [told, by] of [[null, "estimate"], [undefined, "estimate"], [0, "upstream"]]) {
+      const account = await gateway.account({ usd: "1" });
+      const usage = { prompt_tokens: 10, completion_tokens: told };
+      const [, end, last] = completionChunks("chat");
+      const hello = { ...end, choices: [{ index: 0, delta: { content: words }, finish_reason: null }] };
+      const whole = { ...completion("chat", words), usage };
+      gateway.upstream.answer("chat", stream ? eventStream(events([hello, end, { ...last, usage }])) : json(whole));
+      const response = await chat(account.key, { stream });
+      assert.equal(response.status, 200, await response.text());
+      const [row] = await gateway.usageRows(account, 1);
+      assert.deepEqual([row.status, row.settled_by, row.input_tokens], ["completed", by, 10], JSON.stringify([stream, told]));
+      if (told === 0) assert.equal(row.output_tokens, 0);
+      else assert.ok(row.output_tokens >= 6 && row.output_tokens <= 12, String(row.output_tokens));
+    }
+  }
 });
 
 test("a form of more than 64 kB is 413", async () => {

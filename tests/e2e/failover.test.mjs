@@ -17,6 +17,8 @@ const COST_NANO_USD = 30_000;
 // An upstream opens after so many failures in a row, for 5 s and up to a quarter more.
 const IN_A_ROW = 5;
 const MOST_FIRST_OPEN_S = 7;
+// Or when more than half of so many in a minute have failed.
+const IN_A_MINUTE = 20;
 
 // Upstreams are remembered by model: each case has models of its own.
 const copies = { chat: 12, failover: 70, prompt: 2 };
@@ -175,6 +177,20 @@ test("an upstream that is down costs one attempt a period, and the next one answ
   const statuses = await Promise.all(Array.from({ length: 10 }, async () => (await send(account, model)).status));
   assert.deepEqual(statuses, Array(10).fill(200));
   assert.equal(gateway.upstream.seen(first).length, IN_A_ROW + 1);
+});
+
+test("an upstream whose streams break off behind their first event is left alone after twenty of them", async () => {
+  const account = await gateway.account();
+  const [model, first, second] = pair();
+  const [hello] = completionChunks(first);
+  gateway.upstream.answer(first, eventStream(`data: ${JSON.stringify(hello)}\n\n`, { end: "cut" }));
+  gateway.upstream.answer(second, good(second, true));
+  for (let n = 0; n < IN_A_MINUTE; n += 1) assert.match(await (await send(account, model, { stream: true })).text(), /"code":"upstream_unavailable"/);
+  const response = await send(account, model, { stream: true });
+  assert.match(await response.text(), /\[DONE\]/);
+  assert.deepEqual([gateway.upstream.seen(first).length, gateway.upstream.seen(second).length], [IN_A_MINUTE, 1]);
+  const [view] = (await gateway.upstreams()).find(({ id }) => id === "main").models.filter((seen) => seen.model === first);
+  assert.deepEqual([view.state, view.failures, view.failures_in_a_row], ["open", { broke_off: IN_A_MINUTE }, 0]);
 });
 
 test("when every upstream is down, nobody is asked, nothing is held, and the client knows when to come back", async () => {

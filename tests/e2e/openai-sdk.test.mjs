@@ -191,7 +191,7 @@ test("models: all that are for sale, each by its id", async () => {
   const ids = [];
   for await (const model of client.models.list()) ids.push(model.id);
   assert.deepEqual(ids.toSorted(), [
-    "caching", "chat", "dead", "embed", "failover", "half-dead", "header-key", "impatient", "one-limit", "prompt", "query-key", "resold", "tiered", "unbound", "unset", "vendor/embed", "vendor/renamed",
+    "caching", "chat", "dead", "embed", "failover", "half-dead", "header-key", "impatient", "one-limit", "patient", "prompt", "query-key", "resold", "tiered", "unbound", "unset", "vendor/embed", "vendor/renamed",
   ]);
   assert.deepEqual({ ...(await client.models.retrieve("chat")) }, {
     id: "chat",

@@ -5,7 +5,7 @@ import path from "node:path";
 import { after, before, beforeEach, test } from "node:test";
 import { chatBody, completion, COMPLETION_NANO_USD, completionChunks, errorBody } from "./chat.mjs";
 import { startGateway } from "./harness.mjs";
-import { eventStream, events, json } from "./upstream.mjs";
+import { bytes, eventStream, events, json } from "./upstream.mjs";
 
 const STREAMS = 50;
 // What a client said; it must not be in the log.
@@ -96,10 +96,11 @@ test("a stream that panics ends with an error, and what it produced is paid for"
   const begun = await chat(account.key, { stream: true });
   assert.equal(await begun.text(), `${chunk}data: ${JSON.stringify(CUT)}\n\n`);
   assert.equal(await gateway.upstream.requests.at(-1).closed, "cut");
-  // Before its first event it is a request that panics, whose hold expires.
+  // Before its first event it is a request that panics, whose hold expires. Its upstream is ended all the same.
   gateway.upstream.answerOnce("chat", panic([1_000_000]));
   const refused = await chat((await gateway.account()).key, { stream: true });
   assert.deepEqual([refused.status, await refused.json()], [500, PANICKED]);
+  assert.equal(await gateway.upstream.requests.at(-1).closed, "cut");
   const [first] = await gateway.usageRows(account, 1);
   assert.ok(first.cost_nano_usd > 0);
   const rows = await settled(account, 1, first.cost_nano_usd);
@@ -109,6 +110,13 @@ test("a stream that panics ends with an error, and what it produced is paid for"
 // Each statement of an admit and of a settle; those that write stand in a transaction.
 const ADMIT = ["SELECT admit", "INSERT INTO holds"];
 const SETTLE = ["UPDATE holds", "INSERT INTO journal"];
+
+test("the upstream of a whole answer that panics is ended", async () => {
+  gateway.upstream.answerOnce("chat", bytes('{"PANIC":', { headers: { "content-type": "application/json" }, end: "stall" }));
+  const response = await chat((await gateway.account()).key);
+  assert.deepEqual([response.status, await response.json()], [500, PANICKED]);
+  assert.equal(await gateway.upstream.requests.at(-1).closed, "cut");
+});
 
 test("an object that panics is asked again, and has lost nothing", async () => {
   gateway.upstream.answer("chat", json(completion("chat")));

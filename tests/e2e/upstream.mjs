@@ -46,6 +46,9 @@ export async function startUpstream() {
       }
     }
   });
+  // Node closes a connection that was idle for 5 s, also when it was too busy to see that a request has come by
+  // it: the Worker would find a broken connection where nothing broke. Providers keep theirs for longer.
+  server.keepAliveTimeout = 600_000;
   await new Promise((resolve, reject) => server.once("error", reject).listen(0, "127.0.0.1", resolve));
 
   return {

@@ -1,6 +1,9 @@
 // The JavaScript heap of the running Worker, by the protocol of its inspector.
 // https://chromedevtools.github.io/devtools-protocol/v8/Runtime/#method-getHeapUsage
 
+// A busy isolate answers between two tasks of its own; one that has gone never does.
+const ANSWER_LIMIT_MS = 30_000;
+
 /** A connection to the inspector of one Worker. */
 export class Inspector {
   #socket;
@@ -19,9 +22,11 @@ export class Inspector {
     inspector.#socket.addEventListener("message", ({ data }) => {
       const { id, result, error } = JSON.parse(data);
       const waiting = inspector.#waiting.get(id);
-      inspector.#waiting.delete(id);
       if (error) waiting?.reject(new Error(error.message));
       else waiting?.resolve(result);
+    });
+    inspector.#socket.addEventListener("close", () => {
+      for (const { reject } of inspector.#waiting.values()) reject(new Error("the inspector has closed the connection"));
     });
     return inspector;
   }
@@ -39,11 +44,18 @@ export class Inspector {
     this.#socket.close();
   }
 
-  #call(method) {
+  async #call(method) {
     const id = ++this.#last;
-    return new Promise((resolve, reject) => {
-      this.#waiting.set(id, { resolve, reject });
-      this.#socket.send(JSON.stringify({ id, method }));
-    });
+    let limit;
+    try {
+      return await new Promise((resolve, reject) => {
+        this.#waiting.set(id, { resolve, reject });
+        limit = setTimeout(() => reject(new Error(`the inspector does not answer ${method}`)), ANSWER_LIMIT_MS);
+        this.#socket.send(JSON.stringify({ id, method }));
+      });
+    } finally {
+      clearTimeout(limit);
+      this.#waiting.delete(id);
+    }
   }
 }

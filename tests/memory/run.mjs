@@ -1,26 +1,37 @@
-// `npm run memory`: how much memory a thousand streams at once take, and whether it comes back.
-import { readdirSync, readFileSync } from "node:fs";
+// `npm run memory`: how much memory a thousand streams at once take, and whether it comes back; and whether
+// anything is left of streams that are cut.
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import http from "node:http";
+import os from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { main, StepFailed } from "../../dev/steps.mjs";
+import { catalogue } from "../chaos/cases.mjs";
+import { cutModels, cutStreams } from "../chaos/cuts.mjs";
+import { randomNumbers } from "../crash/load.mjs";
 import { chatBody, completionChunks } from "../e2e/chat.mjs";
 import { startGateway } from "../e2e/harness.mjs";
 import { events } from "../e2e/upstream.mjs";
 import { Inspector } from "./inspector.mjs";
 
+// What V8 keeps or lets go as it pleases, also behind a collection.
+const HEAP_NOISE_MB = 2;
+
 const HELP = `npm run memory -- [--streams N] [--rounds N]
 
 Runs the Worker on workerd and, round after round, so many chat streams through it at once; each stays open
 until all of them have begun. Prints, in MB, while all are open and when all have ended: the WebAssembly memory,
-the JavaScript heap with the buffers behind it, and the resident memory of the workerd process. Ends with 1 when
-WebAssembly memory and heap together reach the 128 MB of an isolate, when WebAssembly memory grew after the
-second round, or when a stream was lost.`;
+the JavaScript heap with the buffers behind it, and the resident memory of the workerd process. Then as many
+rounds of so many streams that are cut at random points, by the upstream or by the client, measured behind each.
+Ends with 1 when WebAssembly memory and heap together reach the 128 MB of an isolate, when either grew after the
+second round (of the heap ${HEAP_NOISE_MB} MB are noise), when a stream was lost, or one that was cut was not settled once.`;
 
 // An account admits 300 requests in a second.
 const PACE_MS = 6;
 const ISOLATE_MB = 128;
+const LANES = 12;
+const SEED = 7;
 const MB = 1 << 20;
 
 await main(async () => {
@@ -30,7 +41,7 @@ await main(async () => {
   if (values.help) return console.log(HELP);
   if (![streams, rounds].every((n) => Number.isSafeInteger(n) && n > 0)) throw new StepFailed(HELP);
   const before = new Set(workerds());
-  const gateway = await startGateway({ entry: path.join(import.meta.dirname, "measuring-entry.mjs"), inspect: true });
+  const gateway = await start();
   const inspector = await Inspector.connect(gateway.inspectorUrl);
   const pid = workerds().find((pid) => !before.has(pid));
   try {
@@ -47,7 +58,7 @@ await main(async () => {
     const open = [];
     let lost = 0;
     for (let round = 1; round <= rounds; round += 1) {
-      const running = start(gateway, account, streams);
+      const running = openStreams(gateway, account, streams);
       await running.open;
       open.push(await measure());
       show(round, "open", open.at(-1));
@@ -55,18 +66,47 @@ await main(async () => {
       await inspector.collectGarbage();
       show(round, "ended", await measure());
     }
-    const most = Math.max(...open.map(({ wasm, heap }) => wasm + heap));
-    const growth = open.length > 2 ? open.at(-1).wasm - open[1].wasm : 0;
-    console.log(`at most ${most.toFixed(1)} MB in the isolate; ${growth.toFixed(1)} MB of WebAssembly grew after the second round; ${lost} streams lost`);
-    if (most >= ISOLATE_MB || growth > 0 || lost > 0) process.exitCode = 1;
+    const [cut, problems] = [[], []];
+    const random = randomNumbers(SEED);
+    for (let round = 1; round <= rounds; round += 1) {
+      await cutStreams(gateway, { count: streams, lanes: LANES, random }, problems);
+      await inspector.collectGarbage();
+      cut.push(await measure());
+      show(round, "cut", cut.at(-1));
+    }
+    const most = Math.max(...[...open, ...cut].map(({ wasm, heap }) => wasm + heap));
+    const [of, ofCut] = [growth(open), growth(cut)];
+    const said = ({ wasm, heap }) => `${wasm.toFixed(1)} MB of WebAssembly and ${heap.toFixed(1)} MB of heap`;
+    console.log(`at most ${most.toFixed(1)} MB in the isolate; ${lost} streams lost`);
+    console.log(`more after the second round: ${said(of)} with all open, ${said(ofCut)} behind those that were cut`);
+    for (const { problem } of problems) console.log(`PROBLEM: ${problem}`);
+    const grew = [of, ofCut].some(({ wasm, heap }) => wasm > 0 || heap > HEAP_NOISE_MB);
+    if (most >= ISOLATE_MB || grew || lost + problems.length > 0) process.exitCode = 1;
   } finally {
     inspector.close();
     await gateway.close();
   }
 });
 
+/** By how much the last round is above the second. */
+function growth(rounds) {
+  const [second, last] = [rounds[1] ?? rounds[0], rounds.at(-1)];
+  return { wasm: last.wasm - second.wasm, heap: last.heap - second.heap };
+}
+
+async function start() {
+  const folder = mkdtempSync(path.join(os.tmpdir(), "memory-"));
+  try {
+    const file = path.join(folder, "catalog.toml");
+    writeFileSync(file, catalogue([{ model: "chat", upstream: "chat" }, ...cutModels()]));
+    return await startGateway({ catalogue: file, entry: path.join(import.meta.dirname, "measuring-entry.mjs"), inspect: true });
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
 /** Starts streams that stay open: `open` resolves when all have begun, `end()` to how many were lost. */
-function start(gateway, { key }, streams) {
+function openStreams(gateway, { key }, streams) {
   const [first, ...rest] = completionChunks("chat");
   const agent = new http.Agent({ maxSockets: Infinity });
   let end;

@@ -17,6 +17,7 @@ use crate::openai_responses::{self as responses, wire::ResponsesRequest};
 use crate::relay::Relay;
 use crate::request::{Facts, Outgoing, RequestError};
 use crate::rewrite::{NotAnAnswer, Passed, Rewrite};
+use crate::sse::Frame;
 use crate::translate::{Count, Translation};
 
 /// What an upstream speaks, and how its answers reach the client.
@@ -267,11 +268,16 @@ impl<'a> ClientRequest<'a> {
             };
             return Ok((passed?, Losses::default()));
         }
-        let answer = match pair.theirs {
+        let mut answer = match pair.theirs {
             Dialect::AnthropicMessages => messages::answer::decode(body, &identity.owner),
             Dialect::OpenaiResponses => responses::answer::decode(body, &identity.owner),
             Dialect::OpenaiChat | Dialect::OpenaiEmbeddings => chat::answer::decode(body, &identity.owner),
         }?;
+        let visible_output = visible(&answer);
+        let usage = answer.usage;
+        if let Some(reported) = answer.usage.as_mut().filter(|reported| reported.lacks_output) {
+            reported.usage.output = visible_output;
+        }
         let (body, mut losses) = match self.answers() {
             Answers::Chat => chat::answer::encode(&answer, identity),
             Answers::Completions => completions::answer::encode(&answer, identity),
@@ -279,7 +285,17 @@ impl<'a> ClientRequest<'a> {
             Answers::Messages => messages::answer::encode(&answer, identity),
         };
         losses.merge(&answer.losses);
-        Ok((Passed { usage: answer.usage, visible_output: visible(&answer), body }, losses))
+        Ok((Passed { usage, visible_output, body }, losses))
+    }
+
+    /// A stream that failed before anything had come of it, as its client is told.
+    #[must_use]
+    pub fn failed_stream(&self) -> Vec<u8> {
+        match self.answers() {
+            Answers::Chat | Answers::Completions => Frame::data_line(&chat::error::broken_stream()).into_raw(),
+            Answers::Responses => responses::error::failed_stream(),
+            Answers::Messages => messages::error::event(500, &messages::error::BROKE_OFF).into_bytes(),
+        }
     }
 
     fn decoded(&self) -> Result<&Request, RequestError> {

@@ -43,6 +43,8 @@ pub enum Forward {
 pub struct Meter {
     /// The last usage that the provider reported. Never a sum: several report it again and again.
     pub usage: Option<Usage>,
+    /// Whether that lacks the output, which `visible_output` stands for then.
+    pub lacks_output: bool,
     /// Whether the provider has told what the input was, so that only output can still be missing.
     pub knows_input: bool,
     /// An estimate of the visible output, in tokens.
@@ -81,12 +83,16 @@ pub trait Relay {
     }
 }
 
-/// A relay that passes frames on as they came, but for what its dialect demands.
+/// What the comments of an upstream say to our clients.
+const COMMENT: &str = "keep-alive";
+
+/// A relay that passes frames on as they came, but for what its dialect demands. Comments keep the
+/// connection alive; their words may be the provider's, so they are ours in every dialect.
 pub(crate) trait PassFrames {
     /// Splits the bytes into frames.
     fn parser(&mut self) -> &mut Parser;
 
-    /// Counts one frame and appends what the client gets of it now.
+    /// Counts one frame, whose comments are ours already, and appends what the client gets of it now.
     fn frame(&mut self, frame: &Frame, forward: &mut Vec<u8>);
 
     /// The end that a frame has brought.
@@ -107,7 +113,7 @@ pub(crate) fn push_frames(relay: &mut impl PassFrames, bytes: &[u8]) -> Step {
     let mut forward = Vec::new();
     for frame in frames {
         let before = forward.len();
-        relay.frame(&frame, &mut forward);
+        relay.frame(frame.with_comments(COMMENT).as_ref().unwrap_or(&frame), &mut forward);
         same &= forward.get(before..) == Some(frame.raw());
         if let Some(end) = relay.end() {
             return relay.ended(forward, end);
@@ -120,7 +126,8 @@ pub(crate) fn push_frames(relay: &mut impl PassFrames, bytes: &[u8]) -> Step {
 pub(crate) fn finish_frames<R: PassFrames>(relay: &mut R, finished: impl FnOnce(&R) -> bool) -> Step {
     let mut forward = Vec::new();
     if let Some(frame) = std::mem::take(relay.parser()).finish() {
-        relay.frame(&frame.terminated(), &mut forward);
+        let frame = frame.terminated();
+        relay.frame(frame.with_comments(COMMENT).as_ref().unwrap_or(&frame), &mut forward);
     }
     let end = relay.end().unwrap_or(if finished(relay) { End::Complete } else { End::Truncated });
     relay.ended(forward, end)

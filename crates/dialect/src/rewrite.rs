@@ -2,9 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use billing::usage::Usage;
-
-use crate::canonical::Owner;
+use crate::canonical::{Owner, Reported};
 use crate::envelope::{Edits, Envelope, quoted};
 
 /// What is set back or taken out of an upstream's answer.
@@ -24,8 +22,8 @@ pub struct Passed {
     /// The body to hand on: the upstream's own, but for the [`Rewrite`].
     pub body: String,
     /// What the provider counted.
-    pub usage: Option<Usage>,
-    /// An estimate of the visible output, in tokens, for answers without a usage.
+    pub usage: Option<Reported>,
+    /// An estimate of the visible output, in tokens, for answers without a usage or with one that lacks it.
     pub visible_output: u64,
 }
 

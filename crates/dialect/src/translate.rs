@@ -132,9 +132,10 @@ impl Count {
     /// Reads one event.
     pub fn read(&mut self, event: &Event) {
         match event {
-            Event::Usage(usage) => {
-                self.meter.usage = Some(*usage);
-                self.meter.knows_input |= usage.total_input() > 0;
+            Event::Usage(reported) => {
+                self.meter.usage = Some(reported.usage);
+                self.meter.lacks_output = reported.lacks_output;
+                self.meter.knows_input |= reported.usage.total_input() > 0;
             }
             Event::Stop(_) => self.meter.finished = true,
             Event::Delta { delta, .. } => match delta {

@@ -222,7 +222,7 @@ fn streams_are_decoded_to_what_their_last_response_says() {
             None => StopReason::EndTurn,
         };
         assert_eq!(answer.stop, Some(Stop { reason: expected, sequence: None }), "{name}");
-        assert_usage(&name, answer.usage, &response["usage"]);
+        assert_usage(&name, answer.usage.map(|reported| reported.usage), &response["usage"]);
         let deltas: String = values(&file)
             .iter()
             .filter(|event| event["type"] == "response.output_text.delta")
@@ -260,6 +260,7 @@ fn a_stream_passes_with_every_byte_that_is_not_ours() {
         let named = |event: &Value| event["type"].as_str().unwrap().starts_with("response.");
         let expected: Vec<Value> = values(&file).into_iter().filter(named).collect();
         if expected.iter().all(|event| event["sequence_number"].is_u64()) {
+            let file = file.replace(": keepalive\n", ": keep-alive\n");
             assert_eq!(out.replace(",\"cost\":0}", "}"), file, "{name}");
             assert_whole(&name, &out);
         }
@@ -305,6 +306,14 @@ fn what_is_ours_in_a_passed_stream() {
     assert_eq!(tagged.body, read.body.replace("\"gAAA-_=\"", "\"oi-a1-rs_1.gAAA-_=\""));
     assert_eq!(tagged.usage, usage::parse(&last_response(EVERYTHING)["usage"].to_string()));
     assert!(tagged.visible_output > 10);
+}
+
+#[test]
+fn the_words_of_a_comment_are_ours() {
+    let (first, rest) = EVERYTHING.split_once("\n\n").unwrap();
+    let stream = format!(": their words\n\n: their words\n{first}\n\n{rest}");
+    let (out, ..) = relayed(pass_through(Rewrite::default()), [stream.as_bytes()].into_iter());
+    assert!(out.starts_with(": keep-alive\n\n: keep-alive\nevent: ") && !out.contains("their words"), "{out}");
 }
 
 #[test]
@@ -389,7 +398,7 @@ fn trap_05_every_last_event_is_read_for_usage() {
     for kind in ["completed", "incomplete", "failed"] {
         let event = format!(r#"{{"type":"response.{kind}","response":{{"output":[],"usage":{usage}}}}}"#);
         let stream = format!("data: {event}\n\n");
-        assert_eq!(decoded(&stream).0.usage, counted, "{kind}");
+        assert_eq!(decoded(&stream).0.usage.map(|reported| reported.usage), counted, "{kind}");
         for relay in [pass_through(Rewrite::default()), translation()] {
             assert_eq!(relayed(relay, std::iter::once(stream.as_bytes())).2, counted, "{kind}");
         }

@@ -211,7 +211,7 @@ fn recorded_embeddings_come_in_either_encoding() {
                 body
             };
             assert_eq!(without_vectors(ours), without_vectors(theirs.clone()), "{name}");
-            assert_same_usage(&name, answer.usage.unwrap(), &theirs["usage"]);
+            assert_same_usage(&name, answer.usage.unwrap().usage, &theirs["usage"]);
         }
     }
 }

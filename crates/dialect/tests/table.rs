@@ -108,7 +108,7 @@ fn what_clients_are_told() {
                 meter.visible_output,
                 relay.losses(),
                 lines(&passed.body),
-                passed.usage,
+                passed.usage.map(|reported| reported.usage),
                 passed.visible_output,
             );
             insta::assert_snapshot!(format!("answer_{from}_to_{client}"), told);

@@ -100,7 +100,7 @@ pub fn result(model: &str, answer: &Answer, told: &Told) -> Value {
         value.iter().for_each(|value| set(name, value.as_str().into()));
     }
     told.max_tokens.iter().for_each(|limit| set("max_tokens", (*limit).into()));
-    answer.usage.iter().for_each(|counted| set("usage", usage(counted)));
+    answer.usage.iter().for_each(|counted| set("usage", usage(&counted.usage)));
     if !refusal.is_empty() {
         set("refusal", refusal.into());
     }

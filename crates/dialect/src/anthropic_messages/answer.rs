@@ -69,7 +69,7 @@ pub fn decode(body: &str, owner: &Owner) -> Result<Answer, NotAnAnswer> {
     }
     let mut counts = Counts::default();
     counts.update(envelope.present("usage").unwrap_or_default());
-    counts.usage().into_iter().for_each(|usage| fold.push(&Event::Usage(usage)));
+    counts.reported().into_iter().for_each(|reported| fold.push(&Event::Usage(reported)));
     counts.service_tier().into_iter().for_each(|tier| fold.push(&Event::ServiceTier(tier.to_owned())));
     if envelope.present("stop_details").is_some() {
         // The provider's own words.
@@ -96,7 +96,8 @@ pub fn encode(answer: &Answer, identity: &Identity) -> (String, Losses) {
         Some(reason) => reason,
     };
     let sequence = answer.stop.as_ref().and_then(|stop| stop.sequence.as_deref());
-    let usage = answer.usage.unwrap_or(Usage { input: identity.likely_input, ..Usage::default() });
+    let reported = answer.usage.map(|reported| reported.usage);
+    let usage = reported.unwrap_or(Usage { input: identity.likely_input, ..Usage::default() });
     let tier = answer.service_tier.as_deref().map(usage::service_tier);
     if tier == Some(None) {
         losses.add("service_tier");

@@ -3,7 +3,8 @@
 //! The one rule: the bytes are the upstream's, but for these cases. What is no event of the dialect is
 //! dropped, and a second `message_start` too. A `message_start` without input gets an estimate of it.
 //! The `message_delta` with the stop reason and `message_stop` wait until the request is settled; a
-//! missing `message_stop` is supplied. An error of the upstream becomes ours. `model` and the fields
+//! missing `message_stop` is supplied. An error of the upstream becomes ours, and so do the words of a
+//! comment. `model` and the fields
 //! that an upstream is known to add are rewritten, and a provider's state is tagged with its owner.
 
 use std::collections::BTreeSet;
@@ -95,7 +96,7 @@ impl PassThrough {
         let mut edits = message.edit();
         self.rewrite.apply(&message, &mut edits);
         let reported = message.present("usage");
-        let knows_input = reported.and_then(usage::parse).is_some_and(|usage| usage.total_input() > 0);
+        let knows_input = reported.and_then(usage::parse).is_some_and(|reported| reported.usage.total_input() > 0);
         // A client's meter of its context reads this: an estimate is better than nothing.
         let estimated = reported.filter(|_| !knows_input).map(Envelope::parse);
         let stripped = if edits.is_empty() { None } else { Some(edits.finish()) };

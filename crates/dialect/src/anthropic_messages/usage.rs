@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::blocks::object;
+use crate::canonical::Reported;
 use crate::count::count;
 
 /// What has been reported so far; `None` is not 0.
@@ -21,6 +22,8 @@ pub struct Counts {
     cache_write_5m: Option<u64>,
     cache_write_1h: Option<u64>,
     output: Option<u64>,
+    /// The output was told when the message began, and not since.
+    output_is_first: bool,
     thinking: Option<u64>,
     web_searches: Option<u64>,
     service_tier: Option<String>,
@@ -63,6 +66,12 @@ fn details(json: Option<&RawValue>) -> Details<'_> {
 }
 
 impl Counts {
+    /// Takes in the `usage` object that a stream begins with: its output is a token or a few, whatever follows.
+    pub fn begin(&mut self, json: &str) {
+        self.update(json);
+        self.output_is_first = self.output.is_some();
+    }
+
     /// Takes in one more `usage` object.
     pub fn update(&mut self, json: &str) {
         let Some(wire) = object::<Wire<'_>>(json) else { return };
@@ -70,6 +79,7 @@ impl Counts {
         latest(&mut self.input, wire.input_tokens);
         latest(&mut self.cache_read, wire.cache_read_input_tokens);
         latest(&mut self.cache_write, wire.cache_creation_input_tokens);
+        self.output_is_first &= count(wire.output_tokens).is_none();
         latest(&mut self.output, wire.output_tokens);
         let by_ttl = details(wire.cache_creation);
         latest(&mut self.cache_write_5m, by_ttl.ephemeral_5m_input_tokens);
@@ -82,7 +92,7 @@ impl Counts {
 
     /// The counts; `None` before the input or the output is known.
     #[must_use]
-    pub fn usage(&self) -> Option<Usage> {
+    pub fn reported(&self) -> Option<Reported> {
         if self.input.is_none() && self.output.is_none() {
             return None;
         }
@@ -91,7 +101,7 @@ impl Counts {
         let written = self.cache_write.unwrap_or(by_ttl);
         let one_hour = self.cache_write_1h.unwrap_or(0).min(written);
         let output = self.output.unwrap_or(0);
-        Some(Usage {
+        let usage = Usage {
             input: self.input.unwrap_or(0),
             cache_read: self.cache_read.unwrap_or(0),
             cache_write_5m: written.saturating_sub(one_hour),
@@ -99,7 +109,8 @@ impl Counts {
             output,
             reasoning: self.thinking.unwrap_or(0).min(output),
             web_searches: self.web_searches.unwrap_or(0),
-        })
+        };
+        Some(Reported { usage, lacks_output: self.output.is_none() || self.output_is_first })
     }
 
     /// The service tier that the provider says it used.
@@ -111,10 +122,10 @@ impl Counts {
 
 /// Reads one `usage` object; `None` when it tells neither input nor output.
 #[must_use]
-pub fn parse(json: &str) -> Option<Usage> {
+pub fn parse(json: &str) -> Option<Reported> {
     let mut counts = Counts::default();
     counts.update(json);
-    counts.usage()
+    counts.reported()
 }
 
 /// The `service_tier` for any dialect's word; `None`: there is none.
@@ -183,7 +194,8 @@ mod tests {
     fn after(reports: &[&str]) -> Option<[u64; 6]> {
         let mut counts = Counts::default();
         reports.iter().for_each(|json| counts.update(json));
-        counts.usage().map(|u| [u.input, u.cache_read, u.cache_write_5m, u.cache_write_1h, u.output, u.reasoning])
+        let usage = counts.reported().map(|reported| reported.usage);
+        usage.map(|u| [u.input, u.cache_read, u.cache_write_5m, u.cache_write_1h, u.output, u.reasoning])
     }
 
     #[test]
@@ -217,6 +229,21 @@ mod tests {
     }
 
     #[test]
+    fn an_output_that_was_told_in_the_beginning_alone_is_none() {
+        let lacks = |start: &str, delta: &str| {
+            let mut counts = Counts::default();
+            counts.begin(start);
+            counts.update(delta);
+            counts.reported().unwrap().lacks_output
+        };
+        let start = r#"{"input_tokens":3,"output_tokens":1}"#;
+        assert!(lacks(start, "{}") && lacks(start, r#"{"output_tokens":null}"#));
+        assert!(lacks(r#"{"input_tokens":3}"#, r#"{"input_tokens":3}"#));
+        assert!(!lacks(start, r#"{"output_tokens":1}"#));
+        assert!(!parse(start).unwrap().lacks_output);
+    }
+
+    #[test]
     fn an_object_of_ours_reads_back() {
         let usage = Usage {
             input: 1,
@@ -229,7 +256,7 @@ mod tests {
         };
         let cost = NanoUsd::new(1_500).unwrap();
         let json = to_json(&usage, Some("standard"), Some(cost));
-        assert_eq!(parse(&json), Some(usage));
+        assert_eq!(parse(&json), Some(usage.into()));
         assert!(json.contains(r#""service_tier":"standard","cost":0.0000015}"#), "{json}");
     }
 }

@@ -1,9 +1,7 @@
 //! A whole answer, and how a stream folds into one.
 
-use billing::usage::Usage;
-
 use super::block::{Block, Text, ToolUse};
-use super::event::{Delta, Event, Open, Stop};
+use super::event::{Delta, Event, Open, Reported, Stop};
 use super::loss::Losses;
 
 /// A whole answer.
@@ -14,7 +12,7 @@ pub struct Answer {
     /// Why the model stopped; `None`: it was cut.
     pub stop: Option<Stop>,
     /// What the provider counted.
-    pub usage: Option<Usage>,
+    pub usage: Option<Reported>,
     /// The service tier that the provider says it used.
     pub service_tier: Option<String>,
     /// What was left out of it.

@@ -34,13 +34,28 @@ pub enum Event {
         index: usize,
     },
     /// The provider's count, cumulative: the latest replaces all earlier ones.
-    Usage(Usage),
+    Usage(Reported),
     /// The service tier that the provider says it used.
     ServiceTier(String),
     /// The model has stopped; usage may still come.
     Stop(Stop),
     /// Something that no other dialect can hold was left out.
     Lost(&'static str),
+}
+
+/// What a provider counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Reported {
+    /// Its counts; one that it did not tell is 0.
+    pub usage: Usage,
+    /// Whether it told no output, or told it before there was any: what was seen is to be counted then.
+    pub lacks_output: bool,
+}
+
+impl From<Usage> for Reported {
+    fn from(usage: Usage) -> Self {
+        Self { usage, lacks_output: false }
+    }
 }
 
 /// A block that begins.

@@ -91,7 +91,7 @@ pub fn encode(answer: &Answer, identity: &Identity) -> (String, Losses) {
         said.losses.add("service_tier");
     }
     body.set_some("service_tier", tier.flatten());
-    body.set_json("usage", answer.usage.map(|usage| usage::detailed(&usage, None)).as_deref());
+    body.set_json("usage", answer.usage.map(|reported| usage::detailed(&reported.usage, None)).as_deref());
     (body.json(), said.losses)
 }
 
@@ -182,7 +182,7 @@ mod tests {
             answer.body,
             r#"{ "id":"x","model":"gpt-4o","choices":[{"message":{"content":"hello"}}],"usage":{"prompt_tokens":3,"completion_tokens":1} }"#
         );
-        assert_eq!(answer.usage, Some(Usage { input: 3, output: 1, ..Usage::default() }));
+        assert_eq!(answer.usage, Some(Usage { input: 3, output: 1, ..Usage::default() }.into()));
     }
 
     fn identity() -> Identity {
@@ -225,7 +225,7 @@ mod tests {
                 call("f", ""),
             ],
             stop: Some(Stop { reason: StopReason::ToolUse, sequence: None }),
-            usage: Some(Usage { input: 1, cache_read: 2, cache_write_1h: 3, output: 4, ..Usage::default() }),
+            usage: Some(Usage { input: 1, cache_read: 2, cache_write_1h: 3, output: 4, ..Usage::default() }.into()),
             service_tier: Some("standard".into()),
             ..Answer::default()
         };

@@ -16,6 +16,7 @@ use billing::money::NanoUsd;
 use billing::usage::Usage;
 
 use super::{error, state, usage};
+use crate::canonical::Reported;
 use crate::envelope::{Envelope, quoted};
 use crate::relay::{End, Forward, Meter, PassFrames, Relay, Step, finish_frames, push_frames};
 use crate::rewrite::Rewrite;
@@ -23,16 +24,15 @@ use crate::sse::{Frame, Parser};
 
 use chunk::{Choice, Chunk};
 
-/// What the comments of an upstream say to our clients.
-const KEEP_ALIVE: &str = "keep-alive";
-
 /// A chat stream that is passed on.
 #[derive(Debug)]
 pub struct PassThrough {
     parser: Parser,
     meter: Meter,
+    /// What the provider counted.
+    reported: Option<Reported>,
     /// Groq's second place for the usage, used when there is no other.
-    vendor_usage: Option<Usage>,
+    vendor_usage: Option<Reported>,
     rewrite: Rewrite,
     /// The client asked for the usage of the stream.
     include_usage: bool,
@@ -53,6 +53,7 @@ impl PassThrough {
         Self {
             parser: Parser::default(),
             meter: Meter::default(),
+            reported: None,
             vendor_usage: None,
             rewrite,
             include_usage,
@@ -80,8 +81,6 @@ impl PassFrames for PassThrough {
     }
 
     fn frame(&mut self, frame: &Frame, forward: &mut Vec<u8>) {
-        let uncommented = frame.with_comments(KEEP_ALIVE);
-        let frame = uncommented.as_ref().unwrap_or(frame);
         let Some(data) = frame.data() else {
             // What is neither a comment nor a field is no event: perhaps the text of a failing server.
             if frame.is_well_formed() {
@@ -128,8 +127,13 @@ impl PassFrames for PassThrough {
 
 impl Relay for PassThrough {
     fn meter(&self) -> Meter {
-        let usage = self.meter.usage.or(self.vendor_usage);
-        Meter { usage, knows_input: usage.is_some(), ..self.meter }
+        let reported = self.reported.or(self.vendor_usage);
+        Meter {
+            usage: reported.map(|reported| reported.usage),
+            lacks_output: reported.is_some_and(|reported| reported.lacks_output),
+            knows_input: reported.is_some(),
+            ..self.meter
+        }
     }
 
     fn push(&mut self, bytes: &[u8]) -> Step {
@@ -184,7 +188,7 @@ impl PassThrough {
 
     /// Counts what a chunk says.
     fn count(&mut self, chunk: &Chunk<'_>, choices: &[Choice<'_>]) {
-        self.meter.usage = chunk.usage().or(self.meter.usage);
+        self.reported = chunk.usage().or(self.reported);
         self.vendor_usage = chunk.vendor_usage().or(self.vendor_usage);
         for choice in choices {
             self.meter.finished |= choice.is_finished();

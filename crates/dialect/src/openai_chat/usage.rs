@@ -8,6 +8,7 @@ use billing::usage::Usage;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::canonical::Reported;
 use crate::count::count;
 
 /// The wire type; `None` is not 0. A count that is none, and details of another shape, are as if they
@@ -54,17 +55,17 @@ impl<'a> Count<'a> {
 }
 
 impl Wire<'_> {
-    fn disjoint(&self) -> Option<Usage> {
+    fn disjoint(&self) -> Option<Reported> {
         let prompt = self.prompt_tokens.get()?;
         let details = self.prompt_tokens_details.details();
         let cached = details.cached_tokens.get().or(self.prompt_cache_hit_tokens.get()).unwrap_or(0).min(prompt);
         let written = details.cache_write_tokens.get().unwrap_or(0).min(prompt.saturating_sub(cached));
-        let completion = self.completion_tokens.get().unwrap_or(0);
+        let completion = self.completion_tokens.get();
         // xAI and Gemini leave reasoning out of `completion_tokens` and count it in the total only.
         let beyond_prompt = self.total_tokens.get().unwrap_or(0).saturating_sub(prompt);
-        let output = completion.max(beyond_prompt);
+        let output = completion.unwrap_or(0).max(beyond_prompt);
         let reasoning = self.completion_tokens_details.details().reasoning_tokens.get().unwrap_or(0);
-        Some(Usage {
+        let usage = Usage {
             input: prompt.saturating_sub(cached).saturating_sub(written),
             cache_read: cached,
             cache_write_5m: written,
@@ -72,13 +73,14 @@ impl Wire<'_> {
             output,
             reasoning: reasoning.min(output),
             web_searches: 0,
-        })
+        };
+        Some(Reported { usage, lacks_output: completion.is_none() && beyond_prompt == 0 })
     }
 }
 
 /// Reads a `usage` object; `None` when it is `null`, of another shape or without `prompt_tokens`.
 #[must_use]
-pub fn parse(json: &str) -> Option<Usage> {
+pub fn parse(json: &str) -> Option<Reported> {
     serde_json::from_str::<Option<Wire<'_>>>(json).ok()??.disjoint()
 }
 
@@ -117,8 +119,22 @@ mod tests {
     use crate::count::MAX_TOKENS;
 
     fn check(json: &str, expected: Option<[u64; 5]>) {
-        let counts = parse(json).map(|u| [u.input, u.cache_read, u.cache_write_5m, u.output, u.reasoning]);
+        let counts =
+            parse(json).map(|r| r.usage).map(|u| [u.input, u.cache_read, u.cache_write_5m, u.output, u.reasoning]);
         assert_eq!(counts, expected, "{json}");
+    }
+
+    #[test]
+    fn an_output_that_is_not_told_is_not_none_at_all() {
+        for (json, lacks) in [
+            (r#"{"prompt_tokens":10}"#, true),
+            (r#"{"prompt_tokens":10,"completion_tokens":null,"total_tokens":10}"#, true),
+            (r#"{"prompt_tokens":10,"completion_tokens":"x"}"#, true),
+            (r#"{"prompt_tokens":10,"completion_tokens":0}"#, false),
+            (r#"{"prompt_tokens":10,"total_tokens":12}"#, false),
+        ] {
+            assert_eq!(parse(json).unwrap().lacks_output, lacks, "{json}");
+        }
     }
 
     #[test]

@@ -88,7 +88,7 @@ pub fn encode(answer: &Answer, identity: &Identity) -> (String, Losses) {
     }
     let logprobs = (!entries.is_empty()).then(|| logprobs(&entries, 0));
     let finish = answer.stop.as_ref().map_or("stop", |stop| finish_reason(stop.reason));
-    let usage = answer.usage.map(|usage| format!(",\"usage\":{}", usage::to_json(&usage)));
+    let usage = answer.usage.map(|reported| format!(",\"usage\":{}", usage::to_json(&reported.usage)));
     let body = completion(identity, &choice(&text, logprobs.as_deref(), Some(finish)), &usage.unwrap_or_default());
     (body, losses)
 }

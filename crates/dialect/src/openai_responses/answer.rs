@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::canonical::{Answer, Encode, Event, Fold, Identity, Losses, Owner};
+use crate::canonical::{Answer, Encode, Event, Fold, Identity, Losses, Owner, Reported};
 use crate::envelope::Envelope;
 use crate::openai_responses::response::Status;
 use crate::openai_responses::state;
@@ -48,7 +48,8 @@ pub fn read(body: &str, rewrite: &Rewrite) -> Result<Passed, NotAnAnswer> {
         edits.set("output", &output);
     }
     let meter = count.meter();
-    Ok(Passed { body: edits.finish(), usage: meter.usage, visible_output: meter.visible_output })
+    let usage = meter.usage.map(|usage| Reported { usage, lacks_output: meter.lacks_output });
+    Ok(Passed { body: edits.finish(), usage, visible_output: meter.visible_output })
 }
 
 /// Reads a whole response of an upstream.
@@ -71,6 +72,6 @@ pub fn encode(answer: &Answer, identity: &Identity) -> (String, Losses) {
         bytes.clear();
     }
     let status = if answer.stop.is_some() { encoder.status() } else { Status::Completed };
-    let body = encoder.response(status, answer.usage.map(|usage| usage::to_json(&usage, None)));
+    let body = encoder.response(status, answer.usage.map(|reported| usage::to_json(&reported.usage, None)));
     (body, encoder.losses().clone())
 }

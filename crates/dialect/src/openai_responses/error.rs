@@ -16,6 +16,14 @@ pub fn event() -> Vec<(&'static str, String)> {
     vec![("code", quoted(CODE)), ("message", quoted(MESSAGE)), ("param", "null".to_owned())]
 }
 
+/// A stream that failed before it had begun.
+#[must_use]
+pub fn failed_stream() -> Vec<u8> {
+    let mut bytes = Vec::new();
+    super::stream::event(&mut bytes, &mut 0, "error", &event());
+    bytes
+}
+
 /// The `error` of a response that failed.
 #[must_use]
 pub fn of_response() -> String {

@@ -3,8 +3,8 @@
 //! The one rule: the bytes are the upstream's, but for these cases. `model` and the fields that an
 //! upstream is known to add are rewritten, and encrypted content gets its owner's tag. Sequence numbers
 //! that are missing or have gaps are set. Events of unknown types and `[DONE]` go out. The last event
-//! waits until the request is settled and carries the cost. An error becomes ours, and so does an end
-//! without a last event.
+//! waits until the request is settled and carries the cost. An error becomes ours, and so do the words of a
+//! comment and an end without a last event.
 
 mod progress;
 

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::item::object;
+use crate::canonical::Reported;
 use crate::count::count;
 
 /// The wire type; `None` is not 0. One odd value does not hide the others.
@@ -40,15 +41,16 @@ fn details(json: Option<&RawValue>) -> Details<'_> {
 
 /// Reads a `usage` object; `None` when it is `null`, of another shape or without `input_tokens`.
 #[must_use]
-pub fn parse(json: &str) -> Option<Usage> {
+pub fn parse(json: &str) -> Option<Reported> {
     let wire = serde_json::from_str::<Option<Wire<'_>>>(json).ok()??;
     let input = count(wire.input_tokens)?;
     let input_details = details(wire.input_tokens_details);
     let cached = count(input_details.cached_tokens).unwrap_or(0).min(input);
     let written = count(input_details.cache_write_tokens).unwrap_or(0).min(input.saturating_sub(cached));
-    let output = count(wire.output_tokens).unwrap_or(0);
+    let told = count(wire.output_tokens);
+    let output = told.unwrap_or(0);
     let reasoning = count(details(wire.output_tokens_details).reasoning_tokens).unwrap_or(0);
-    Some(Usage {
+    let usage = Usage {
         input: input.saturating_sub(cached).saturating_sub(written),
         cache_read: cached,
         cache_write_5m: written,
@@ -56,7 +58,8 @@ pub fn parse(json: &str) -> Option<Usage> {
         output,
         reasoning: reasoning.min(output),
         web_searches: 0,
-    })
+    };
+    Some(Reported { usage, lacks_output: told.is_none() })
 }
 
 /// A `usage` object with these counts, and the cost in USD where it is known.
@@ -83,7 +86,8 @@ mod tests {
     use crate::count::MAX_TOKENS;
 
     fn check(json: &str, expected: Option<[u64; 5]>) {
-        let counts = parse(json).map(|u| [u.input, u.cache_read, u.cache_write_5m, u.output, u.reasoning]);
+        let counts =
+            parse(json).map(|r| r.usage).map(|u| [u.input, u.cache_read, u.cache_write_5m, u.output, u.reasoning]);
         assert_eq!(counts, expected, "{json}");
     }
 
@@ -108,9 +112,17 @@ mod tests {
     }
 
     #[test]
+    fn an_output_that_is_not_told_is_not_none_at_all() {
+        for (output, lacks) in [("null", true), ("-1", true), ("0", false), ("3", false)] {
+            let json = format!(r#"{{"input_tokens":5,"output_tokens":{output}}}"#);
+            assert_eq!(parse(&json).unwrap().lacks_output, lacks, "{json}");
+        }
+    }
+
+    #[test]
     fn counts_that_are_written_read_back() {
         let usage = Usage { input: 3, cache_read: 4, cache_write_5m: 3, output: 5, reasoning: 2, ..Usage::default() };
-        assert_eq!(parse(&to_json(&usage, None)), Some(usage));
+        assert_eq!(parse(&to_json(&usage, None)), Some(usage.into()));
         assert!(to_json(&usage, Some(NanoUsd::ZERO)).ends_with(",\"cost\":0}"));
     }
 }

@@ -67,6 +67,7 @@ impl<'a> ResponsesRequest<'a> {
         let envelope = Envelope::parse(body)?;
         let model = envelope.string("model")?.ok_or_else(|| RequestError::missing("model"))?;
         policy::check_fields(&envelope, &DECIDED_FIELDS)?;
+        check_context(&envelope)?;
         let mut edits = Vec::new();
         let mut losses = Losses::default();
         if let Some(tools) = kept_tools(&envelope, &mut losses)? {
@@ -187,6 +188,15 @@ fn kept_tools(envelope: &Envelope<'_>, losses: &mut Losses) -> Result<Option<Str
     let kept = |_: usize, _: &str| if fates.next() == Some(Fate::LeftOut) { Item::Drop } else { Item::Keep };
     let edited = envelope.present("tools").filter(|_| left_out).and_then(|tools| items::edit(tools, kept));
     Ok(edited.map(|edited| edited.json))
+}
+
+/// Refuses what is done to the context: all that OpenAI has is a compaction, a run of the model of its own,
+/// whose output no limit of the request bounds and no document says to be part of the usage.
+fn check_context(envelope: &Envelope<'_>) -> Result<(), RequestError> {
+    match envelope.array("context_management")?.unwrap_or_default().first() {
+        Some(_) => Err(not_priced("context_management[0]")),
+        None => Ok(()),
+    }
 }
 
 /// What of `include` goes out, where that is not all of it.

@@ -24,7 +24,7 @@ fn identity() -> Identity {
 fn an_answer_that_passes_keeps_every_byte_but_what_is_ours() {
     let plain = read(BODY, &Rewrite::default()).unwrap();
     assert_eq!(plain.body, BODY);
-    assert_eq!(plain.usage, Some(Usage { input: 3, cache_read: 2, output: 7, ..Usage::default() }));
+    assert_eq!(plain.usage, Some(Usage { input: 3, cache_read: 2, output: 7, ..Usage::default() }.into()));
     assert!((5..20).contains(&plain.visible_output), "{}", plain.visible_output);
     let rewrite = Rewrite { model: Some("ours".into()), strip: vec!["provider".into()], owner: Some(Owner::new("a1")) };
     let expected =

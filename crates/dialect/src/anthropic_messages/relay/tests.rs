@@ -61,8 +61,10 @@ fn what_no_reader_of_the_dialect_expects_is_dropped() {
     let unknown = "event: hologram\ndata: {\"type\":\"hologram\"}\n\n";
     let plain = relay(&[START, BLOCK, CLOSE, DELTA, STOP].concat());
     assert_eq!(relay(&[START, START, BLOCK, odd, unknown, CLOSE, "data: [DONE]\n\n", DELTA, STOP].concat()), plain);
-    let with_comment = relay(&[START, ": wait\n\n", BLOCK, CLOSE, DELTA, STOP].concat()).0;
-    assert!(with_comment.contains(": wait\n\n"));
+    let beside = DELTA.replace("event:", ":their words\nevent:");
+    let (out, tail, _) = relay(&[START, ": their words\n\n", BLOCK, CLOSE, &beside, STOP].concat());
+    assert!(out.contains(": keep-alive\n\n") && tail.starts_with(":keep-alive\nevent:"), "{out}{tail}");
+    assert!(!out.contains("their words") && !tail.contains("their words"), "{out}{tail}");
 }
 
 #[test]

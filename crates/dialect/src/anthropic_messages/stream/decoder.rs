@@ -149,9 +149,8 @@ impl Decoder {
         Self { owner, counts: Counts::default(), tier: None, open: BTreeMap::new(), next: 0, stopped: false }
     }
 
-    fn usage(&mut self, json: &str, events: &mut Vec<Event>) {
-        self.counts.update(json);
-        events.extend(self.counts.usage().map(Event::Usage));
+    fn usage(&mut self, events: &mut Vec<Event>) {
+        events.extend(self.counts.reported().map(Event::Usage));
         let tier = self.counts.service_tier().map(str::to_owned);
         if tier != self.tier {
             events.extend(tier.clone().map(Event::ServiceTier));
@@ -251,7 +250,8 @@ impl Decoder {
         let delta = wire.delta.map(|json| object::<WireDelta<'_>>(json.get()).ok_or(UpstreamError));
         let delta = delta.transpose()?.unwrap_or_default();
         if let Some(usage) = wire.usage {
-            self.usage(usage.get(), events);
+            self.counts.update(usage.get());
+            self.usage(events);
         }
         if said(wire.context_management).is_some_and(|json| !json.contains("[]")) {
             events.push(Event::Lost("context_management"));
@@ -282,7 +282,8 @@ impl Decode for Decoder {
             "message_start" => {
                 let message = wire.message.and_then(|json| object::<Message<'_>>(json.get()));
                 if let Some(usage) = message.unwrap_or_default().usage {
-                    self.usage(usage.get(), events);
+                    self.counts.begin(usage.get());
+                    self.usage(events);
                 }
             }
             "content_block_start" => {

@@ -230,7 +230,7 @@ impl Writing {
 impl Encode for Encoder {
     fn push(&mut self, event: &Event, bytes: &mut Vec<u8>) {
         match event {
-            Event::Usage(usage) => self.usage = Some(*usage),
+            Event::Usage(reported) => self.usage = Some(reported.usage),
             Event::ServiceTier(tier) => match usage::service_tier(tier) {
                 Some(tier) => self.tier = Some(tier.to_owned()),
                 None => self.losses.add("service_tier"),

@@ -3,8 +3,7 @@
 //! Values stay JSON text: a chunk may hold half an emoji, which is no string that Rust could hold. A
 //! member may stand twice; then an error in either is one, and of the rest the last counts.
 
-use billing::usage::Usage;
-
+use crate::canonical::Reported;
 use crate::envelope::Envelope;
 use crate::openai_chat::usage;
 use crate::request::as_array;
@@ -48,12 +47,12 @@ impl<'a> Chunk<'a> {
     }
 
     /// What the provider counted, where the dialect has it.
-    pub fn usage(&self) -> Option<Usage> {
+    pub fn usage(&self) -> Option<Reported> {
         self.get("usage").and_then(usage::parse)
     }
 
     /// What it counted in Groq's second place.
-    pub fn vendor_usage(&self) -> Option<Usage> {
+    pub fn vendor_usage(&self) -> Option<Reported> {
         let vendor = self.get("x_groq").and_then(|json| Envelope::parse_any(json).ok())?;
         last(&vendor, "usage").and_then(usage::parse)
     }

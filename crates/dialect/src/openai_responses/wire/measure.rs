@@ -66,6 +66,8 @@ fn measure_item(input: &mut InputMeasure, path: &str, json: &str) -> Result<(), 
             }
             Ok(())
         }
+        // A run of the model of its own, see `check_context`.
+        Some("compaction_trigger") => Err(not_priced(path)),
         // Tools that come within the conversation are tools like those at the top.
         Some("additional_tools" | "tool_search_output") => {
             for (at, tool) in item.array("tools")?.unwrap_or_default().into_iter().enumerate() {

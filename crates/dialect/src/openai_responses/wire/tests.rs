@@ -24,6 +24,8 @@ fn a_whole_request_passes_unchanged() {
         r#""tools":[{"type":"function","name":"f","parameters":{}},{"type":"namespace","name":"n","tools":[]}]"#,
         r#""tools":[{"type":"local_shell"},{"type":"shell","environment":{"type":"local"}}],"tool_choice":"required""#,
         r#""include":["reasoning.encrypted_content"],"stream":true,"background":false"#,
+        // Free, and at the same price however long a cache lives.
+        r#""moderation":{"model":"omni-moderation-latest"},"prompt_cache_retention":"24h","context_management":[]"#,
     ] {
         assert_eq!(sent(&with(members), &Outgoing::default()), (with(members), String::new()));
     }
@@ -101,6 +103,8 @@ fn what_changes_the_price_or_names_state_is_refused_by_name() {
         (r#""tools":[{"type":"tool_search"}]"#, "tools[0].type"),
         (r#""tools":[{"type":"namespace","name":"n","tools":[{"type":"mcp"}]}]"#, "tools[0].tools[0].type"),
         (r#""tools":[{"name":"f"}]"#, "tools[0].type"),
+        (r#""context_management":[{"type":"compaction","compact_threshold":1000}]"#, "context_management[0]"),
+        (r#""context_management":{"type":"compaction"}"#, "context_management"),
         (r#""tools":[{"type":"web_search"}],"tool_choice":{"type":"web_search"}"#, "tool_choice"),
         (r#""tools":[{"type":"web_search"}],"tool_choice":"required""#, "tool_choice"),
         (r#""tool_choice":{"type":"allowed_tools","mode":"auto","tools":[{"type":"mcp"}]}"#, "tool_choice"),
@@ -111,6 +115,7 @@ fn what_changes_the_price_or_names_state_is_refused_by_name() {
     for (input, param) in [
         (r#"[{"type":"item_reference","id":"msg_1"}]"#, "input[0]"),
         (r#"[{"id":"msg_1"}]"#, "input[0]"),
+        (r#"[{"type":"compaction_trigger"}]"#, "input[0]"),
         (r#"[{"role":"user","content":[{"type":"input_image","file_id":"f"}]}]"#, "input[0].content[0].file_id"),
         (r#"[{"role":"user","content":[{"type":"input_audio","input_audio":{}}]}]"#, "input[0].content[0]"),
         (

@@ -89,7 +89,7 @@ fn trap_02_counts_are_cumulative_and_tiers_are_told_once() {
         r#"{"type":"message_delta","delta":{},"usage":{"input_tokens":null,"output_tokens":5,"service_tier":"standard"}}"#,
     ])
     .unwrap();
-    let usage = answer.usage.unwrap();
+    let usage = answer.usage.unwrap().usage;
     assert_eq!((usage.input, usage.output), (9, 5));
     assert_eq!(events.iter().filter(|event| matches!(event, Event::ServiceTier(_))).count(), 1);
 }

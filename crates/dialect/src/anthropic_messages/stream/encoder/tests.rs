@@ -122,8 +122,8 @@ fn a_limit_closes_what_is_open_and_what_waits() {
 fn trap_09_the_beginning_tells_the_input() {
     let first = |event: Event| written(&[event], End::Complete)[0]["message"]["usage"]["input_tokens"].clone();
     assert_eq!(first(open(0, Open::Text)), 77);
-    assert_eq!(first(Event::Usage(Usage::default())), 77);
-    assert_eq!(first(Event::Usage(Usage { input: 9, ..Usage::default() })), 9);
+    assert_eq!(first(Event::Usage(Usage::default().into())), 77);
+    assert_eq!(first(Event::Usage(Usage { input: 9, ..Usage::default() }.into())), 9);
 }
 
 #[test]
