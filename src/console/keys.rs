@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use billing::ledger::{Answer, Budget, Command, CreateKey, KeyLimits, KeyView, Period, Permission, Refusal, UpdateKey};
 use billing::money::NanoUsd;
 use chrono::{DateTime, SecondsFormat, Utc};
+use dialect::typed::typed;
 use serde::{Deserialize, Serialize};
 use worker::{Headers, Response};
 
@@ -106,7 +107,7 @@ pub struct RevokedView {
 /// more than the one that makes it.
 pub async fn create(headers: &Headers, body: &str, context: &Context) -> Result<Response, ApiError> {
     let caller = Caller::new(headers, Permission::KeysWrite, context).await?;
-    let new = parse(body, "{\"name\", \"permissions\"?, \"limits\"?}")?;
+    let new = typed(body)?;
     Ok(Response::from_json(&make(&caller, new, context).await?)?.with_status(201))
 }
 
@@ -166,7 +167,7 @@ pub async fn all(caller: &Caller, context: &Context) -> Result<Vec<ListedView>, 
 /// `invalid_request` with 404 for an unknown key, 409 for one that has ended.
 pub async fn update(id: &str, headers: &Headers, body: &str, context: &Context) -> Result<Response, ApiError> {
     let caller = Caller::new(headers, Permission::KeysWrite, context).await?;
-    let changed: ChangedKey = parse(body, "{\"name\"?, \"limits\"?}")?;
+    let changed: ChangedKey = typed(body)?;
     if let Some(name) = &changed.name {
         check_name(name)?;
     }
@@ -209,10 +210,6 @@ fn of_key(refusal: &Refusal) -> ApiError {
         }
         other => auth::refused(other),
     }
-}
-
-fn parse<'a, T: Deserialize<'a>>(body: &'a str, shape: &str) -> Result<T, ApiError> {
-    serde_json::from_str(body).map_err(|_| ApiError::new(Code::InvalidRequest, format!("The body must be {shape}.")))
 }
 
 fn check_name(name: &str) -> Result<(), ApiError> {
@@ -301,11 +298,25 @@ mod tests {
         for (given, param) in [
             (r#"{"requests_per_minute":0}"#, "limits"),
             (r#"{"budget":{"usd":"-1","period":"daily"}}"#, "limits.budget.usd"),
+            (r#"{"budget":{"usd":"much","period":"daily"}}"#, "limits.budget.usd"),
             (r#"{"expires_at":"tomorrow"}"#, "limits.expires_at"),
         ] {
             let view: LimitsView = serde_json::from_str(given).unwrap();
             assert_eq!(view.limits().unwrap_err().param.as_deref(), Some(param), "{given}");
         }
-        assert!(serde_json::from_str::<LimitsView>(r#"{"requests_per_hour":1}"#).is_err());
+    }
+
+    #[test]
+    fn what_does_not_fit_is_named() {
+        for (given, param, message) in [
+            (r#"{"requests_per_hour":1}"#, "requests_per_hour", "There is no field `requests_per_hour`; there are "),
+            (r#"{"budget":{"usd":5,"period":"daily"}}"#, "budget.usd", "The field `budget.usd` must be a string."),
+            (r#"{"budget":5}"#, "budget", "The field `budget` must be an object."),
+            (r#"{"budget":{"usd":"5"}}"#, "budget.period", "The field `budget.period` is required."),
+        ] {
+            let error = ApiError::from(typed::<LimitsView>(given).err().unwrap());
+            assert_eq!(error.param.as_deref(), Some(param), "{given}");
+            assert!(error.message.starts_with(message), "{given}: {}", error.message);
+        }
     }
 }
