@@ -15,6 +15,7 @@ use worker::{Headers, Response};
 
 use super::failure::unavailable;
 use super::leaving::Leaving;
+use super::payer::Payer;
 use super::pump::{Progress, Pump};
 use super::stream::{Sink, Source};
 use super::ticket::{self, Seen, Ticket};
@@ -22,7 +23,6 @@ use super::way::Way;
 use super::{failover, opening, terms};
 use crate::context::Context;
 use crate::error::ApiError;
-use crate::keys::ApiKey;
 use crate::upstream::{AnthropicHeaders, Candidate, Exchange, Failure, within};
 use crate::{auth, clock, d1, refusals};
 
@@ -78,7 +78,7 @@ pub struct Admitted<'a> {
 ///
 /// # Errors
 /// [`ApiError`]; a hold that was taken is resolved by then.
-pub async fn serve(inference: &Inference<'_>, key: &ApiKey, context: &Context) -> Result<Served, ApiError> {
+pub async fn serve(inference: &Inference<'_>, payer: Payer<'_>, context: &Context) -> Result<Served, ApiError> {
     let request = &inference.request;
     // The body is read: a slow upload is neither the admit's age nor the model's time.
     let now_ms = clock::now_ms();
@@ -94,14 +94,14 @@ pub async fn serve(inference: &Inference<'_>, key: &ApiKey, context: &Context) -
     let (first, skipped) = first_way(request, &candidates, model, context)?;
     // 2. Admit: reserve the most that it can cost.
     let hold = terms::hold(request, model, &price)?;
-    if let Some(refusal) = refusals::recall(&key.digest, &hold, now_ms) {
+    if let Some(refusal) = refusals::recall(payer.source(), &hold, now_ms) {
         return Err(auth::refused(&refusal));
     }
-    let client = context.account(&key.routing_id)?;
+    let client = context.account(payer.routing_id())?;
     let admit = Admit {
         request_id: context.request_id.clone(),
         created_at_ms: now_ms,
-        digest: key.digest.clone(),
+        digest: payer.digest().map(str::to_owned),
         hold,
         terms: Terms { endpoint: inference.endpoint.into(), model: model.id.clone(), price, unpriced },
     };
@@ -109,7 +109,7 @@ pub async fn serve(inference: &Inference<'_>, key: &ApiKey, context: &Context) -
         Ok(Answer::Admitted { granted_output, available, .. }) => (granted_output, available),
         Ok(other) => return Err(auth::unexpected(&other)),
         Err(refusal) => {
-            refusals::note(&key.digest, &refusal, now_ms);
+            refusals::note(payer.source(), &refusal, now_ms);
             return Err(auth::refused(&refusal));
         }
     };

@@ -15,6 +15,7 @@ use worker::Request;
 use crate::context::Context;
 use crate::error::ApiError;
 use crate::inference::leaving::Leaving;
+use crate::inference::payer::Payer;
 use crate::inference::pipeline::{Inference, Served, serve};
 use crate::upstream::AnthropicHeaders;
 use crate::{auth, body};
@@ -30,5 +31,5 @@ async fn infer(
     let body = body::read(request).await?;
     let anthropic = AnthropicHeaders::read(request.headers())?;
     let leaving = Leaving::of(request);
-    serve(&Inference { endpoint, request: parse(&body)?, anthropic, leaving }, &key, context).await
+    serve(&Inference { endpoint, request: parse(&body)?, anthropic, leaving }, Payer::Key(&key), context).await
 }

@@ -208,16 +208,17 @@ impl Rate {
 }
 
 impl State {
-    /// The key and the keys that it descends from, itself first.
-    pub fn lineage<'a>(&'a self, key_id: &str) -> impl Iterator<Item = &'a Key> + use<'a> {
-        let first = self.keys.get(key_id);
+    /// The key and the keys that it descends from, itself first; none for the account's owner.
+    pub fn lineage<'a>(&'a self, key_id: Option<&str>) -> impl Iterator<Item = &'a Key> + use<'a> {
+        let first = key_id.and_then(|key_id| self.keys.get(key_id));
         std::iter::successors(first, |key| self.keys.get(key.parent.as_deref()?)).take(MAX_GENERATIONS)
     }
 
     /// Requests of the key and its descendants that run now.
     #[must_use]
     pub fn running(&self, key_id: &str) -> u64 {
-        let mine = self.holds.values().filter(|hold| self.lineage(&hold.key_id).any(|key| key.key_id == key_id));
+        let mine =
+            self.holds.values().filter(|hold| self.lineage(hold.key_id.as_deref()).any(|key| key.key_id == key_id));
         u64::try_from(mine.count()).unwrap_or(u64::MAX)
     }
 
@@ -225,7 +226,7 @@ impl State {
     /// `None`: there is none.
     /// Running requests count in the period that admitted them.
     #[must_use]
-    pub fn budget_left(&self, key_id: &str, at_ms: i64) -> Option<NanoUsd> {
+    pub fn budget_left(&self, key_id: Option<&str>, at_ms: i64) -> Option<NanoUsd> {
         let left = |key: &Key| {
             let Budget { amount, period } = key.limits.budget?;
             let spent = self.spend.get(&key.key_id).map_or(NanoUsd::ZERO, |spend| spend.within(period, at_ms));
@@ -234,7 +235,7 @@ impl State {
                 .holds
                 .values()
                 .filter(|hold| calendar::start_of(period, hold.opened_at_ms) == start_ms)
-                .filter(|hold| self.lineage(&hold.key_id).any(|ancestor| ancestor.key_id == key.key_id))
+                .filter(|hold| self.lineage(hold.key_id.as_deref()).any(|ancestor| ancestor.key_id == key.key_id))
                 .fold(NanoUsd::ZERO, |sum, hold| sum.plus(hold.amount).unwrap_or(sum));
             amount.minus(spent).and_then(|left| left.minus(reserved)).ok()
         };
@@ -250,7 +251,7 @@ pub(super) fn authorize<'a>(
     now_ms: i64,
 ) -> Result<&'a Key, Refusal> {
     let key = living(state, digest, now_ms)?;
-    if !state.lineage(&key.key_id).all(|key| key.permissions.contains(&permission)) {
+    if !state.lineage(Some(&key.key_id)).all(|key| key.permissions.contains(&permission)) {
         return Err(Refusal::NotPermitted);
     }
     Ok(key)
@@ -259,11 +260,11 @@ pub(super) fn authorize<'a>(
 /// The key with this digest, if neither it nor one that it descends from has ended at `now_ms`.
 pub(super) fn living<'a>(state: &'a State, digest: &str, now_ms: i64) -> Result<&'a Key, Refusal> {
     let key = state.keys.values().find(|key| same_digest(&key.digest, digest)).ok_or(Refusal::UnknownKey)?;
-    let mut lineage = state.lineage(&key.key_id);
+    let mut lineage = state.lineage(Some(&key.key_id));
     if lineage.any(|key| key.revoked_at_ms.is_some()) {
         return Err(Refusal::RevokedKey);
     }
-    if state.lineage(&key.key_id).any(|key| key.has_expired(now_ms)) {
+    if state.lineage(Some(&key.key_id)).any(|key| key.has_expired(now_ms)) {
         return Err(Refusal::ExpiredKey);
     }
     Ok(key)
@@ -282,7 +283,7 @@ pub(super) fn create(state: &State, create: &CreateKey, now_ms: i64) -> Decision
     let parent = maker(state, create.by.as_deref(), now_ms)?;
     if let Some(parent) = parent {
         let permitted = create.permissions.iter().all(|permission| parent.permissions.contains(permission));
-        let generations = state.lineage(&parent.key_id).count();
+        let generations = state.lineage(Some(&parent.key_id)).count();
         if !permitted || create.limits.exceed(&parent.limits) || generations >= MAX_GENERATIONS {
             return Err(Refusal::Exceeds);
         }
@@ -331,7 +332,7 @@ pub(super) fn revoke(state: &State, key_id: &str, by: Option<&str>, now_ms: i64)
     changeable(state, key_id, by, now_ms)?;
     let living = state.keys.values().filter(|key| key.revoked_at_ms.is_none());
     let ended: Vec<&Key> =
-        living.filter(|key| state.lineage(&key.key_id).any(|ancestor| ancestor.key_id == key_id)).collect();
+        living.filter(|key| state.lineage(Some(&key.key_id)).any(|ancestor| ancestor.key_id == key_id)).collect();
     let key_ids = ended.iter().map(|key| key.key_id.clone()).collect();
     let revoked = |key: &Key| Event::KeySet(Key { revoked_at_ms: Some(now_ms), ..key.clone() });
     Ok((ended.into_iter().map(revoked).collect(), Answer::KeyRevoked { key_ids }))
@@ -358,7 +359,7 @@ fn changeable<'a>(state: &'a State, key_id: &str, by: Option<&str>, now_ms: i64)
     let key = state.keys.get(key_id).ok_or(Refusal::UnknownKey)?;
     match maker {
         None => Ok(key),
-        Some(maker) if state.lineage(key_id).skip(1).any(|ancestor| ancestor.key_id == maker.key_id) => Ok(key),
+        Some(maker) if state.lineage(Some(key_id)).skip(1).any(|ancestor| ancestor.key_id == maker.key_id) => Ok(key),
         // An unlimited key with this permission stands for the account; a limited one must not undo its limits.
         Some(maker) if maker.limits == KeyLimits::default() && maker.parent.is_none() => Ok(key),
         Some(_) => Err(Refusal::NotPermitted),
