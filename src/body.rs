@@ -41,6 +41,14 @@ pub struct Body {
     _room: Reservation,
 }
 
+impl Body {
+    /// What was made of it, which is about as long, in its place and with its room.
+    #[must_use]
+    pub fn replaced(self, text: String) -> Self {
+        Self { text, ..self }
+    }
+}
+
 impl Deref for Body {
     type Target = str;
 

@@ -49,7 +49,8 @@ impl Context {
         match config(&env) {
             Ok(config) => {
                 let due_top_ups = DueTopUps::default();
-                let context = Self { env, config, request_id: request_id.clone(), started_ms, address, due_top_ups, early: None };
+                let context =
+                    Self { env, config, request_id: request_id.clone(), started_ms, address, due_top_ups, early: None };
                 (request_id, Ok(context))
             }
             Err(error) => (request_id, Err(ContextError::Config(error))),

@@ -32,15 +32,15 @@ pub async fn get(request: &Request, context: &Context) -> Result<Response, ApiEr
         return Ok(response);
     }
     let headers = response.headers().clone();
-    let issuer = context.config.sessions.as_ref().map(|sessions| sessions.issuer.as_str());
-    headers.set("content-security-policy", &policy(issuer))?;
+    let sign_in = context.config.sessions.as_ref().map(|sessions| sessions.url.as_str());
+    headers.set("content-security-policy", &policy(sign_in))?;
     Ok(response.with_headers(headers))
 }
 
 /// The content security policy: everything from here, and words with the sign-in service. No script or style
 /// stands in a page itself, and no page of anybody shows ours in a frame.
-fn policy(issuer: Option<&str>) -> String {
-    let sign_in = issuer.and_then(|issuer| Url::parse(issuer).ok()).map(|url| url.origin().ascii_serialization());
+fn policy(sign_in: Option<&str>) -> String {
+    let sign_in = sign_in.and_then(|url| Url::parse(url).ok()).map(|url| url.origin().ascii_serialization());
     let connect = sign_in.map_or_else(|| "'self'".into(), |origin| format!("'self' {origin}"));
     format!(
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src {connect}; \
@@ -54,12 +54,12 @@ mod tests {
 
     #[test]
     fn pages_speak_with_the_gateway_and_its_sign_in_service() {
-        for (issuer, connect) in [
+        for (sign_in, connect) in [
             (None, "connect-src 'self';"),
-            (Some("https://abc.supabase.co/auth/v1"), "connect-src 'self' https://abc.supabase.co;"),
-            (Some("http://127.0.0.1:54321/auth/v1"), "connect-src 'self' http://127.0.0.1:54321;"),
+            (Some("https://abc.supabase.co"), "connect-src 'self' https://abc.supabase.co;"),
+            (Some("http://127.0.0.1:54321"), "connect-src 'self' http://127.0.0.1:54321;"),
         ] {
-            let policy = policy(issuer);
+            let policy = policy(sign_in);
             assert!(policy.contains(connect) && !policy.contains("unsafe"), "{policy}");
         }
     }

@@ -29,7 +29,8 @@ struct Short {
 }
 
 thread_local! {
-    /// Keyed by the digest of a key's secret, so no account sees another's.
+    /// Keyed by the digest of a key's secret, or by the account where its owner was refused, so no account
+    /// sees another's.
     static MEMORY: RefCell<Memory> = RefCell::default();
 }
 
@@ -46,16 +47,16 @@ pub fn note_end(digest: &str, refusal: &Refusal) {
     }
 }
 
-/// Notes a refusal of an admit.
-pub fn note(digest: &str, refusal: &Refusal, now_ms: i64) {
-    note_end(digest, refusal);
-    MEMORY.with_borrow_mut(|memory| memory.note_short(digest, refusal, now_ms));
+/// Notes a refusal of an admit; `source` is the payer's.
+pub fn note(source: &str, refusal: &Refusal, now_ms: i64) {
+    note_end(source, refusal);
+    MEMORY.with_borrow_mut(|memory| memory.note_short(source, refusal, now_ms));
 }
 
 /// The refusal that `hold` would meet again; `None`: ask the account.
 #[must_use]
-pub fn recall(digest: &str, hold: &HoldRequest, now_ms: i64) -> Option<Refusal> {
-    MEMORY.with_borrow(|memory| memory.recall(digest, hold, now_ms))
+pub fn recall(source: &str, hold: &HoldRequest, now_ms: i64) -> Option<Refusal> {
+    MEMORY.with_borrow(|memory| memory.recall(source, hold, now_ms))
 }
 
 impl Memory {
@@ -66,17 +67,17 @@ impl Memory {
         self.ended.insert(digest.to_owned());
     }
 
-    fn note_short(&mut self, digest: &str, refusal: &Refusal, now_ms: i64) {
+    fn note_short(&mut self, source: &str, refusal: &Refusal, now_ms: i64) {
         let Refusal::InsufficientCredit { needed, .. } = refusal else { return };
         if self.short.len() >= MOST {
             self.short.clear();
         }
         let until_ms = now_ms.saturating_add(SHORT_MS);
-        self.short.insert(digest.to_owned(), Short { until_ms, needed: *needed, refusal: refusal.clone() });
+        self.short.insert(source.to_owned(), Short { until_ms, needed: *needed, refusal: refusal.clone() });
     }
 
-    fn recall(&self, digest: &str, hold: &HoldRequest, now_ms: i64) -> Option<Refusal> {
-        let short = self.short.get(digest).filter(|short| now_ms < short.until_ms)?;
+    fn recall(&self, source: &str, hold: &HoldRequest, now_ms: i64) -> Option<Refusal> {
+        let short = self.short.get(source).filter(|short| now_ms < short.until_ms)?;
         // A smaller request may well be affordable.
         (hold.least().ok()? >= short.needed).then(|| short.refusal.clone())
     }

@@ -123,7 +123,7 @@ mod tests {
             amount: nano(-3),
             balance_after: nano(4),
             usage: Some(UsageRecord {
-                key_id: "key_1".into(),
+                key_id: Some("key_1".into()),
                 endpoint: "/v1/chat/completions".into(),
                 model: "m".into(),
                 upstream: Some("u".into()),
@@ -156,6 +156,23 @@ mod tests {
             web_searches: 7,
         };
         let request_id = || "req_1".to_owned();
+        let admit = Admit {
+            request_id: request_id(),
+            created_at_ms: 1,
+            digest: Some("ab".into()),
+            hold: HoldRequest {
+                fixed: nano(1),
+                per_output: pico(2),
+                output: Some(OutputBound { wanted: 3, least: 2, choices: 1 }),
+            },
+            terms: Terms {
+                endpoint: "/v1/chat/completions".into(),
+                model: "m".into(),
+                price: Price { effective_at_ms: 9, rates, long_input: Some(LongInput { above_input: 200_000, rates }) },
+                unpriced: true,
+            },
+            address: None,
+        };
         vec![
             Command::Provision { account_id: "acct_1".into() },
             Command::Enter(Enter { id: "e".into(), kind: EntryKind::Credit, amount: nano(5) }),
@@ -179,27 +196,7 @@ mod tests {
             Command::Authorize { digest: "ab".into(), permission: Some(Permission::Inference), address: None },
             Command::Authorize { digest: "ab".into(), permission: None, address: None },
             Command::Balance,
-            Command::Admit(Box::new(Admit {
-                request_id: request_id(),
-                created_at_ms: 1,
-                digest: "ab".into(),
-                hold: HoldRequest {
-                    fixed: nano(1),
-                    per_output: pico(2),
-                    output: Some(OutputBound { wanted: 3, least: 2, choices: 1 }),
-                },
-                terms: Terms {
-                    endpoint: "/v1/chat/completions".into(),
-                    model: "m".into(),
-                    price: Price {
-                        effective_at_ms: 9,
-                        rates,
-                        long_input: Some(LongInput { above_input: 200_000, rates }),
-                    },
-                    unpriced: true,
-                },
-                address: None,
-            })),
+            Command::Admit(Box::new(admit.clone())),
             Command::Checkpoint { request_id: request_id(), usage, upstream: "u".into(), grow_to: Some(9) },
             Command::Settle(Settle {
                 request_id: request_id(),
@@ -245,6 +242,7 @@ mod tests {
             Command::Account { digest: Some("ab".into()) },
             Command::OwnKey { digest: "ab".into() },
             Command::Find { request_id: request_id(), created_at_ms: 1, digest: "ab".into() },
+            Command::Admit(Box::new(Admit { digest: None, ..admit })),
         ]
     }
 
@@ -320,7 +318,11 @@ mod tests {
             }])),
             Outcome::Answer(Answer::Authorized { key: Box::new(key()) }),
             Outcome::Answer(Answer::Balance { balance: nano(1), held: nano(2) }),
-            Outcome::Answer(Answer::Admitted { key_id: key_id(), granted_output: Some(3), available: Some(nano(4)) }),
+            Outcome::Answer(Answer::Admitted {
+                key_id: Some(key_id()),
+                granted_output: Some(3),
+                available: Some(nano(4)),
+            }),
             Outcome::Answer(Answer::Checkpointed { granted_output: Some(5) }),
             Outcome::Answer(Answer::Settled { cost: nano(1), uncollected: nano(0), balance: nano(2), top_up: None }),
             Outcome::Answer(Answer::Swept { expired: 1 }),
@@ -394,6 +396,7 @@ mod tests {
             Outcome::Answer(Answer::Found { entry: None }),
             Outcome::Answer(Answer::Found { entry: Some(Box::new(entry())) }),
             Outcome::Refused(Refusal::SignedOut),
+            Outcome::Answer(Answer::Admitted { key_id: None, granted_output: None, available: Some(nano(4)) }),
         ];
         let replies: Vec<String> =
             results.into_iter().map(|result| serde_json::to_string(&Reply { v: VERSION, result }).unwrap()).collect();

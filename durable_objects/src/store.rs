@@ -46,6 +46,7 @@ const SCHEMA: [&str; 6] = [
         start TEXT NOT NULL DEFAULT '',
         replaced_by TEXT
     ) STRICT, WITHOUT ROWID",
+    // `key_id` is empty in a hold of the account's owner, who needs no key.
     "CREATE TABLE holds (
         request_id TEXT PRIMARY KEY,
         admit TEXT NOT NULL,
@@ -199,7 +200,7 @@ impl<S: Sql> Store<S> {
                     &[
                         request_id.into(),
                         to_json(&hold.admit)?.into(),
-                        hold.key_id.as_str().into(),
+                        hold.key_id.as_deref().unwrap_or_default().into(),
                         hold.amount.nano().into(),
                         hold.granted_output.into(),
                         hold.opened_at_ms.into(),
@@ -388,7 +389,7 @@ impl<S: Sql> Store<S> {
 
 fn read_hold(mut row: Row) -> Result<Hold, SqlError> {
     let admit = from_json(&row.text()?)?;
-    let key_id = row.text()?;
+    let key_id = Some(row.text()?).filter(|key_id| !key_id.is_empty());
     let amount = nano(row.int()?)?;
     let granted_output = row.optional_int()?.map(unsigned).transpose()?;
     let (opened_at_ms, deadline_ms) = (row.int()?, row.int()?);

@@ -8,9 +8,10 @@ use utoipa::ToSchema;
 use worker::{Headers, Response};
 
 use super::caller::Caller;
-use super::page::{ErrorView, rfc3339};
+use super::page::ErrorView;
 use super::recent;
 use crate::clock;
+use crate::console::rfc3339;
 use crate::context::Context;
 use crate::error::ApiError;
 

@@ -6,6 +6,7 @@ use worker::Headers;
 
 use crate::context::Context;
 use crate::error::{ApiError, Code};
+use crate::inference::payer::Payer;
 use crate::keys::{self, ApiKey};
 use crate::session::{self, Session};
 use crate::{auth, d1, ids};
@@ -99,6 +100,12 @@ impl Caller {
             Who::Key(..) => None,
             Who::Owner(session) => Some(session),
         }
+    }
+
+    /// Who pays for what the caller has a model do.
+    #[must_use]
+    pub fn payer(&self) -> Payer<'_> {
+        self.key().map_or(Payer::Owner { routing_id: &self.routing_id }, Payer::Key)
     }
 
     /// What the caller may do, and a key that it makes without naming anything.

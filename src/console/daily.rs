@@ -11,8 +11,9 @@ use utoipa::{IntoParams, ToSchema};
 use worker::{Headers, Response, Url};
 
 use super::caller::Caller;
-use super::page::{self, ErrorView, Span, invalid, rfc3339};
+use super::page::{self, ErrorView, Span, invalid};
 use super::recent;
+use crate::console::rfc3339;
 use crate::context::Context;
 use crate::d1::daily::{self, MOST, Sum};
 use crate::d1::requests::{Filter, Row, day_of, word};

@@ -84,7 +84,7 @@ pub async fn csv(headers: &Headers, url: &Url, context: &Context) -> Result<Serv
             Err(Ended::Failed(why)) => {
                 console_error!("{request_id}: an export broke off: {why}");
                 // A whole file would end here as well: the client is to see that this one is not.
-                export.sink.abort().await;
+                export.sink.cut();
             }
         }
     });

@@ -7,8 +7,9 @@ use utoipa::{IntoParams, ToSchema};
 use worker::{Headers, Response, Url};
 
 use super::caller::Caller;
-use super::page::{self, ErrorView, Page, rfc3339};
+use super::page::{self, ErrorView, Page};
 use super::recent::{self, Rest, cursor, left};
+use crate::console::rfc3339;
 use crate::context::Context;
 use crate::d1::entries::{self, Row};
 use crate::error::ApiError;

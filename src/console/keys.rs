@@ -5,7 +5,7 @@ pub mod view;
 use std::collections::BTreeSet;
 
 use billing::ledger::{Answer, Command, CreateKey, Permission, Refusal, RotateKey, UpdateKey};
-use serde::Deserialize;
+use dialect::typed::typed;
 use worker::{Headers, Response};
 
 use self::view::{ChangedKey, LimitsView, ListView, ListedView, MadeView, NewKey, RevokedView, RotatedView, Rotation};
@@ -31,7 +31,7 @@ const MAX_GRACE_S: u32 = 604_800;
     responses((status = 201, body = MadeView), (status = "default", body = ErrorView)))]
 pub async fn create(headers: &Headers, body: &str, context: &Context) -> Result<Response, ApiError> {
     let caller = Caller::new(headers, Permission::KeysWrite, context).await?;
-    let new = parse(body, "{\"name\", \"permissions\"?, \"limits\"?}")?;
+    let new = typed(body)?;
     Ok(Response::from_json(&make(&caller, new, context).await?)?.with_status(201))
 }
 
@@ -95,7 +95,7 @@ pub async fn all(caller: &Caller, context: &Context) -> Result<Vec<ListedView>, 
     responses((status = 204), (status = "default", body = ErrorView)))]
 pub async fn update(id: &str, headers: &Headers, body: &str, context: &Context) -> Result<Response, ApiError> {
     let caller = Caller::new(headers, Permission::KeysWrite, context).await?;
-    let changed: ChangedKey = parse(body, "{\"name\"?, \"limits\"?}")?;
+    let changed: ChangedKey = typed(body)?;
     if let Some(name) = &changed.name {
         check_name(name)?;
     }
@@ -142,7 +142,7 @@ pub async fn end(caller: &Caller, id: &str) -> Result<RevokedView, ApiError> {
 pub async fn rotate(id: &str, headers: &Headers, body: &str, context: &Context) -> Result<Response, ApiError> {
     let caller = Caller::new(headers, Permission::KeysWrite, context).await?;
     let body = if body.is_empty() { "{}" } else { body };
-    let Rotation { grace_seconds } = parse(body, "{\"grace_seconds\"?}")?;
+    let Rotation { grace_seconds } = typed(body)?;
     if grace_seconds > MAX_GRACE_S {
         return Err(invalid("grace_seconds", &format!("The grace must be 0 to {MAX_GRACE_S} seconds.")));
     }
@@ -200,10 +200,6 @@ fn of_key(refusal: &Refusal) -> ApiError {
         }
         other => auth::refused(other),
     }
-}
-
-fn parse<'a, T: Deserialize<'a>>(body: &'a str, shape: &str) -> Result<T, ApiError> {
-    serde_json::from_str(body).map_err(|_| ApiError::new(Code::InvalidRequest, format!("The body must be {shape}.")))
 }
 
 fn check_name(name: &str) -> Result<(), ApiError> {

@@ -2,7 +2,7 @@
 //!
 //! The one rule: a cursor names the row that was shown last, so what comes in at the top moves no page.
 
-use chrono::{DateTime, Days, NaiveDate, SecondsFormat, Utc};
+use chrono::{DateTime, Days, NaiveDate};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use utoipa::ToSchema;
@@ -120,12 +120,6 @@ fn instant(text: &str, days: u64) -> Option<i64> {
         return Some(date.checked_add_days(Days::new(days))?.and_hms_opt(0, 0, 0)?.and_utc().timestamp_millis());
     }
     DateTime::parse_from_rfc3339(text).ok().map(|at| at.timestamp_millis())
-}
-
-/// A time as the API shows it: RFC 3339 in UTC, with milliseconds.
-#[must_use]
-pub fn rfc3339(ms: i64) -> String {
-    DateTime::<Utc>::from_timestamp_millis(ms).unwrap_or_default().to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
 /// `invalid_request` for one parameter.

@@ -9,8 +9,9 @@ use utoipa::{IntoParams, ToSchema};
 use worker::{Headers, Response, Url};
 
 use super::caller::Caller;
-use super::page::{self, ErrorView, Span, rfc3339};
+use super::page::{self, ErrorView, Span};
 use super::recent::{self, Rest, cursor, left};
+use crate::console::rfc3339;
 use crate::context::Context;
 use crate::d1::requests::{self, Filter, Row};
 use crate::error::ApiError;

@@ -4,6 +4,7 @@ mod failover;
 mod failure;
 pub mod leaving;
 mod opening;
+pub mod payer;
 pub mod pipeline;
 pub mod pump;
 pub mod stream;

@@ -11,13 +11,13 @@ use worker::{Headers, Response};
 
 use super::failure::unavailable;
 use super::leaving::Leaving;
+use super::payer::Payer;
 use super::ticket::{self, Ticket};
 use super::waiting::Early;
 use super::way::Way;
 use super::{failover, streamed, terms, whole};
 use crate::context::Context;
 use crate::error::ApiError;
-use crate::keys::ApiKey;
 use crate::upstream::{AnthropicHeaders, Candidate};
 use crate::{auth, clock, d1, refusals};
 
@@ -71,8 +71,8 @@ pub struct Admitted<'a> {
 ///
 /// # Errors
 /// [`ApiError`]; a hold that was taken is resolved by then.
-pub async fn serve(inference: &Inference<'_>, key: &ApiKey, context: &Context) -> Result<Served, ApiError> {
-    serve_early(inference, key, context, None).await
+pub async fn serve(inference: &Inference<'_>, payer: Payer<'_>, context: &Context) -> Result<Served, ApiError> {
+    serve_early(inference, payer, context, None).await
 }
 
 /// The same for a client that `early` hands a stream to before anything has come of it.
@@ -81,7 +81,7 @@ pub async fn serve(inference: &Inference<'_>, key: &ApiKey, context: &Context) -
 /// As [`serve`]; after `early` was called nobody hears them, and the stream has ended with one.
 pub async fn serve_early(
     inference: &Inference<'_>,
-    key: &ApiKey,
+    payer: Payer<'_>,
     context: &Context,
     early: Option<&Early>,
 ) -> Result<Served, ApiError> {
@@ -100,14 +100,14 @@ pub async fn serve_early(
     let (first, skipped) = first_way(request, &candidates, model, context)?;
     // 2. Admit: reserve the most that it can cost.
     let hold = terms::hold(request, model, &price)?;
-    if let Some(refusal) = refusals::recall(&key.digest, &hold, now_ms) {
+    if let Some(refusal) = refusals::recall(payer.source(), &hold, now_ms) {
         return Err(auth::refused(&refusal));
     }
-    let client = context.account(&key.routing_id)?;
+    let client = context.account(payer.routing_id())?;
     let admit = Admit {
         request_id: context.request_id.clone(),
         created_at_ms: now_ms,
-        digest: key.digest.clone(),
+        digest: payer.digest().map(str::to_owned),
         hold,
         terms: Terms { endpoint: inference.endpoint.into(), model: model.id.clone(), price, unpriced },
         address: context.address,
@@ -116,7 +116,7 @@ pub async fn serve_early(
         Ok(Answer::Admitted { granted_output, available, .. }) => (granted_output, available),
         Ok(other) => return Err(auth::unexpected(&other)),
         Err(refusal) => {
-            refusals::note(&key.digest, &refusal, now_ms);
+            refusals::note(payer.source(), &refusal, now_ms);
             return Err(auth::refused(&refusal));
         }
     };

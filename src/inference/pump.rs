@@ -43,7 +43,7 @@ pub const KEEP_ALIVE_MS: u64 = 8_000;
 /// response never reads any, and the platform does not say so.
 pub const FIRST_WRITE_MS: u64 = 10_000;
 /// How long later bytes may wait: a client that reads nothing for a minute is gone. Milliseconds.
-const WRITE_MS: u64 = 60_000;
+pub const WRITE_MS: u64 = 60_000;
 /// How long the body of an upstream may still be open behind the end of its stream, in milliseconds. One
 /// that ends by itself leaves a connection that can be used again.
 const CLOSING_MS: u64 = 500;

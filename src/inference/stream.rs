@@ -28,11 +28,13 @@ pub struct Source {
 }
 
 /// Why a body cannot be had as one text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NoText {
     /// It broke off, or is no UTF-8.
+    #[error("the body broke off, or is no UTF-8")]
     Broken,
     /// It is larger than it may be.
+    #[error("the body is too large")]
     TooLarge,
 }
 

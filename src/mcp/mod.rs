@@ -22,9 +22,13 @@ use crate::inference::pipeline::Served;
 ///
 /// # Errors
 /// What is refused before it is a message: `invalid_request` with 403 for a foreign origin, and 413;
-/// `invalid_api_key`.
+/// `invalid_api_key` with 401.
 pub async fn post(request: &mut Request, context: &Context) -> Result<Served, ApiError> {
     origin::check(request)?;
+    serve(request, context).await.map_err(|error| if of_transport(&error) { who_are_you() } else { error })
+}
+
+async fn serve(request: &mut Request, context: &Context) -> Result<Served, ApiError> {
     let caller = Caller::any(request.headers(), context).await?;
     let text = body::read(request).await?;
     let sent = request.headers();
@@ -38,15 +42,14 @@ pub async fn post(request: &mut Request, context: &Context) -> Result<Served, Ap
         Ok(Opened::Request(exchange)) => *exchange,
         Ok(Opened::Done(reply)) | Err(reply) => return respond(&reply),
     };
-    if let Some(reply) = exchange.plain(&caller.permissions(), caller.key().is_some()) {
+    if let Some(reply) = exchange.plain(&caller.permissions()) {
         return respond(&reply);
     }
     let leaving = Leaving::of(request);
     if let Asked::CallTool(tool, arguments) = &mut exchange.asked {
-        // A body may be large: neither it nor its arguments are kept twice.
-        let (tool, arguments) = (*tool, std::mem::take(arguments));
-        drop(text);
-        return tools::call(tool, &arguments, Turn { exchange, caller, takes_events, leaving }, context).await;
+        // A body may be large: neither it nor its arguments are kept twice, and its room is theirs.
+        let (tool, arguments) = (*tool, text.replaced(std::mem::take(arguments)));
+        return tools::call(tool, arguments, Turn { exchange, caller, takes_events, leaving }, context).await;
     }
     let turn = Turn { exchange, caller, takes_events, leaving };
     match &turn.exchange.asked {
@@ -103,6 +106,13 @@ fn respond(reply: &Reply) -> Result<Served, ApiError> {
         }
     };
     Ok(response.with_status(reply.status).into())
+}
+
+/// What a client is told that sent no key, or one that has ended: most show it to their user.
+fn who_are_you() -> ApiError {
+    let sentence = "No valid API key was sent. An MCP client sends one in the header `Authorization: Bearer oi_…` (or \
+                    `x-api-key: oi_…`); the session token of the account's owner works in its place. Make a key in Console.";
+    ApiError::new(Code::InvalidApiKey, sentence)
 }
 
 /// What the caller must be told over HTTP, not as a result: its key has ended.

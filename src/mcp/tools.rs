@@ -4,15 +4,15 @@ use ::mcp::arguments;
 use ::mcp::resource::Resource;
 use ::mcp::tool::Tool;
 use billing::ledger::{Answer, Command, Permission};
-use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Map, Value, json};
 
 use super::{Turn, chat, of_transport, respond};
+use crate::body::Body;
 use crate::console::caller::Caller;
-use crate::console::keys;
+use crate::console::{keys, rfc3339};
 use crate::context::Context;
 use crate::d1::usage::{self, Question, Row, Sum};
-use crate::error::ApiError;
+use crate::error::{ApiError, Code};
 use crate::inference::pipeline::Served;
 use crate::routes::models;
 use crate::{auth, d1, ids};
@@ -51,7 +51,15 @@ impl Failed {
         match self {
             Self::Told(sentence) => Ok(sentence),
             Self::Api(error) if of_transport(&error) => Err(error),
-            Self::Api(error) => Ok(format!("{} ({})", error.message, error.code.text())),
+            Self::Api(error) => {
+                let next = match error.code {
+                    Code::ModelNotAvailable => " list_models shows those that are.",
+                    Code::InvalidRequest if error.status == 404 => " list_api_keys shows those that there are.",
+                    _ => "",
+                };
+                let again = error.retry_after_s.map(|seconds| format!(" Try again in {seconds} s."));
+                Ok(format!("{}{next}{} ({})", error.message, again.unwrap_or_default(), error.code.text()))
+            }
         }
     }
 }
@@ -60,22 +68,22 @@ impl Failed {
 ///
 /// # Errors
 /// `invalid_api_key` with 401, where the key ended meanwhile; everything else is a result.
-pub async fn call(tool: Tool, arguments: &str, turn: Turn, context: &Context) -> Result<Served, ApiError> {
+pub async fn call(tool: Tool, arguments: Body, turn: Turn, context: &Context) -> Result<Served, ApiError> {
     if let Err(problem) = turn.may(tool.permission()) {
         return respond(&turn.exchange.tool_error(&problem));
     }
     let caller = &turn.caller;
     let result = match tool {
         Tool::ChatCompletion => return chat::call(arguments, turn, context).await,
-        Tool::GetBalance => match arguments::parse(arguments) {
+        Tool::GetBalance => match arguments::parse(&arguments) {
             Ok(arguments::Nothing {}) => balance(caller).await,
             Err(problem) => Err(problem.into()),
         },
-        Tool::ListModels => list_models(arguments, context).await,
-        Tool::ListApiKeys => list_keys(arguments, caller, context).await,
-        Tool::CreateApiKey => create_key(arguments, caller, context).await,
-        Tool::RevokeApiKey => revoke_key(arguments, caller).await,
-        Tool::GetUsage => match arguments::parse(arguments) {
+        Tool::ListModels => list_models(&arguments, context).await,
+        Tool::ListApiKeys => list_keys(&arguments, caller, context).await,
+        Tool::CreateApiKey => create_key(&arguments, caller, context).await,
+        Tool::RevokeApiKey => revoke_key(&arguments, caller).await,
+        Tool::GetUsage => match arguments::parse(&arguments) {
             Ok(arguments) => used(&arguments, caller, context).await,
             Err(problem) => Err(problem.into()),
         },
@@ -135,7 +143,7 @@ pub async fn balance(caller: &Caller) -> Result<Value, Failed> {
 async fn list_models(arguments: &str, context: &Context) -> Result<Value, Failed> {
     let arguments: arguments::Models = arguments::parse(arguments)?;
     let limit = arguments.limit()?;
-    let query = arguments.query.unwrap_or_default().to_lowercase();
+    let query = arguments.query.map_or_else(String::new, |query| query.to_lowercase());
     let names = |value: &Value| {
         ["id", "display_name", "owned_by"].iter().any(|field| {
             value.get(field).and_then(Value::as_str).is_some_and(|name| name.to_lowercase().contains(&query))
@@ -238,10 +246,6 @@ fn page(name: &str, all: impl Iterator<Item = (String, Value)>, cursor: Option<&
     members.insert(name.into(), items.into_iter().map(|(_, value)| value).collect());
     next.into_iter().for_each(|next| drop(members.insert("next_cursor".into(), next.into())));
     Value::Object(members)
-}
-
-fn rfc3339(ms: i64) -> String {
-    DateTime::<Utc>::from_timestamp_millis(ms).unwrap_or_default().to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
 #[cfg(test)]

@@ -134,7 +134,7 @@ impl Stripe<'_> {
         let fetch = Fetch::Request(request);
         let exchange = async {
             let response = fetch.send_with_signal(&signal).await.ok()?;
-            let text = Source::new(response.body())?.text(MAX_ANSWER_BYTES).await?;
+            let text = Source::new(response.body())?.text(MAX_ANSWER_BYTES).await.ok()?;
             Some((response.status_code(), text))
         };
         let Some(Some((status, text))) = within(ATTEMPT_MS, exchange).await else {

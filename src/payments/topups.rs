@@ -1,13 +1,13 @@
 //! `GET /console/api/topups`: what was paid, and how it stands.
 
 use billing::ledger::Permission;
-use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 use worker::{Headers, Response, Url};
 
 use super::meaning::usd;
 use crate::console::caller::Caller;
+use crate::console::rfc3339;
 use crate::context::Context;
 use crate::error::{ApiError, Code};
 use crate::{d1, ids};
@@ -121,12 +121,6 @@ fn standing(row: &d1::topups::Row) -> TopUpStatus {
         ("paid", ..) => TopUpStatus::PartiallyRefunded,
         _ => TopUpStatus::Pending,
     }
-}
-
-/// As times are told: milliseconds, UTC.
-#[must_use]
-pub fn rfc3339(ms: i64) -> String {
-    DateTime::<Utc>::from_timestamp_millis(ms).unwrap_or_default().to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
 #[cfg(test)]

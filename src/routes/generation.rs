@@ -38,7 +38,7 @@ struct GenerationView {
     total_cost_usd: String,
     uncollected_usd: String,
     endpoint: String,
-    key_id: String,
+    key_id: Option<String>,
     status: Outcome,
     billing_status: BillingStatus,
     settled_by: Option<SettledBy>,

@@ -60,7 +60,7 @@ pub async fn get(headers: &Headers, context: &Context) -> Result<Response, ApiEr
 }
 
 fn shown(view: KeyView, now_ms: i64) -> OwnKeyView {
-    let KeyView { key, spend, running } = view;
+    let KeyView { key, spend, running, .. } = view;
     let spent = |period| spend.within(period, now_ms);
     let remaining = key.limits.budget.map(|budget| {
         let rest = budget.amount.minus(spent(budget.period)).unwrap_or_default();
@@ -104,14 +104,16 @@ mod tests {
         let key = Key {
             key_id: "key_1".into(),
             digest: "ab".into(),
+            start: "oi_1ab".into(),
             name: "mine".into(),
             permissions: vec![Permission::Inference],
             limits: KeyLimits { budget, ..KeyLimits::default() },
             parent: None,
             created_at_ms: 0,
             revoked_at_ms: None,
+            replaced_by: None,
         };
-        shown(KeyView { key, spend, running: 2 }, NOW_MS)
+        shown(KeyView { key, spend, running: 2, last_used_ms: None }, NOW_MS)
     }
 
     #[test]

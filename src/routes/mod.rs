@@ -27,6 +27,7 @@ use worker::Request;
 use crate::context::Context;
 use crate::error::ApiError;
 use crate::inference::leaving::Leaving;
+use crate::inference::payer::Payer;
 use crate::inference::pipeline::{Inference, Served, serve_early};
 use crate::upstream::AnthropicHeaders;
 use crate::{auth, body};
@@ -54,5 +55,5 @@ async fn infer(
     let anthropic = AnthropicHeaders::read(request.headers())?;
     let leaving = Leaving::of(request);
     let inference = Inference { endpoint, request: parse(&body)?, anthropic, leaving };
-    serve_early(&inference, &key, context, context.early.as_deref()).await
+    serve_early(&inference, Payer::Key(&key), context, context.early.as_deref()).await
 }

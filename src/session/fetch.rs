@@ -72,7 +72,7 @@ async fn fetch(url: &str) -> worker::Result<(KeySet, Option<i64>)> {
         }
         let age_s = response.headers().get("cache-control")?.as_deref().and_then(max_age_s);
         let source = Source::new(response.body()).ok_or("the answer has no body")?;
-        let text = source.text(MAX_BYTES).await.ok_or("the answer breaks off, or is too large")?;
+        let text = source.text(MAX_BYTES).await.map_err(|error| error.to_string())?;
         Ok((KeySet::parse(&text).ok_or("the answer is no set of keys")?, age_s))
     };
     let answered = within(FETCH_MS, answer).await;

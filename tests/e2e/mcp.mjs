@@ -11,11 +11,17 @@ export const META = {
 
 const ACCEPT = { accept: "application/json, text/event-stream", "content-type": "application/json" };
 
-/** Sends a body as it is. Resolves to `{ status, headers, body }`; `body` is null where it is empty. */
+/**
+ * Sends a body as it is. Resolves to `{ status, headers, body, before }`; `body` is null where it is empty, and
+ * of a stream of events the last message, `before` those before it.
+ */
 export async function send(gateway, key, body, headers = {}) {
   const response = await gateway.fetch("/mcp", { method: "POST", key, headers: { ...ACCEPT, ...headers }, body: typeof body === "string" ? body : JSON.stringify(body) });
   const text = await response.text();
-  return { status: response.status, headers: response.headers, body: text === "" ? null : parsed(text) };
+  const { status, headers: told } = response;
+  if (!told.get("content-type")?.startsWith("text/event-stream")) return { status, headers: told, body: text === "" ? null : parsed(text), before: [] };
+  const messages = text.split("\n\n").filter((frame) => frame.includes("data: ")).map((frame) => JSON.parse(frame.split("data: ")[1]));
+  return { status, headers: told, body: messages.at(-1), before: messages.slice(0, -1) };
 }
 
 function parsed(text) {

@@ -1,12 +1,14 @@
 // POST /mcp: both eras, the seven tools, who may call them, and what a call costs.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { completion } from "./chat.mjs";
+import { completionChunks } from "./chat.mjs";
 import { nanoUsd, startGateway } from "./harness.mjs";
 import { legacy, META, modern, MODERN, send, tool } from "./mcp.mjs";
 import { events, eventStream, json } from "./upstream.mjs";
 
 const TOOLS = ["chat_completion", "get_balance", "list_models", "list_api_keys", "create_api_key", "revoke_api_key", "get_usage"];
+// The model is always asked for a stream.
+const answered = () => eventStream(events(completionChunks("chat")));
 const HELLO = { model: "chat", messages: [{ role: "user", content: "Hello." }] };
 
 let gateway;
@@ -48,7 +50,7 @@ test("a legacy client initialises, lists and calls, and has no session", async (
 
 test("a model is asked with a hold, charged, and its answer told", async () => {
   const own = await gateway.account();
-  gateway.upstream.answer("chat", json(completion("chat")));
+  gateway.upstream.answer("chat", answered());
   const before = await gateway.balance(own);
   const told = await tool(gateway, own.key, "chat_completion", HELLO);
   assert.equal(typeof told.text, "string");
@@ -68,11 +70,9 @@ test("progress is told as the model speaks, then the result", async () => {
   gateway.upstream.answer("chat", eventStream(events(said), { sizes: [400], delayMs: 20 }));
   for (const era of ["modern", "legacy"]) {
     const params = { name: "chat_completion", arguments: HELLO, _meta: { progressToken: 7 } };
-    const { status, headers, body } = era === "modern" ? await modern(gateway, own.key, "tools/call", params) : await legacy(gateway, own.key, "tools/call", params);
+    const { status, headers, body: last, before: messages } = era === "modern" ? await modern(gateway, own.key, "tools/call", params) : await legacy(gateway, own.key, "tools/call", params);
     assert.equal(status, 200);
     assert.match(headers.get("content-type"), /^text\/event-stream/);
-    const messages = body.split("\n\n").filter((frame) => frame.includes("data: ")).map((frame) => JSON.parse(frame.split("data: ")[1]));
-    const last = messages.pop();
     const progress = messages.map(({ method, params: { progress: reached, progressToken } }) => [method, progressToken, reached]);
     assert.ok(progress.length >= 1 && progress.every(([method, token]) => method === "notifications/progress" && token === 7), JSON.stringify(progress));
     assert.ok(progress.every(([, , reached], index) => index === 0 || reached > progress[index - 1][2]), JSON.stringify(progress));
@@ -131,7 +131,7 @@ test("keys are made, listed and ended", async () => {
   const maker = await tool(gateway, own.key, "create_api_key", { name: "maker", permissions: ["keys:write"] });
   assert.match((await tool(gateway, maker.key, "create_api_key", { name: "x", permissions: ["inference"] })).error, /may do more than itself/);
   assert.match((await tool(gateway, own.key, "create_api_key", { name: "" })).error, /1 to 100 characters/);
-  assert.match((await tool(gateway, own.key, "create_api_key", { colour: 1 })).error, /unknown field `colour`/);
+  assert.match((await tool(gateway, own.key, "create_api_key", { colour: 1 })).error, /there is no field `colour`; there are `name`/);
   assert.match((await tool(gateway, own.key, "revoke_api_key", { id: made.key })).error, /not the key itself/);
   assert.match((await tool(gateway, own.key, "revoke_api_key", { id: "key_none" })).error, /no such key/);
   assert.deepEqual(await tool(gateway, own.key, "revoke_api_key", { id: made.id }), { revoked: [made.id] });
@@ -161,7 +161,7 @@ test("models are listed by pages, and by a word", async () => {
 test("usage is told by model and by request, with filters and pages", async () => {
   const own = await gateway.account();
   assert.deepEqual(await tool(gateway, own.key, "get_usage", { model: "none" }), { as_of: (await tool(gateway, own.key, "get_usage")).as_of, by_model: [], is_complete: true, requests: [] });
-  gateway.upstream.answer("chat", json(completion("chat")));
+  gateway.upstream.answer("chat", answered());
   const told = [];
   for (let n = 0; n < 3; n += 1) told.push(await tool(gateway, own.key, "chat_completion", HELLO));
   const rows = await gateway.usageRows(own, 3);
@@ -198,15 +198,42 @@ test("a key is told of what it may call, and refused what it may not", async () 
   }
 });
 
-test("the owner's session is a caller too, but for asking models", async () => {
+test("the owner's session is a caller too, and asks models without a key", async () => {
   const own = await gateway.account();
   const session = gateway.session(own);
   const { body } = await modern(gateway, session, "tools/list");
-  assert.deepEqual(body.result.tools.map(({ name }) => name), TOOLS.slice(1));
+  assert.deepEqual(body.result.tools.map(({ name }) => name), TOOLS);
   assert.equal((await tool(gateway, session, "get_balance")).balance_usd, "10");
   const { key } = await tool(gateway, session, "create_api_key", { name: "by session" });
   assert.equal((await tool(gateway, key, "get_balance")).balance_usd, "10");
-  assert.match((await tool(gateway, session, "chat_completion", HELLO)).error, /takes an API key/);
+  gateway.upstream.answer("chat", answered());
+  const told = await tool(gateway, session, "chat_completion", HELLO);
+  assert.deepEqual([told.text, told.finish_reason], ["hello", "stop"]);
+  assert.deepEqual(await gateway.balance(own), { balance: nanoUsd(told.balance_usd), held: 0n });
+  assert.equal(10_000_000_000n - nanoUsd(told.balance_usd), nanoUsd(told.cost_usd));
+  const [row] = await gateway.usageRows(own, 1);
+  assert.deepEqual([row.key_id, row.request_id, row.status], [null, told.request_id, "completed"]);
+  const { requests } = await tool(gateway, session, "get_usage");
+  assert.deepEqual([requests.length, requests[0].request_id, requests[0].key_id], [1, told.request_id, undefined]);
+  // What an object that slept reads of it.
+  await gateway.evict(own);
+  assert.equal((await tool(gateway, session, "get_balance")).balance_usd, told.balance_usd);
+  // The API itself takes keys alone.
+  const api = await gateway.fetch("/v1/chat/completions", { method: "POST", key: session, body: JSON.stringify(HELLO) });
+  assert.equal(api.status, 401);
+});
+
+test("no limit of a key binds the owner, and the balance does", async () => {
+  const own = await gateway.account({ usd: "0" });
+  const session = gateway.session(own);
+  for (const turn of [1, 2]) {
+    assert.match((await tool(gateway, session, "chat_completion", HELLO)).error, /balance is too low.*\(insufficient_credit\)$/, turn);
+  }
+  await gateway.grant(own, "1");
+  gateway.upstream.answer("chat", answered());
+  await gateway.keys(own, "POST", "", { name: "tight", limits: { requests_per_minute: 1, max_running: 1 } });
+  const asked = Array.from({ length: 4 }, () => tool(gateway, session, "chat_completion", { ...HELLO, max_tokens: 100 }));
+  assert.deepEqual((await Promise.all(asked)).map(({ text }) => text), Array(4).fill("hello"));
 });
 
 test("resources, templates, prompts and completions", async () => {
@@ -243,7 +270,7 @@ test("a key that is revoked during a call: the call ends well, the next is 401",
   gateway.upstream.answerOnce("chat", async (response, seen) => {
     arrived();
     await held;
-    await json(completion("chat"))(response, seen);
+    await answered()(response, seen);
   });
   const call = tool(gateway, key, "chat_completion", HELLO);
   await asked;

@@ -5,9 +5,9 @@ import os from "node:os";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import { launch } from "../../dev/processes.mjs";
-import { completion } from "../e2e/chat.mjs";
+import { completionChunks } from "../e2e/chat.mjs";
 import { startGateway } from "../e2e/harness.mjs";
-import { json } from "../e2e/upstream.mjs";
+import { events, eventStream } from "../e2e/upstream.mjs";
 
 const INSPECTOR = path.join(import.meta.dirname, "node_modules/@modelcontextprotocol/inspector/clients/launcher/build/index.js");
 
@@ -55,7 +55,7 @@ async function call(tool, ...args) {
 
 test("it lists and calls all seven tools", async () => {
   assert.equal((await inspect("--method", "tools/list")).tools.length, 7);
-  gateway.upstream.answer("chat", json(completion("chat")));
+  gateway.upstream.answer("chat", eventStream(events(completionChunks("chat"))));
   const told = await call("chat_completion", "model=chat", 'messages=[{"role":"user","content":"Hello."}]');
   assert.equal(told.finish_reason, "stop");
   assert.match((await call("get_balance")).balance_usd, /^9\.9/);

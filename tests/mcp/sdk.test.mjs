@@ -5,9 +5,9 @@ import { after, before, test } from "node:test";
 import { Client as Current, StreamableHTTPClientTransport as CurrentTransport } from "@modelcontextprotocol/client";
 import { Client as Legacy } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport as LegacyTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
-import { completion } from "../e2e/chat.mjs";
+import { completionChunks } from "../e2e/chat.mjs";
 import { startGateway } from "../e2e/harness.mjs";
-import { events, eventStream, json } from "../e2e/upstream.mjs";
+import { events, eventStream } from "../e2e/upstream.mjs";
 
 const INFO = { name: "test", version: "1" };
 const HELLO = { model: "chat", messages: [{ role: "user", content: "Hello." }] };
@@ -50,7 +50,7 @@ for (const [name, connect] of Object.entries(CLIENTS)) {
         assert.ok(!result.isError, JSON.stringify(result));
         return result.structuredContent;
       };
-      gateway.upstream.answer("chat", json(completion("chat")));
+      gateway.upstream.answer("chat", eventStream(events(completionChunks("chat"))));
       assert.equal((await say("chat_completion", HELLO)).finish_reason, "stop");
       assert.match((await say("get_balance")).balance_usd, /^9\.9/);
       assert.ok((await say("list_models")).models.length > 0);
@@ -102,3 +102,36 @@ for (const [name, connect] of Object.entries(CLIENTS)) {
     await assert.rejects(connect("oi_1wrong"), /401|Unauthorized|invalid_api_key/i);
   });
 }
+
+test("the owner's session has all seven tools, and asks a model with them", async () => {
+  const account = await gateway.account();
+  gateway.upstream.answer("chat", eventStream(events(completionChunks("chat"))));
+  const { client, call } = await CLIENTS["the current SDK, which finds out"](gateway.session(account));
+  try {
+    assert.equal((await client.listTools()).tools.length, 7);
+    const { structuredContent: told } = await call({ name: "chat_completion", arguments: HELLO });
+    assert.equal(told.text, "hello");
+  } finally {
+    await client.close();
+  }
+});
+
+test("the current SDK, at 2026-07-28: a call that is aborted leaves the model", async () => {
+  const account = await gateway.account();
+  const chunk = (choices, more) => ({ id: "c", object: "chat.completion.chunk", created: 1, model: "chat", choices, ...more });
+  const words = Array.from({ length: 60 }, () => chunk([{ index: 0, delta: { content: "word " }, finish_reason: null }]));
+  const end = [chunk([{ index: 0, delta: {}, finish_reason: "stop" }]), chunk([], { usage: { prompt_tokens: 9, completion_tokens: 60, total_tokens: 69 } })];
+  gateway.upstream.answer("chat", eventStream(events([...words, ...end]), { sizes: [150], delayMs: 50 }));
+  const { client, call } = await CLIENTS["the current SDK, at 2026-07-28"](account.key);
+  try {
+    await client.listTools();
+    const leave = new AbortController();
+    const called = call({ name: "chat_completion", arguments: HELLO }, { signal: leave.signal });
+    setTimeout(() => leave.abort(), 500);
+    await assert.rejects(called);
+    const [row] = await gateway.usageRows(account, 1);
+    assert.deepEqual([row.status, row.settled_by, row.output_tokens], ["client_gone", "upstream", 60]);
+  } finally {
+    await client.close();
+  }
+});

@@ -21,5 +21,6 @@ pub mod rewrite;
 pub mod sse;
 pub mod tokens;
 pub mod translate;
+pub mod typed;
 
 pub use name::Dialect;

@@ -1,10 +1,15 @@
 //! Arguments of the tools. What is wrong with them is told to the model, which can mend it.
 
-use serde::Deserialize;
+use std::ops::Deref;
+
+use dialect::typed::typed;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 
 /// The most that one page of a list holds.
 const MAX_PAGE: u32 = 100;
+/// The longest id, word or cursor, in characters. The ids of models are the longest of them.
+const MAX_TEXT_CHARS: usize = 256;
 /// The longest time that usage is read back, in days.
 const MAX_DAYS: u32 = 90;
 
@@ -18,10 +23,10 @@ pub struct Nothing {}
 #[serde(deny_unknown_fields)]
 pub struct Models {
     /// Part of an id, a name or an owner.
-    pub query: Option<String>,
+    pub query: Option<Text>,
     limit: Option<u32>,
     /// The last id of the page before.
-    pub cursor: Option<String>,
+    pub cursor: Option<Text>,
 }
 
 /// Of `list_api_keys`.
@@ -33,7 +38,7 @@ pub struct Keys {
     pub include_revoked: bool,
     limit: Option<u32>,
     /// The last id of the page before.
-    pub cursor: Option<String>,
+    pub cursor: Option<Text>,
 }
 
 /// Of `revoke_api_key`.
@@ -41,7 +46,7 @@ pub struct Keys {
 #[serde(deny_unknown_fields)]
 pub struct Revoke {
     /// The key's id.
-    pub id: String,
+    pub id: Text,
 }
 
 /// Of `get_usage`.
@@ -50,11 +55,34 @@ pub struct Revoke {
 pub struct Usage {
     days: Option<u32>,
     /// Only this model.
-    pub model: Option<String>,
+    pub model: Option<Text>,
     /// Only this key.
-    pub key_id: Option<String>,
+    pub key_id: Option<Text>,
     limit: Option<u32>,
-    cursor: Option<String>,
+    cursor: Option<Text>,
+}
+
+/// A text that is not long.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Text(pub String);
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text.chars().count() > MAX_TEXT_CHARS {
+            let long = format!("it may have {MAX_TEXT_CHARS} characters at most");
+            return Err(serde::de::Error::custom(long));
+        }
+        Ok(Self(text))
+    }
+}
+
+impl Deref for Text {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
 }
 
 impl Models {
@@ -123,12 +151,7 @@ fn page(limit: Option<u32>, default: u32) -> Result<usize, String> {
 /// # Errors
 /// What is wrong, as a sentence.
 pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T, String> {
-    serde_json::from_str(text).map_err(|error| {
-        // Where in the text it stands helps nobody who wrote an object.
-        let problem = error.to_string();
-        let problem = problem.split(" at line ").next().unwrap_or_default();
-        format!("The arguments do not fit the tool's input schema: {problem}.")
-    })
+    typed(text).map_err(|error| format!("The arguments do not fit the tool's input schema: {}.", error.message))
 }
 
 #[cfg(test)]
@@ -138,14 +161,17 @@ mod tests {
     #[test]
     fn wrong_arguments_are_named() {
         for (text, problem) in [
-            ("[]", "expected"),
-            (r#"{"colour":1}"#, "unknown field `colour`"),
-            (r#"{"days":"7"}"#, "invalid type: string"),
-            (r#"{"days":-1}"#, "invalid value"),
+            ("[]", "must be an object"),
+            (r#"{"colour":1}"#, "there is no field `colour`; there are `days`,"),
+            (r#"{"days":"7"}"#, "the field `days` must be a whole number from 0"),
+            (r#"{"days":-1}"#, "the field `days` must be a whole number from 0"),
         ] {
             let told = parse::<Usage>(text).unwrap_err();
             assert!(told.contains(problem) && !told.contains("line"), "{text}: {told}");
         }
+        let long = format!(r#"{{"model":"{}"}}"#, "x".repeat(257));
+        let told = parse::<Usage>(&long).unwrap_err();
+        assert!(told.ends_with("the field `model` is wrong: it may have 256 characters at most."), "{told}");
         assert!(parse::<Nothing>("{}").is_ok() && parse::<Nothing>(r#"{"a":1}"#).is_err());
     }
 

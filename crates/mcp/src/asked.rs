@@ -2,14 +2,17 @@
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::json;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value, json};
 
-use crate::prompt::Prompt;
+use crate::prompt::{self, Prompt};
 use crate::resource::{self, Resource};
 use crate::rpc::Fault;
 use crate::tool::Tool;
 use crate::version::{self, Era};
+
+/// How much of an unknown URI is repeated, in characters.
+const MAX_URI_CHARS: usize = 256;
 
 /// What is asked for.
 #[derive(Debug)]
@@ -33,7 +36,7 @@ pub enum Asked {
     /// `prompts/list`
     ListPrompts,
     /// `prompts/get`, with its arguments.
-    GetPrompt(Prompt, Map<String, Value>),
+    GetPrompt(Prompt, prompt::Arguments),
     /// `completion/complete`: the beginning of a model's id.
     CompleteModel(String),
     /// `completion/complete` for what has no completions.
@@ -62,7 +65,7 @@ struct ReadParams {
 struct PromptParams {
     name: String,
     #[serde(default)]
-    arguments: Option<Map<String, Value>>,
+    arguments: Option<Box<RawValue>>,
 }
 
 #[derive(Deserialize)]
@@ -113,7 +116,11 @@ impl Asked {
                 let call: CallParams = parse(params, "tools/call takes a name, a string, and arguments, an object.")?;
                 let unknown = || Fault::invalid_params("There is no such tool. tools/list has all of them.");
                 let tool = Tool::named(&call.name).ok_or_else(unknown)?;
-                Self::CallTool(tool, call.arguments.map_or_else(|| "{}".into(), |text| text.get().to_owned()))
+                let arguments = call.arguments.map_or_else(|| "{}".into(), |text| text.get().to_owned());
+                if !arguments.starts_with('{') {
+                    return Err(Fault::invalid_params("The arguments of a tool must be an object."));
+                }
+                Self::CallTool(tool, arguments)
             }
             ("resources/read", _) => {
                 let ReadParams { uri } = parse(params, "resources/read takes a uri, a string.")?;
@@ -122,7 +129,8 @@ impl Asked {
             ("prompts/get", _) => {
                 let get: PromptParams = parse(params, "prompts/get takes a name, a string, and arguments, an object.")?;
                 let unknown = || Fault::invalid_params("There is no such prompt. prompts/list has all of them.");
-                Self::GetPrompt(Prompt::named(&get.name).ok_or_else(unknown)?, get.arguments.unwrap_or_default())
+                let prompt = Prompt::named(&get.name).ok_or_else(unknown)?;
+                Self::GetPrompt(prompt, prompt::Arguments::read(get.arguments.as_deref().map_or("{}", RawValue::get))?)
             }
             ("completion/complete", _) => complete(params)?,
             _ => return Err(Fault::method_not_found(method)),
@@ -144,7 +152,8 @@ impl Asked {
 
     /// The fault for a resource that is not there, as each era has it.
     pub(crate) fn no_such_resource(era: Era, uri: &str) -> Fault {
-        let data = json!({ "uri": uri });
+        let shown: String = uri.chars().take(MAX_URI_CHARS).collect();
+        let data = json!({ "uri": shown });
         let fault = Fault { data: Some(data), ..Fault::invalid_params("There is no such resource.") };
         if era == Era::Legacy { Fault { code: -32002, ..fault } } else { fault }
     }

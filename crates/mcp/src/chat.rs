@@ -1,11 +1,11 @@
-//! `chat_completion`: its arguments as a body of chat completions, and the answer as a result.
+//! `chat_completion`: its arguments as a body of chat completions, which is asked for as a stream, and the
+//! answer as a result.
 
 use billing::usage::Usage;
 use dialect::canonical::{Answer, Block, Decode, Delta, Event, Fold, Open, Owner};
 use dialect::envelope::Envelope;
+use dialect::openai_chat::finish_reason;
 use dialect::openai_chat::stream::Decoder;
-use dialect::openai_chat::{answer, finish_reason};
-use dialect::rewrite::NotAnAnswer;
 use dialect::sse;
 use serde_json::{Map, Value, json};
 
@@ -40,21 +40,19 @@ pub struct Told {
     pub request_id: String,
 }
 
-/// The body for `POST /v1/chat/completions`, with the bytes of the arguments.
+/// The body for `POST /v1/chat/completions`, with the bytes of the arguments and for a stream.
 ///
 /// # Errors
 /// What is wrong, as a sentence.
-pub fn body(arguments: &str, stream: bool) -> Result<String, String> {
+pub fn body(arguments: &str) -> Result<String, String> {
     let envelope = Envelope::parse(arguments).map_err(|error| format!("The arguments do not fit: {error}."))?;
     if let Some(unknown) = envelope.keys().find(|key| !FIELDS.contains(key)) {
         let shown: String = unknown.chars().take(64).collect();
         return Err(format!("chat_completion has no argument {shown}. It takes {}.", FIELDS.join(", ")));
     }
     let mut edits = envelope.edit();
-    if stream {
-        edits.set("stream", "true");
-        edits.set("stream_options", r#"{"include_usage":true}"#);
-    }
+    edits.set("stream", "true");
+    edits.set("stream_options", r#"{"include_usage":true}"#);
     Ok(edits.finish())
 }
 
@@ -64,14 +62,6 @@ pub fn model(arguments: &str) -> String {
     let envelope = Envelope::parse(arguments).ok();
     let model = envelope.and_then(|envelope| serde_json::from_str(envelope.get("model")?).ok());
     model.unwrap_or_default()
-}
-
-/// Reads a whole chat completion.
-///
-/// # Errors
-/// [`NotAnAnswer`].
-pub fn read(body: &str) -> Result<Answer, NotAnAnswer> {
-    answer::decode(body, &Owner::new(""))
 }
 
 /// The result of the tool.
@@ -209,8 +199,7 @@ mod tests {
     fn a_body_has_the_bytes_of_the_arguments() {
         let arguments =
             r#"{"model": "m", "messages": [{"role":"user", "content":"\u00e9"}], "seed": 12345678901234567890}"#;
-        assert_eq!(body(arguments, false).as_deref(), Ok(arguments));
-        let streamed = body(arguments, true).unwrap();
+        let streamed = body(arguments).unwrap();
         assert!(streamed.contains(r#""content":"\u00e9"}], "seed": 12345678901234567890"#), "{streamed}");
         assert!(streamed.contains(r#""stream":true,"stream_options":{"include_usage":true}"#), "{streamed}");
     }
@@ -224,7 +213,7 @@ mod tests {
             (r#"{"model":"m","model":"n"}"#, "twice"),
             ("[]", "do not fit"),
         ] {
-            let told = body(arguments, false).unwrap_err();
+            let told = body(arguments).unwrap_err();
             assert!(told.contains(problem), "{arguments}: {told}");
         }
     }
@@ -240,7 +229,7 @@ mod tests {
     );
 
     #[test]
-    fn a_stream_is_told_as_the_whole_answer_is() {
+    fn a_stream_is_told_as_one_result() {
         for size in [1, 7, 4_096] {
             let mut stream = Stream::default();
             let said: String = CHUNKS.as_bytes().chunks(size).map(|chunk| stream.push(chunk)).collect();
@@ -268,13 +257,22 @@ mod tests {
 
     #[test]
     fn calls_of_tools_and_refusals_are_told() {
-        let whole = r#"{"choices":[{"index":0,"finish_reason":"tool_calls","message":{"role":"assistant","content":null,"refusal":"No.",
-            "tool_calls":[{"id":"call_1","type":"function","function":{"name":"look","arguments":"{\"at\": 1}"}}]}}]}"#;
-        let told = Told { max_tokens: Some(256), request_id: "req_1".into(), ..Told::default() };
-        let result = result("m", &read(whole).unwrap(), &told);
+        let call =
+            r#"{"index":0,"id":"call_1","type":"function","function":{"name":"look","arguments":"{\"at\": 1}"}}"#;
+        let mut stream = Stream::default();
+        for (delta, finish) in [
+            (r#"{"role":"assistant","refusal":"No."}"#.to_owned(), "null"),
+            (format!(r#"{{"tool_calls":[{call}]}}"#), "null"),
+            ("{}".to_owned(), r#""tool_calls""#),
+        ] {
+            let chunk = format!(r#"{{"choices":[{{"index":0,"delta":{delta},"finish_reason":{finish}}}]}}"#);
+            stream.push(format!("data: {chunk}\n\n").as_bytes());
+        }
+        let (answer, cost) = stream.finish().unwrap();
+        let told = Told { cost, max_tokens: Some(256), request_id: "req_1".into(), ..Told::default() };
+        let result = result("m", &answer, &told);
         assert_eq!(result["tool_calls"], json!([{ "id": "call_1", "name": "look", "arguments": "{\"at\": 1}" }]));
         assert_eq!((&result["refusal"], &result["finish_reason"]), (&json!("No."), &json!("tool_calls")));
         assert_eq!((&result["max_tokens"], result.get("cost_usd")), (&json!(256), None));
-        assert!(read("{}").is_err() && read(r#"{"error":{}}"#).is_err());
     }
 }

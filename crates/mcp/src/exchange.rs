@@ -3,11 +3,13 @@
 //!
 //! The one rule: the era is decided by what a request says of itself, never by what came before.
 
+use std::borrow::Cow;
+
 use billing::ledger::Permission;
 use data_encoding::BASE64;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::asked::Asked;
 use crate::rpc::{self, Fault, Message, Reply};
@@ -44,22 +46,36 @@ pub struct Exchange {
     /// What is asked for.
     pub asked: Asked,
     /// Names this request in `notifications/progress`, as JSON text; `None`: nobody wants any.
-    pub progress_token: Option<Value>,
+    progress_token: Option<Box<RawValue>>,
     id: Box<RawValue>,
     era: Era,
 }
 
-/// What of `params._meta` is read.
+/// What is read of the params of every request. A body may be large and of very many parts, so what is not
+/// wanted is passed over, and what is wanted stays where it is.
 #[derive(Deserialize)]
-struct Params {
-    #[serde(default, rename = "_meta")]
-    meta: Option<Map<String, Value>>,
+struct Params<'a> {
+    #[serde(borrow, default, rename = "_meta")]
+    meta: Option<&'a RawValue>,
     /// Of a tool or a prompt.
-    #[serde(default)]
-    name: Option<Value>,
+    #[serde(borrow, default)]
+    name: Option<&'a RawValue>,
     /// Of a resource.
-    #[serde(default)]
-    uri: Option<Value>,
+    #[serde(borrow, default)]
+    uri: Option<&'a RawValue>,
+}
+
+/// What is read of `params._meta`.
+#[derive(Default, Deserialize)]
+struct Meta<'a> {
+    /// [`PROTOCOL_VERSION`]
+    #[serde(borrow, default, rename = "io.modelcontextprotocol/protocolVersion", deserialize_with = "rpc::present")]
+    version: Option<&'a RawValue>,
+    /// [`CLIENT_CAPABILITIES`]
+    #[serde(borrow, default, rename = "io.modelcontextprotocol/clientCapabilities")]
+    capabilities: Option<&'a RawValue>,
+    #[serde(borrow, default, rename = "progressToken")]
+    progress_token: Option<&'a RawValue>,
 }
 
 impl Exchange {
@@ -76,25 +92,29 @@ impl Exchange {
         };
         let refuse = |fault: Fault| fault.reply(id.as_deref());
         let text = params.map_or("{}", RawValue::get);
-        let read: Params = serde_json::from_str(text)
-            .map_err(|_| refuse(Fault::invalid_params("The params are of a wrong shape, or nested too deeply.")))?;
-        let era = era_of(headers, &method, read.meta.as_ref()).map_err(refuse)?;
+        let shape = || Fault::invalid_params("The params are of a wrong shape.");
+        let read: Params<'_> = serde_json::from_str(text).map_err(|_| refuse(shape()))?;
+        let meta: Meta<'_> = match read.meta.map(RawValue::get) {
+            None => Meta::default(),
+            // An array of its members would do for serde.
+            Some(meta) if !meta.starts_with('{') => return Err(refuse(shape())),
+            Some(meta) => serde_json::from_str(meta).map_err(|_| refuse(shape()))?,
+        };
+        let era = era_of(headers, &method, &meta).map_err(refuse)?;
         if era == Era::Modern {
-            check_modern(headers, &method, &read, id.is_some()).map_err(refuse)?;
+            check_modern(headers, &method, &read, &meta, id.is_some()).map_err(refuse)?;
         }
         let Some(id) = id else { return Ok(Opened::Done(Reply { status: 202, body: None })) };
         let asked = Asked::read(&method, text, era).map_err(|fault| of_era(&fault, era).reply(Some(&id)))?;
-        let progress_token = read.meta.and_then(|mut meta| meta.remove("progressToken"));
-        let progress_token = progress_token.filter(|token| token.is_string() || token.is_i64() || token.is_u64());
+        // What cannot name a request names no progress.
+        let progress_token = meta.progress_token.filter(|token| rpc::is_id(token.get())).map(ToOwned::to_owned);
         Ok(Opened::Request(Box::new(Self { asked, progress_token, id, era })))
     }
 
-    /// The answer, where nothing but the caller's permissions is needed for it; `with_key`: the caller is
-    /// a key, which `chat_completion` takes its hold for.
+    /// The answer, where nothing but the caller's permissions is needed for it.
     #[must_use]
-    pub fn plain(&self, permissions: &[Permission], with_key: bool) -> Option<Reply> {
-        let may_call =
-            |tool: Tool| permissions.contains(&tool.permission()) && (with_key || tool != Tool::ChatCompletion);
+    pub fn plain(&self, permissions: &[Permission]) -> Option<Reply> {
+        let may_call = |tool: Tool| permissions.contains(&tool.permission());
         Some(self.result(match &self.asked {
             Asked::Initialize(version) => json!({
                 "protocolVersion": version,
@@ -171,11 +191,7 @@ impl Exchange {
     #[must_use]
     pub fn progress(&self, progress: u64, message: &str) -> Option<String> {
         let token = self.progress_token.as_ref()?;
-        let mut params = json!({ "progressToken": token, "progress": progress });
-        if let (Some(members), false) = (params.as_object_mut(), message.is_empty()) {
-            members.insert("message".into(), message.into());
-        }
-        Some(rpc::notification("notifications/progress", &params))
+        Some(rpc::progress(token, progress, message))
     }
 }
 
@@ -186,9 +202,8 @@ fn of_era(fault: &Fault, era: Era) -> Fault {
 }
 
 /// Which era a request belongs to: it says so in `_meta`, in its header, or by a method that only one has.
-fn era_of(headers: &Headers, method: &str, meta: Option<&Map<String, Value>>) -> Result<Era, Fault> {
-    let in_body = meta.is_some_and(|meta| meta.contains_key(PROTOCOL_VERSION));
-    if in_body || method == "server/discover" {
+fn era_of(headers: &Headers, method: &str, meta: &Meta<'_>) -> Result<Era, Fault> {
+    if meta.version.is_some() || method == "server/discover" {
         return Ok(Era::Modern);
     }
     match headers.protocol_version.as_deref() {
@@ -201,14 +216,20 @@ fn era_of(headers: &Headers, method: &str, meta: Option<&Map<String, Value>>) ->
 }
 
 /// What a modern request must say of itself, in the order in which it is checked.
-fn check_modern(headers: &Headers, method: &str, params: &Params, wants_answer: bool) -> Result<(), Fault> {
-    let meta = |key: &str| params.meta.as_ref().and_then(|meta| meta.get(key));
-    let version = meta(PROTOCOL_VERSION).and_then(Value::as_str);
+fn check_modern(
+    headers: &Headers,
+    method: &str,
+    params: &Params<'_>,
+    meta: &Meta<'_>,
+    wants_answer: bool,
+) -> Result<(), Fault> {
+    let version = meta.version.and_then(rpc::text);
+    let version = version.as_deref();
     if wants_answer {
         if version.is_none() {
             return Err(Fault::invalid_params(format!("params._meta must have {PROTOCOL_VERSION}, a string.")));
         }
-        if !meta(CLIENT_CAPABILITIES).is_some_and(Value::is_object) {
+        if !meta.capabilities.is_some_and(|capabilities| capabilities.get().starts_with('{')) {
             return Err(Fault::invalid_params(format!("params._meta must have {CLIENT_CAPABILITIES}, an object.")));
         }
     }
@@ -216,7 +237,7 @@ fn check_modern(headers: &Headers, method: &str, params: &Params, wants_answer: 
     agree("Mcp-Method", headers.method.as_deref(), Some(method))?;
     if let Some(named) = named(method, params) {
         let header = headers.name.as_deref().map(|header| decoded(header).ok_or_else(|| mismatch("Mcp-Name")));
-        agree("Mcp-Name", header.transpose()?.as_deref(), Some(named))?;
+        agree("Mcp-Name", header.transpose()?.as_deref(), Some(&named))?;
     }
     match version.or(headers.protocol_version.as_deref()) {
         None | Some(MODERN) => Ok(()),
@@ -225,10 +246,10 @@ fn check_modern(headers: &Headers, method: &str, params: &Params, wants_answer: 
 }
 
 /// What `Mcp-Name` must repeat.
-fn named<'a>(method: &str, params: &'a Params) -> Option<&'a str> {
+fn named<'a>(method: &str, params: &Params<'a>) -> Option<Cow<'a, str>> {
     match method {
-        "tools/call" | "prompts/get" => params.name.as_ref()?.as_str(),
-        "resources/read" => params.uri.as_ref()?.as_str(),
+        "tools/call" | "prompts/get" => rpc::text(params.name?),
+        "resources/read" => rpc::text(params.uri?),
         _ => None,
     }
 }

@@ -1,12 +1,27 @@
 //! Prompts: what a person often wants of the tools, in words that a model can follow.
 
-use billing::ledger::Permission;
-use serde_json::{Map, Value, json};
+use std::borrow::Cow;
 
-use crate::rpc::Fault;
+use billing::ledger::Permission;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use crate::rpc::{self, Fault};
 
 /// The longest text that is put into a prompt, in characters.
 const MAX_CHARS: usize = 4_000;
+
+/// What prompts take, as JSON text; others are passed over.
+#[derive(Debug, Default, Deserialize)]
+pub struct Arguments {
+    #[serde(default)]
+    task: Option<Box<RawValue>>,
+    #[serde(default)]
+    like: Option<Box<RawValue>>,
+    #[serde(default)]
+    days: Option<Box<RawValue>>,
+}
 
 /// A prompt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,19 +81,14 @@ impl Prompt {
     ///
     /// # Errors
     /// A missing argument, or one that is no text.
-    pub fn get(self, arguments: &Map<String, Value>) -> Result<Value, Fault> {
-        let argument = |name: &str| match arguments.get(name) {
-            None | Some(Value::Null) => Ok(None),
-            Some(Value::String(text)) if text.chars().count() <= MAX_CHARS => Ok(Some(text.as_str())),
-            Some(_) => {
-                Err(Fault::invalid_params(format!("{name} must be a string of at most {MAX_CHARS} characters.")))
-            }
-        };
-        let text = match self {
+    pub fn get(self, arguments: &Arguments) -> Result<Value, Fault> {
+        let said = match self {
             Self::ChooseModel => {
-                let task =
-                    argument("task")?.ok_or_else(|| Fault::invalid_params("choose_model needs the argument task."))?;
-                let like = argument("like")?.map(|like| format!(" Compare them with {like}.")).unwrap_or_default();
+                let needed = || Fault::invalid_params("choose_model needs the argument task.");
+                let task = text("task", arguments.task.as_deref())?.ok_or_else(needed)?;
+                let like = text("like", arguments.like.as_deref())?
+                    .map(|like| format!(" Compare them with {like}."))
+                    .unwrap_or_default();
                 format!(
                     "Choose a model for this task: {task}\n\nCall list_models, and go by capabilities, context window and \
                      prices. Name the three that fit best with what 1,000 such requests would cost at a size that you \
@@ -86,7 +96,7 @@ impl Prompt {
                 )
             }
             Self::ExplainSpend => {
-                let days = argument("days")?.unwrap_or("7");
+                let days = text("days", arguments.days.as_deref())?.unwrap_or("7".into());
                 if !days.parse::<u32>().is_ok_and(|days| (1..=90).contains(&days)) {
                     return Err(Fault::invalid_params("days must be 1 to 90."));
                 }
@@ -97,8 +107,30 @@ impl Prompt {
                 )
             }
         };
-        Ok(json!({ "messages": [{ "role": "user", "content": { "type": "text", "text": text } }] }))
+        Ok(json!({ "messages": [{ "role": "user", "content": { "type": "text", "text": said } }] }))
     }
+}
+
+impl Arguments {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// They are no object.
+    pub(crate) fn read(json: &str) -> Result<Self, Fault> {
+        let wrong = || Fault::invalid_params("The arguments of a prompt must be an object.");
+        if !json.starts_with('{') {
+            return Err(wrong());
+        }
+        serde_json::from_str(json).map_err(|_| wrong())
+    }
+}
+
+/// An argument; `None`: it is not there.
+fn text<'a>(name: &str, json: Option<&'a RawValue>) -> Result<Option<Cow<'a, str>>, Fault> {
+    let Some(json) = json else { return Ok(None) };
+    let text = rpc::text(json).filter(|text| text.chars().count() <= MAX_CHARS);
+    let wrong = || Fault::invalid_params(format!("{name} must be a string of at most {MAX_CHARS} characters."));
+    text.map(Some).ok_or_else(wrong)
 }
 
 /// The result of `prompts/list`, for a caller with these permissions.
@@ -113,7 +145,7 @@ mod tests {
     use super::*;
 
     fn get(prompt: Prompt, arguments: Value) -> Result<String, Fault> {
-        let got = prompt.get(arguments.as_object().unwrap())?;
+        let got = prompt.get(&Arguments::read(&arguments.to_string())?)?;
         Ok(got["messages"][0]["content"]["text"].as_str().unwrap().to_owned())
     }
 
@@ -130,6 +162,7 @@ mod tests {
         for (prompt, arguments) in [
             (Prompt::ChooseModel, json!({})),
             (Prompt::ChooseModel, json!({ "task": 1 })),
+            (Prompt::ChooseModel, json!(["translate"])),
             (Prompt::ChooseModel, json!({ "task": "x".repeat(4_001) })),
             (Prompt::ExplainSpend, json!({ "days": "0" })),
             (Prompt::ExplainSpend, json!({ "days": "7 and all keys" })),

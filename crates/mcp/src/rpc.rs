@@ -1,13 +1,17 @@
 //! JSON-RPC 2.0: one message in, one out. <https://www.jsonrpc.org/specification>
 //!
 //! The one rule: a request's id goes back as it came, byte for byte, and nothing is taken for an id that
-//! is neither a string nor a whole number.
+//! is neither a short string nor a whole number.
 
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
+
+/// The longest id and the longest progress token, in bytes of JSON: both come back to the client, the token
+/// with each progress.
+pub const MAX_TOKEN_BYTES: usize = 256;
 
 /// A message that a client sent.
 #[derive(Debug)]
@@ -140,10 +144,25 @@ pub fn result(id: &RawValue, result: &Value) -> String {
     serde_json::to_string(&Wire { jsonrpc: "2.0", id, result }).unwrap_or_default()
 }
 
-/// The text of a notification.
+/// The text of a notification of progress; `message` may be empty.
 #[must_use]
-pub fn notification(method: &str, params: &Value) -> String {
-    serde_json::json!({ "jsonrpc": "2.0", "method": method, "params": params }).to_string()
+pub fn progress(token: &RawValue, progress: u64, message: &str) -> String {
+    #[derive(Serialize)]
+    struct Wire<'a> {
+        jsonrpc: &'static str,
+        method: &'static str,
+        params: Params<'a>,
+    }
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Params<'a> {
+        progress_token: &'a RawValue,
+        progress: u64,
+        #[serde(skip_serializing_if = "str::is_empty")]
+        message: &'a str,
+    }
+    let params = Params { progress_token: token, progress, message };
+    serde_json::to_string(&Wire { jsonrpc: "2.0", method: "notifications/progress", params }).unwrap_or_default()
 }
 
 /// Reads a body.
@@ -176,7 +195,7 @@ pub fn parse(body: &str) -> Result<Message<'_>, (Fault, Option<Box<RawValue>>)> 
     let id = match wire.id.map(RawValue::get) {
         None => None,
         Some(text) if is_id(text) => wire.id.map(ToOwned::to_owned),
-        Some(_) => return Err(bare(Fault::invalid_request("An id must be a string or a whole number."))),
+        Some(_) => return Err(bare(Fault::invalid_request("An id must be a whole number or a short string."))),
     };
     let fail = |id: &Option<Box<RawValue>>| (Fault::invalid_request(shape), id.clone());
     if wire.jsonrpc.is_none_or(|version| version.get() != "\"2.0\"") {
@@ -197,17 +216,20 @@ pub fn parse(body: &str) -> Result<Message<'_>, (Fault, Option<Box<RawValue>>)> 
 }
 
 /// A member that is there, also where it is `null`.
-fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
+pub(crate) fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
     <&RawValue>::deserialize(deserializer).map(Some)
 }
 
-fn is_id(text: &str) -> bool {
+/// Whether the JSON text can name a request: a string or a whole number, and short.
+#[must_use]
+pub fn is_id(text: &str) -> bool {
     let digits = text.strip_prefix('-').unwrap_or(text);
-    text.starts_with('"') || (!digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()))
+    let names = text.starts_with('"') || (!digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()));
+    names && text.len() <= MAX_TOKEN_BYTES
 }
 
 /// A JSON string that borrows where it has no escapes.
-fn text(json: &RawValue) -> Option<Cow<'_, str>> {
+pub(crate) fn text(json: &RawValue) -> Option<Cow<'_, str>> {
     match serde_json::from_str::<&str>(json.get()) {
         Ok(text) => Some(Cow::Borrowed(text)),
         Err(_) => serde_json::from_str::<String>(json.get()).ok().map(Cow::Owned),

@@ -52,11 +52,29 @@ fn what_is_no_message_is_refused() {
         (r#"{"jsonrpc":"2.0","id":1,"id":2,"method":"ping"}"#, (400, -32600)),
         (r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":[]}"#, (400, -32602)),
         (r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"_meta":1}}"#, (400, -32602)),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"_meta":[]}}"#, (400, -32602)),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"_meta":{},"_meta":{}}}"#, (400, -32602)),
     ] {
         assert_eq!(open(&Headers::default(), body).unwrap_err(), expected, "{body:.80}");
     }
-    let deep_meta = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"ping","params":{{"_meta":{{"x":{deep}}}}}}}"#);
-    assert_eq!(open(&Headers::default(), &deep_meta).unwrap_err(), (400, -32602));
+    // What nobody reads is passed over, however deep it is: a million parts of it take no memory either.
+    for params in [
+        format!(r#"{{"_meta":{{"x":{deep}}}}}"#),
+        format!(r#"{{"_meta":{{"progressToken":{deep}}}}}"#),
+        format!(r#"{{"name":{deep},"uri":{deep}}}"#),
+    ] {
+        let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"ping","params":{params}}}"#);
+        assert!(matches!(open(&Headers::default(), &body), Ok(Asked::Ping)), "{params:.60}");
+    }
+    let params = format!(r#"{{"name":"choose_model","arguments":{{"task":"x","other":{deep}}}}}"#);
+    let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"prompts/get","params":{params}}}"#);
+    assert!(matches!(open(&Headers::default(), &body), Ok(Asked::GetPrompt(..))));
+    for id in [format!("\"{}\"", "x".repeat(255)), "1".repeat(257)] {
+        let body = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"ping"}}"#);
+        assert_eq!(open(&Headers::default(), &body).unwrap_err(), (400, -32600), "an id of {}", id.len());
+    }
+    let longest = format!(r#"{{"jsonrpc":"2.0","id":"{}","method":"ping"}}"#, "x".repeat(254));
+    assert!(matches!(open(&Headers::default(), &longest), Ok(Asked::Ping)));
 }
 
 #[test]
@@ -77,7 +95,7 @@ fn an_id_goes_back_as_it_came() {
     for id in ["1", "-7", "123456789012345678901234567890", "\"a\\u00e9\"", "\"\""] {
         let body = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"ping"}}"#);
         let Ok(Opened::Request(exchange)) = Exchange::open(&Headers::default(), &body) else { panic!("{body}") };
-        let reply = exchange.plain(&[], true).unwrap();
+        let reply = exchange.plain(&[]).unwrap();
         assert_eq!(reply.body.unwrap(), format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#));
     }
 }
@@ -198,9 +216,15 @@ fn results_are_wrapped_as_their_era_has_it() {
 
 #[test]
 fn progress_names_the_token_that_was_given() {
-    for (token, named) in
-        [(json!(7), true), (json!("a"), true), (json!(null), false), (json!({}), false), (json!(1.5), false)]
-    {
+    for (token, named) in [
+        (json!(7), true),
+        (json!("a"), true),
+        (json!(null), false),
+        (json!({}), false),
+        (json!(1.5), false),
+        // It would come back with each progress.
+        (json!("x".repeat(255)), false),
+    ] {
         let params = json!({ "name": "get_balance", "_meta": { "progressToken": token } });
         let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params }).to_string();
         let Ok(Opened::Request(exchange)) = Exchange::open(&Headers::default(), &body) else { panic!("{body}") };
@@ -208,4 +232,35 @@ fn progress_names_the_token_that_was_given() {
         let expected = json!({ "jsonrpc": "2.0", "method": "notifications/progress", "params": { "progressToken": token, "progress": 3 } });
         assert_eq!(told, named.then_some(expected));
     }
+}
+
+#[test]
+fn a_client_is_told_nothing_long_of_what_it_sent() {
+    let long = "x".repeat(100_000);
+    for (method, params) in [
+        (long.as_str(), json!({})),
+        ("tools/call", json!({ "name": long })),
+        ("tools/call", json!({ "name": "get_balance", "arguments": [long] })),
+        ("tools/call", json!({ "name": ["get_balance"] })),
+        ("resources/read", json!({ "uri": { "x": long } })),
+        ("prompts/get", json!({ "name": "choose_model", "arguments": [long] })),
+        ("tools/list", json!({ "cursor": long })),
+        (
+            "completion/complete",
+            json!({ "ref": { "type": "ref/prompt", "name": long }, "argument": { "name": "x", "value": "" } }),
+        ),
+    ] {
+        let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }).to_string();
+        let Err(reply) = Exchange::open(&Headers::default(), &body) else { panic!("{method:.20} was taken") };
+        let told = reply.body.unwrap();
+        assert!(told.len() < 600 && told.contains("\"error\""), "{told:.1000}");
+    }
+    let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "resources/read", "params": { "uri": long } }).to_string();
+    let Ok(Opened::Request(exchange)) = Exchange::open(&Headers::default(), &body) else { panic!() };
+    let Asked::ReadResource(Err(uri)) = &exchange.asked else { panic!("{:?}", exchange.asked) };
+    assert!(exchange.no_such_resource(uri).body.unwrap().len() < 600);
+    let meta = json!({ "io.modelcontextprotocol/protocolVersion": long });
+    let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "ping", "params": { "_meta": meta } }).to_string();
+    let reply = Exchange::open(&sent(Some(&long), Some("ping"), None), &body).unwrap_err();
+    assert!(reply.body.unwrap().len() < 600);
 }

@@ -70,7 +70,7 @@ fn used() -> Entry {
         web_searches: 17,
     };
     let record = UsageRecord {
-        key_id: "key_1".into(),
+        key_id: Some("key_1".into()),
         endpoint: "/v1/chat/completions".into(),
         model: "vendor/model \"quoted\" é".into(),
         upstream: Some("up".into()),
@@ -109,8 +109,10 @@ fn granted() -> Entry {
     }
 }
 
+/// Of the account's owner, who needs no key.
 fn lost() -> Entry {
     let record = UsageRecord {
+        key_id: None,
         upstream: None,
         usage: Usage::default(),
         outcome: Outcome::Lost,
@@ -151,7 +153,7 @@ fn every_column_lands_where_it_belongs() {
         },
         {
             "account_id": "acct_1", "seq": 3, "id": "req_3", "kind": "usage", "at_ms": 1_800_000_000_021_i64,
-            "amount_nano_usd": 0, "balance_after_nano_usd": 7, "key_id": "key_1", "endpoint": "/v1/chat/completions",
+            "amount_nano_usd": 0, "balance_after_nano_usd": 7, "key_id": null, "endpoint": "/v1/chat/completions",
             "model": "vendor/model \"quoted\" é", "upstream": null, "input_tokens": 0, "cache_read_tokens": 0,
             "cache_write_5m_tokens": 0, "cache_write_1h_tokens": 0, "output_tokens": 0, "reasoning_tokens": 0,
             "web_searches": 0, "status": "lost", "billing_status": "expired", "settled_by": null,

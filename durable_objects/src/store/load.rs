@@ -124,7 +124,7 @@ impl<S: Sql> Store<S> {
         admitted.retain(|(opened_at_ms, ..)| *opened_at_ms > begin_ms);
         admitted.sort_unstable();
         for (opened_at_ms, _, key_id) in admitted {
-            state.count_request(&key_id, opened_at_ms);
+            state.count_request(key_id.as_deref(), opened_at_ms);
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ mod bench;
 mod found;
 mod wake;
 
-use bench::{Bench, admit, checkpoint, create_key, enter, limits, release, rotate_key, settle};
+use bench::{Bench, admit, admit_owner, checkpoint, create_key, enter, limits, release, rotate_key, settle};
 
 #[test]
 fn an_object_that_nobody_provisioned_has_no_tables() {
@@ -236,7 +236,8 @@ fn money_beyond_what_javascript_can_hold_is_not_read() {
 fn commands() -> impl Strategy<Value = Vec<(i64, Command)>> {
     let id = || (0u8..8).prop_map(|n| format!("r{n}"));
     let command = prop_oneof![
-        4 => (id(), 1u64..400).prop_map(|(id, n)| admit(&id, n, 0)),
+        3 => (id(), 1u64..400).prop_map(|(id, n)| admit(&id, n, 0)),
+        1 => (id(), 1u64..400).prop_map(|(id, n)| admit_owner(&id, n, 0)),
         3 => (id(), 0u64..600).prop_map(|(id, n)| settle(&id, n)),
         1 => id().prop_map(|id| release(&id)),
         2 => (id(), 0u64..400).prop_map(|(id, n)| checkpoint(&id, n)),

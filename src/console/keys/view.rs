@@ -6,7 +6,8 @@ use chrono::DateTime;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::console::page::{invalid, rfc3339};
+use crate::console::page::invalid;
+use crate::console::rfc3339;
 use crate::error::ApiError;
 
 /// A key to make.

@@ -35,8 +35,8 @@ pub fn must(holds: bool, sentence: impl FnOnce() -> String) -> Result<(), Violat
 /// A request that was admitted.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// The key that asked.
-    pub key_id: String,
+    /// The key that asked; `None`: the account's owner.
+    pub key_id: Option<String>,
     /// When it was admitted, by the account's clock.
     pub opened_at_ms: i64,
     /// What is reserved while it runs, in nano-USD.
@@ -78,7 +78,7 @@ pub struct Book {
     /// What was charged to a key and its descendants in a period.
     spent: BTreeMap<(String, i64, i64), i64>,
     /// When requests were admitted, the last minutes of them.
-    admitted: Vec<(i64, String)>,
+    admitted: Vec<(i64, Option<String>)>,
 }
 
 impl Book {
@@ -123,7 +123,8 @@ impl Book {
         self.requests.insert(id.clone(), request);
         self.open.insert(id.clone());
         self.admitted.push((now_ms, hold.key_id.clone()));
-        self.may_be_admitted(&hold.key_id, now_ms)?;
+        must(hold.key_id.is_some() == hold.admit.digest.is_some(), || format!("{id} is of {:?}", hold.key_id))?;
+        self.may_be_admitted(hold.key_id.as_deref(), now_ms)?;
         if !hold.admit.terms.price.is_free() {
             must(self.uncollected == 0, || format!("{id} was admitted although {} is owed", self.uncollected))?;
             must(self.balance > 0, || format!("{id} was admitted at a balance of {}", self.balance))?;
@@ -147,11 +148,11 @@ impl Book {
         let Some(request) = self.requests.get(id).filter(|request| request.amount > 0) else { return Ok(()) };
         let held = self.held(|_| true);
         must(held <= self.balance, || format!("{id}: {held} are held of a balance of {}", self.balance))?;
-        for key in self.lineage(&request.key_id) {
+        for key in self.lineage(request.key_id.as_deref()) {
             let Some(Budget { amount, period }) = key.limits.budget else { continue };
             let number = number_of(period, request.opened_at_ms);
             let reserved = self.held(|other| {
-                number_of(period, other.opened_at_ms) == number && self.descends(&other.key_id, &key.key_id)
+                number_of(period, other.opened_at_ms) == number && self.descends(other.key_id.as_deref(), &key.key_id)
             });
             let spent = self.spent(&key.key_id, period, request.opened_at_ms);
             must(spent.saturating_add(reserved) <= amount.nano(), || {
@@ -162,7 +163,7 @@ impl Book {
         Ok(())
     }
 
-    fn may_be_admitted(&self, key_id: &str, now_ms: i64) -> Result<(), Violation> {
+    fn may_be_admitted(&self, key_id: Option<&str>, now_ms: i64) -> Result<(), Violation> {
         for key in self.lineage(key_id) {
             let name = &key.key_id;
             must(key.revoked_at_ms.is_none(), || format!("{name} admits, but was revoked"))?;
@@ -171,7 +172,7 @@ impl Book {
             })?;
             if let Some(most) = key.limits.max_running {
                 let running = self.open.iter().filter_map(|id| self.requests.get(id));
-                let running = running.filter(|request| self.descends(&request.key_id, name)).count();
+                let running = running.filter(|request| self.descends(request.key_id.as_deref(), name)).count();
                 must(running <= usize::try_from(most).unwrap_or(usize::MAX), || {
                     format!("{name}: {running} run of {most}")
                 })?;
@@ -194,7 +195,8 @@ impl Book {
     /// When requests of the key and its descendants were admitted behind `after_ms`, in order.
     #[must_use]
     pub fn admitted_since(&self, key_id: &str, after_ms: i64) -> Vec<i64> {
-        let recent = self.admitted.iter().filter(|(at_ms, by)| *at_ms > after_ms && self.descends(by, key_id));
+        let recent =
+            self.admitted.iter().filter(|(at_ms, by)| *at_ms > after_ms && self.descends(by.as_deref(), key_id));
         let mut recent: Vec<i64> = recent.map(|(at_ms, _)| *at_ms).collect();
         recent.sort_unstable();
         recent
@@ -255,6 +257,7 @@ impl Book {
         usage: &UsageRecord,
     ) -> Result<(), Violation> {
         let request = self.requests.get_mut(id).ok_or_else(|| Violation(format!("{id} was never admitted")))?;
+        must(usage.key_id == request.key_id, || format!("{id} is charged to {:?}", usage.key_id))?;
         must(usage.admitted_at_ms == request.opened_at_ms, || format!("{id} counts at {}", usage.admitted_at_ms))?;
         let cost = match (usage.settled_by, cost(&request.price, &usage.usage)) {
             (None, _) => 0,
@@ -292,7 +295,7 @@ impl Book {
         must(usage.uncollected.nano() == owed, || format!("{id}: {} is uncollected, not {owed}", usage.uncollected))?;
         let (key_id, at_ms) = (request.key_id.clone(), request.opened_at_ms);
         self.used = self.used.saturating_sub(amount);
-        let lineage: Vec<String> = self.lineage(&key_id).map(|key| key.key_id.clone()).collect();
+        let lineage: Vec<String> = self.lineage(key_id.as_deref()).map(|key| key.key_id.clone()).collect();
         for key_id in lineage {
             for period in PERIODS {
                 let spent = self.spent.entry(period_of(&key_id, period, at_ms)).or_default();
@@ -314,11 +317,13 @@ impl Book {
         open.filter(|request| which(request)).map(|request| request.amount).fold(0, i64::saturating_add)
     }
 
-    fn lineage<'a>(&'a self, key_id: &str) -> impl Iterator<Item = &'a Key> + use<'a> {
-        std::iter::successors(self.keys.get(key_id), |key| self.keys.get(key.parent.as_deref()?))
+    fn lineage<'a>(&'a self, key_id: Option<&str>) -> impl Iterator<Item = &'a Key> + use<'a> {
+        std::iter::successors(key_id.and_then(|key_id| self.keys.get(key_id)), |key| {
+            self.keys.get(key.parent.as_deref()?)
+        })
     }
 
-    fn descends(&self, key_id: &str, from: &str) -> bool {
+    fn descends(&self, key_id: Option<&str>, from: &str) -> bool {
         self.lineage(key_id).any(|key| key.key_id == from)
     }
 }

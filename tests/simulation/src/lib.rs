@@ -63,7 +63,7 @@ mod tests {
     use crate::faults::Fault;
 
     /// All that an account can answer, except that it has a thousand keys.
-    const ANSWERS: [&str; 27] = [
+    const ANSWERS: [&str; 28] = [
         "provisioned",
         "entered",
         "key_created",
@@ -73,6 +73,7 @@ mod tests {
         "authorized",
         "balance",
         "admitted",
+        "admitted_owner",
         "checkpointed",
         "settled",
         "swept",

@@ -120,7 +120,8 @@ impl Workload {
             price,
             unpriced: price.is_free(),
         };
-        let digest = self.digest(rng);
+        // The account's owner asks too, without a key.
+        let digest = (!rng.chance(150)).then(|| self.digest(rng));
         let created_at_ms = now_ms.saturating_sub(travelled_ms);
         Command::Admit(Box::new(Admit { request_id, created_at_ms, digest, hold, terms, address: None }))
     }

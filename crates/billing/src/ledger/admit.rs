@@ -2,7 +2,7 @@
 
 use super::answer::{Answer, Decision, Refusal, Shortage};
 use super::command::Admit;
-use super::key::{self, Permission, Rate};
+use super::key::{self, Key, Permission, Rate};
 use super::state::{Checkpoint, Event, Hold, HoldState, Prior, State};
 use super::{ADMIT_MAX_AGE_MS, HOLD_TTL_MS};
 use crate::hold::Granted;
@@ -25,12 +25,16 @@ pub(super) fn admit(state: &State, asked: &Admit, prior: &Prior, now_ms: i64) ->
     if now_ms.saturating_sub(admit.created_at_ms).saturating_abs() > ADMIT_MAX_AGE_MS {
         return Err(Refusal::Stale);
     }
-    // 3. The key.
-    let key = key::authorize(state, &admit.digest, Permission::Inference, now_ms)?;
+    // 3. The key; the account's owner needs none.
+    let authorize = |digest: &String| key::authorize(state, digest, Permission::Inference, now_ms);
+    let key = admit.digest.as_ref().map(authorize).transpose()?;
+    let key_id = key.map(|key| key.key_id.as_str());
     // 4. Its limits, and those of the keys that it descends from.
-    key::check_address(state, key, asked.address)?;
-    key::check_model(state, key, &admit.terms.model)?;
-    for key in state.lineage(&key.key_id) {
+    if let Some(key) = key {
+        key::check_address(state, key, asked.address)?;
+        key::check_model(state, key, &admit.terms.model)?;
+    }
+    for key in state.lineage(key_id) {
         if let Some(per_minute) = key.limits.requests_per_minute {
             let checked = match state.rates.get(&key.key_id) {
                 Some(rate) => rate.check(per_minute, now_ms),
@@ -43,10 +47,10 @@ pub(super) fn admit(state: &State, asked: &Admit, prior: &Prior, now_ms: i64) ->
         }
     }
     // 5. The budget, then the balance.
-    let granted = grant(state, admit, &key.key_id, now_ms)?;
+    let granted = grant(state, admit, key_id, now_ms)?;
     let hold = Hold {
         admit: admit.clone(),
-        key_id: key.key_id.clone(),
+        key_id: key_id.map(str::to_owned),
         amount: granted.amount,
         granted_output: granted.output,
         opened_at_ms: now_ms,
@@ -59,7 +63,7 @@ pub(super) fn admit(state: &State, asked: &Admit, prior: &Prior, now_ms: i64) ->
     Ok((vec![Event::HoldOpened(Box::new(hold))], answer))
 }
 
-fn grant(state: &State, admit: &Admit, key_id: &str, now_ms: i64) -> Result<Granted, Refusal> {
+fn grant(state: &State, admit: &Admit, key_id: Option<&str>, now_ms: i64) -> Result<Granted, Refusal> {
     let needed = admit.hold.least().map_err(|_| Refusal::TooLarge)?;
     let held = state.held();
     let refused = |reason, available| Refusal::InsufficientCredit { reason, available, held, needed };
@@ -117,7 +121,7 @@ pub(super) fn checkpoint(
 fn grow(state: &State, hold: &Hold, wanted: u64) -> Option<Granted> {
     let free = state.available().plus(hold.amount).ok()?;
     // However long it runs, it counts in the period that admitted it.
-    let covered = match state.budget_left(&hold.key_id, hold.opened_at_ms) {
+    let covered = match state.budget_left(hold.key_id.as_deref(), hold.opened_at_ms) {
         // What this hold reserves is part of what the budget has left for it.
         Some(left) => left.plus(hold.amount).ok()?.min(free),
         None => free,
@@ -127,14 +131,12 @@ fn grow(state: &State, hold: &Hold, wanted: u64) -> Option<Granted> {
 }
 
 fn admitted(state: &State, hold: &Hold) -> Answer {
-    match state.keys.get(&hold.key_id) {
-        Some(key) => admitted_with(key, hold, state.available()),
-        None => Answer::Admitted { key_id: hold.key_id.clone(), granted_output: hold.granted_output, available: None },
-    }
+    admitted_with(state.lineage(hold.key_id.as_deref()).next(), hold, state.available())
 }
 
-fn admitted_with(key: &key::Key, hold: &Hold, available: NanoUsd) -> Answer {
-    let may_read = key.permissions.contains(&Permission::AccountRead);
+fn admitted_with(key: Option<&Key>, hold: &Hold, available: NanoUsd) -> Answer {
+    // The owner may read what is the owner's.
+    let may_read = hold.key_id.is_none() || key.is_some_and(|key| key.permissions.contains(&Permission::AccountRead));
     Answer::Admitted {
         key_id: hold.key_id.clone(),
         granted_output: hold.granted_output,

@@ -54,12 +54,14 @@ pub enum Answer {
     },
     /// The hold is there: the request may be dispatched.
     Admitted {
-        /// The key that asked.
-        key_id: String,
+        /// The key that asked; `None`: the account's owner.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key_id: Option<String>,
         /// Output tokens for each choice that the hold covers, where the request has an output.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         granted_output: Option<u64>,
-        /// Balance less everything reserved, this hold too; only for keys that may read the account.
+        /// Balance less everything reserved, this hold too; only for keys that may read the account, and its
+        /// owner.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         available: Option<NanoUsd>,
     },

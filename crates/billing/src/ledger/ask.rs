@@ -30,9 +30,8 @@ pub(super) fn own_key(state: &State, digest: &str, now_ms: i64) -> Decision {
 pub(super) fn find(state: &State, digest: &str, prior: &Prior, now_ms: i64) -> Decision {
     let key = key::living(state, digest, now_ms)?;
     let sees_all = key.permissions.contains(&Permission::AccountRead);
-    let entry = prior
-        .entry
-        .as_ref()
-        .filter(|entry| entry.usage.as_ref().is_some_and(|usage| sees_all || usage.key_id == key.key_id));
+    let entry = prior.entry.as_ref().filter(|entry| {
+        entry.usage.as_ref().is_some_and(|usage| sees_all || usage.key_id.as_ref() == Some(&key.key_id))
+    });
     Ok((Vec::new(), Answer::Found { entry: entry.cloned().map(Box::new) }))
 }

@@ -248,8 +248,10 @@ pub struct Admit {
     pub request_id: String,
     /// When it was minted, in milliseconds since the epoch.
     pub created_at_ms: i64,
-    /// SHA-256 of the key's secret, lower-case hexadecimal.
-    pub digest: String,
+    /// SHA-256 of the key's secret, lower-case hexadecimal; `None`: the account's owner, whom no key's limits
+    /// bind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
     /// What must be reserved.
     pub hold: HoldRequest,
     /// What the request will be billed by.

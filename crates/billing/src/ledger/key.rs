@@ -227,9 +227,9 @@ impl Rate {
 }
 
 impl State {
-    /// The key and the keys that it descends from, itself first.
-    pub fn lineage<'a>(&'a self, key_id: &str) -> impl Iterator<Item = &'a Key> + use<'a> {
-        let first = self.keys.get(key_id);
+    /// The key and the keys that it descends from, itself first; none for the account's owner.
+    pub fn lineage<'a>(&'a self, key_id: Option<&str>) -> impl Iterator<Item = &'a Key> + use<'a> {
+        let first = key_id.and_then(|key_id| self.keys.get(key_id));
         std::iter::successors(first, |key| self.keys.get(key.parent.as_deref()?))
             .take(MAX_GENERATIONS.saturating_add(1))
     }
@@ -237,7 +237,8 @@ impl State {
     /// Requests of the key and its descendants that run now.
     #[must_use]
     pub fn running(&self, key_id: &str) -> u64 {
-        let mine = self.holds.values().filter(|hold| self.lineage(&hold.key_id).any(|key| key.key_id == key_id));
+        let mine =
+            self.holds.values().filter(|hold| self.lineage(hold.key_id.as_deref()).any(|key| key.key_id == key_id));
         u64::try_from(mine.count()).unwrap_or(u64::MAX)
     }
 
@@ -245,7 +246,7 @@ impl State {
     /// `None`: there is none.
     /// Running requests count in the period that admitted them.
     #[must_use]
-    pub fn budget_left(&self, key_id: &str, at_ms: i64) -> Option<NanoUsd> {
+    pub fn budget_left(&self, key_id: Option<&str>, at_ms: i64) -> Option<NanoUsd> {
         let left = |key: &Key| {
             let Budget { amount, period } = key.limits.budget?;
             let spent = self.spend.get(&key.key_id).map_or(NanoUsd::ZERO, |spend| spend.within(period, at_ms));
@@ -254,7 +255,7 @@ impl State {
                 .holds
                 .values()
                 .filter(|hold| calendar::start_of(period, hold.opened_at_ms) == start_ms)
-                .filter(|hold| self.lineage(&hold.key_id).any(|ancestor| ancestor.key_id == key.key_id))
+                .filter(|hold| self.lineage(hold.key_id.as_deref()).any(|ancestor| ancestor.key_id == key.key_id))
                 .fold(NanoUsd::ZERO, |sum, hold| sum.plus(hold.amount).unwrap_or(sum));
             amount.minus(spent).and_then(|left| left.minus(reserved)).ok()
         };
@@ -270,7 +271,7 @@ pub(super) fn authorize<'a>(
     now_ms: i64,
 ) -> Result<&'a Key, Refusal> {
     let key = living(state, digest, now_ms)?;
-    if !state.lineage(&key.key_id).all(|key| key.permissions.contains(&permission)) {
+    if !state.lineage(Some(&key.key_id)).all(|key| key.permissions.contains(&permission)) {
         return Err(Refusal::NotPermitted);
     }
     Ok(key)
@@ -279,11 +280,11 @@ pub(super) fn authorize<'a>(
 /// The key with this digest, if neither it nor one that it descends from has ended at `now_ms`.
 pub(super) fn living<'a>(state: &'a State, digest: &str, now_ms: i64) -> Result<&'a Key, Refusal> {
     let key = state.keys.values().find(|key| same_digest(&key.digest, digest)).ok_or(Refusal::UnknownKey)?;
-    let mut lineage = state.lineage(&key.key_id);
+    let mut lineage = state.lineage(Some(&key.key_id));
     if lineage.any(|key| key.revoked_at_ms.is_some()) {
         return Err(Refusal::RevokedKey);
     }
-    if state.lineage(&key.key_id).any(|key| key.has_expired(now_ms)) {
+    if state.lineage(Some(&key.key_id)).any(|key| key.has_expired(now_ms)) {
         return Err(Refusal::ExpiredKey);
     }
     Ok(key)
@@ -293,19 +294,19 @@ pub(super) fn living<'a>(state: &'a State, digest: &str, now_ms: i64) -> Result<
 /// known is in no network.
 pub(super) fn check_address(state: &State, key: &Key, address: Option<IpAddr>) -> Result<(), Refusal> {
     let allows = |networks: &Networks| address.is_some_and(|address| networks.allow(address));
-    let allowed = state.lineage(&key.key_id).filter_map(|key| key.limits.addresses.as_ref()).all(allows);
+    let allowed = state.lineage(Some(&key.key_id)).filter_map(|key| key.limits.addresses.as_ref()).all(allows);
     if allowed { Ok(()) } else { Err(Refusal::AddressNotAllowed) }
 }
 
 /// Whether neither the key nor one that it descends from minds the model.
 pub(super) fn check_model(state: &State, key: &Key, model: &str) -> Result<(), Refusal> {
-    let mut lists = state.lineage(&key.key_id).filter_map(|key| key.limits.models.as_ref());
+    let mut lists = state.lineage(Some(&key.key_id)).filter_map(|key| key.limits.models.as_ref());
     if lists.all(|models| models.allow(model)) { Ok(()) } else { Err(Refusal::ModelNotAllowed) }
 }
 
 /// The key with the models that its whole lineage allows.
 pub(super) fn narrowed(state: &State, key: &Key) -> Key {
-    let lists = state.lineage(&key.key_id).filter_map(|key| key.limits.models.clone());
+    let lists = state.lineage(Some(&key.key_id)).filter_map(|key| key.limits.models.clone());
     let models = lists.reduce(|all, models| all.and(&models));
     Key { limits: KeyLimits { models, ..key.limits.clone() }, ..key.clone() }
 }
@@ -323,7 +324,7 @@ pub(super) fn create(state: &State, create: &CreateKey, now_ms: i64) -> Decision
     let parent = maker(state, create.by.as_deref(), now_ms)?;
     if let Some(parent) = parent {
         let permitted = create.permissions.iter().all(|permission| parent.permissions.contains(permission));
-        let generations = state.lineage(&parent.key_id).count();
+        let generations = state.lineage(Some(&parent.key_id)).count();
         if !permitted || create.limits.exceed(&parent.limits) || generations >= MAX_GENERATIONS {
             return Err(Refusal::Exceeds);
         }
@@ -378,7 +379,7 @@ pub(super) fn revoke(state: &State, key_id: &str, by: Option<&str>, now_ms: i64)
     changeable(state, key_id, by, now_ms)?;
     let living = state.keys.values().filter(|key| key.revoked_at_ms.is_none());
     let ended: Vec<&Key> =
-        living.filter(|key| state.lineage(&key.key_id).any(|ancestor| ancestor.key_id == key_id)).collect();
+        living.filter(|key| state.lineage(Some(&key.key_id)).any(|ancestor| ancestor.key_id == key_id)).collect();
     let key_ids = ended.iter().map(|key| key.key_id.clone()).collect();
     let revoked = |key: &Key| Event::KeySet(Key { revoked_at_ms: Some(now_ms), ..key.clone() });
     Ok((ended.into_iter().map(revoked).collect(), Answer::KeyRevoked { key_ids }))
@@ -390,7 +391,7 @@ pub(super) fn list(state: &State) -> Answer {
 
 pub(super) fn view(state: &State, key: &Key) -> KeyView {
     let spend = state.spend.get(&key.key_id).copied().unwrap_or_default();
-    let own = state.holds.values().filter(|hold| hold.key_id == key.key_id);
+    let own = state.holds.values().filter(|hold| hold.key_id.as_ref() == Some(&key.key_id));
     let ended_ms = Some(spend.last_used_ms).filter(|at_ms| *at_ms > 0);
     let last_used_ms = own.map(|hold| hold.opened_at_ms).chain(ended_ms).max();
     KeyView { key: key.clone(), spend, running: state.running(&key.key_id), last_used_ms }
@@ -417,7 +418,7 @@ pub(super) fn changeable<'a>(
     let key = state.keys.get(key_id).ok_or(Refusal::UnknownKey)?;
     match maker {
         None => Ok(key),
-        Some(maker) if state.lineage(key_id).skip(1).any(|ancestor| ancestor.key_id == maker.key_id) => Ok(key),
+        Some(maker) if state.lineage(Some(key_id)).skip(1).any(|ancestor| ancestor.key_id == maker.key_id) => Ok(key),
         // An unlimited key with this permission stands for the account; a limited one must not undo its limits.
         Some(maker) if maker.limits == KeyLimits::default() && maker.parent.is_none() => Ok(key),
         Some(_) => Err(Refusal::NotPermitted),

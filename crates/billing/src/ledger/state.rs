@@ -62,8 +62,8 @@ pub struct Account {
 pub struct Hold {
     /// The command that made it: what a repeat is compared with, and the terms that it is billed by.
     pub admit: Admit,
-    /// The key that asked.
-    pub key_id: String,
+    /// The key that asked; `None`: the account's owner.
+    pub key_id: Option<String>,
     /// What is reserved.
     pub amount: NanoUsd,
     /// Output tokens for each choice that the amount covers.
@@ -123,8 +123,9 @@ pub struct Entry {
 /// The usage row of one admitted request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UsageRecord {
-    /// The key that asked.
-    pub key_id: String,
+    /// The key that asked; `None`: the account's owner.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_id: Option<String>,
     /// The route, as `/v1/chat/completions`.
     pub endpoint: String,
     /// The model's public id.
@@ -250,7 +251,7 @@ impl State {
                 self.keys.insert(key.key_id.clone(), key.clone());
             }
             Event::HoldOpened(hold) => {
-                self.count_request(&hold.key_id, hold.opened_at_ms);
+                self.count_request(hold.key_id.as_deref(), hold.opened_at_ms);
                 self.holds.insert(hold.admit.request_id.clone(), Hold::clone(hold));
             }
             Event::HoldCheckpointed { request_id, deadline_ms, checkpoint, amount, granted_output } => {
@@ -290,7 +291,7 @@ impl State {
 
     /// Counts an admitted request against the rates of its key's lineage. Also how rates are restored
     /// from what is stored of the last minute.
-    pub fn count_request(&mut self, key_id: &str, at_ms: i64) {
+    pub fn count_request(&mut self, key_id: Option<&str>, at_ms: i64) {
         let limited = self.lineage(key_id).filter(|key| key.limits.requests_per_minute.is_some());
         let limited: Vec<String> = limited.map(|key| key.key_id.clone()).collect();
         for key_id in limited {
@@ -303,7 +304,7 @@ impl State {
     pub fn count_spend(&mut self, entry: &Entry) {
         let Some(usage) = &entry.usage else { return };
         self.used = self.used.minus(entry.amount).unwrap_or(self.used);
-        let lineage: Vec<String> = self.lineage(&usage.key_id).map(|key| key.key_id.clone()).collect();
+        let lineage: Vec<String> = self.lineage(usage.key_id.as_deref()).map(|key| key.key_id.clone()).collect();
         for (generation, key_id) in lineage.into_iter().enumerate() {
             let spend = self.spend.entry(key_id).or_default();
             spend.add(entry.amount.negated(), usage.admitted_at_ms);

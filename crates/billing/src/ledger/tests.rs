@@ -14,6 +14,7 @@ mod asked;
 mod auto;
 mod bills;
 mod keys;
+mod owner;
 
 use bills::taken_and_short;
 
@@ -89,7 +90,7 @@ fn admit_request(id: &str, wanted: u64, now_ms: i64) -> Admit {
     Admit {
         request_id: id.into(),
         created_at_ms: now_ms,
-        digest: "d1".into(),
+        digest: Some("d1".into()),
         hold: HoldRequest::new(&price(), 0, false, output).unwrap(),
         terms: Terms { endpoint: "/v1/chat/completions".into(), model: "m".into(), price: price(), unpriced: false },
         address: None,
@@ -125,7 +126,7 @@ fn reserve_then_settle() {
     let now = bench.now_ms;
     assert_eq!(
         bench.ok(admit("r1", 500, now)),
-        Answer::Admitted { key_id: "key_1".into(), granted_output: Some(500), available: None }
+        Answer::Admitted { key_id: Some("key_1".into()), granted_output: Some(500), available: None }
     );
     assert_eq!(bench.state.available().to_string(), "0.5");
     bench.ok(settle("r1", 20));
@@ -325,7 +326,7 @@ fn refusals_come_in_their_order() {
     let now = bench.now_ms;
     assert_eq!(bench.run(admit("r", 1, now - ADMIT_MAX_AGE_MS - 1)), Err(Refusal::Stale));
     let with_digest =
-        |digest: &str| Command::Admit(Box::new(Admit { digest: digest.into(), ..admit_request("r", 1, now) }));
+        |digest: &str| Command::Admit(Box::new(Admit { digest: Some(digest.into()), ..admit_request("r", 1, now) }));
     assert_eq!(bench.run(with_digest("other")), Err(Refusal::UnknownKey));
     bench.ok(Command::CreateKey(CreateKey {
         key_id: "reader".into(),
@@ -369,7 +370,7 @@ fn a_key_that_lives_is_known_whatever_it_may_do() {
 }
 
 fn admit_with(digest: &str, id: &str, wanted: u64, now_ms: i64) -> Command {
-    Command::Admit(Box::new(Admit { digest: digest.into(), ..admit_request(id, wanted, now_ms) }))
+    Command::Admit(Box::new(Admit { digest: Some(digest.into()), ..admit_request(id, wanted, now_ms) }))
 }
 
 fn budget(usd: &str, period: Period) -> KeyLimits {
@@ -622,6 +623,7 @@ fn a_key_expires_by_itself() {
 #[derive(Debug, Clone)]
 enum Move {
     Admit(u8, u64),
+    AdmitOwner(u8, u64),
     Settle(u8, u64),
     Release(u8),
     Checkpoint(u8, u64),
@@ -633,6 +635,7 @@ enum Move {
 fn moves() -> impl Strategy<Value = Vec<Move>> {
     let one = prop_oneof![
         (any::<u8>(), 1u64..400).prop_map(|(id, n)| Move::Admit(id % 16, n)),
+        (any::<u8>(), 1u64..400).prop_map(|(id, n)| Move::AdmitOwner(id % 16, n)),
         (any::<u8>(), 0u64..600).prop_map(|(id, n)| Move::Settle(id % 16, n)),
         any::<u8>().prop_map(|id| Move::Release(id % 16)),
         (any::<u8>(), 0u64..400).prop_map(|(id, n)| Move::Checkpoint(id % 16, n)),
@@ -652,6 +655,7 @@ proptest! {
             // Refusals are answers too; what matters is what they leave behind.
             let _ = match step {
                 Move::Admit(id, n) => bench.run(admit(&format!("r{id}"), n, now)),
+                Move::AdmitOwner(id, n) => bench.run(owner::admit(&format!("r{id}"), n, now)),
                 Move::Settle(id, n) => bench.run(settle(&format!("r{id}"), n)),
                 Move::Release(id) => bench.run(release(&format!("r{id}"))),
                 Move::Checkpoint(id, n) => bench.run(Command::Checkpoint { request_id: format!("r{id}"), usage: usage(n), upstream: "u".into(), grow_to: None }),
@@ -666,6 +670,7 @@ proptest! {
                 let cost = i64::try_from(last.usage.output).unwrap() * 1_000_000;
                 prop_assert_eq!(taken + short, cost, "{} took {}, lacks {}", id, taken, short);
                 prop_assert!(taken >= 0 && short >= 0);
+                prop_assert_eq!(last.key_id.is_none(), bench.resolved[id].admit.digest.is_none());
             }
             prop_assert_eq!(sum, bench.state.balance.nano());
             prop_assert!(bench.state.balance >= NanoUsd::ZERO);

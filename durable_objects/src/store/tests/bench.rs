@@ -87,7 +87,7 @@ impl Memory {
         let holds = self.resolved.values().chain(self.state.holds.values());
         let mut holds: Vec<_> = holds.filter(|hold| hold.opened_at_ms > now_ms - MINUTE_MS).collect();
         holds.sort_by_key(|hold| (hold.opened_at_ms, hold.admit.request_id.clone()));
-        holds.into_iter().for_each(|hold| state.count_request(&hold.key_id, hold.opened_at_ms));
+        holds.into_iter().for_each(|hold| state.count_request(hold.key_id.as_deref(), hold.opened_at_ms));
         state
     }
 
@@ -227,11 +227,19 @@ pub fn admit(id: &str, wanted: u64, now_ms: i64) -> Command {
     Command::Admit(Box::new(Admit {
         request_id: id.into(),
         created_at_ms: now_ms,
-        digest: "d1".into(),
+        digest: Some("d1".into()),
         hold: HoldRequest::new(&price, 0, false, output).unwrap(),
         terms: Terms { endpoint: "/v1/chat/completions".into(), model: "m".into(), price, unpriced: false },
         address: None,
     }))
+}
+
+/// The same by the account's owner.
+pub fn admit_owner(id: &str, wanted: u64, now_ms: i64) -> Command {
+    match admit(id, wanted, now_ms) {
+        Command::Admit(admit) => Command::Admit(Box::new(Admit { digest: None, ..*admit })),
+        other => other,
+    }
 }
 
 pub fn usage(output: u64) -> Usage {
