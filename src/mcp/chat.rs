@@ -71,8 +71,7 @@ fn folded(served: Served, model: String, turn: Turn, context: &Context) -> Resul
         takes_events,
         has_read: false,
         written_at_ms: now_ms,
-        heard: 0,
-        progress: 0,
+        progress: chat::Progress::default(),
         progress_at_ms: now_ms,
     };
     let telling = async move {
@@ -150,11 +149,8 @@ struct Listener {
     has_read: bool,
     /// When it was last written to, in milliseconds since the epoch.
     written_at_ms: i64,
-    /// How much it has heard of, in characters.
-    heard: u64,
-    /// The last progress that it was told.
-    progress: u64,
-    /// When that was, in milliseconds since the epoch.
+    progress: chat::Progress,
+    /// When it was last told of progress, in milliseconds since the epoch.
     progress_at_ms: i64,
 }
 
@@ -167,15 +163,10 @@ impl Listener {
     async fn hear(&mut self, reached: u64, said: &str) -> Result<(), Gone> {
         let now_ms = clock::now_ms();
         let is_due = |since_ms: i64, after_ms: u64| now_ms.saturating_sub(since_ms).unsigned_abs() >= after_ms;
-        let has_news = reached > self.heard;
-        self.heard = reached;
-        if self.takes_events && (has_news || is_due(self.progress_at_ms, NEWS_MS)) {
-            // Each must be more than the one before, also when nothing came in between.
-            let progress = reached.max(self.progress.saturating_add(1));
-            if let Some(message) = self.exchange.progress(progress, said) {
-                (self.progress, self.progress_at_ms) = (progress, now_ms);
-                return self.write(&event(&message)).await;
-            }
+        let next = self.progress.next(reached, is_due(self.progress_at_ms, NEWS_MS)).filter(|_| self.takes_events);
+        if let Some(message) = next.and_then(|next| self.exchange.progress(next, said)) {
+            self.progress_at_ms = now_ms;
+            return self.write(&event(&message)).await;
         }
         if is_due(self.written_at_ms, BEAT_MS) {
             let beat: &[u8] = if self.takes_events { b": keep-alive\n\n" } else { b"\n" };

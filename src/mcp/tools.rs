@@ -46,6 +46,12 @@ impl From<worker::Error> for Failed {
 }
 
 impl Failed {
+    /// An error of the API, with what is permitted where it says that something is not.
+    fn not_permitted(error: ApiError, instead: &str) -> Self {
+        let message = if error.status == 403 { format!("{} {instead}", error.message) } else { error.message };
+        Self::Api(ApiError { message, ..error })
+    }
+
     /// The sentence for the model; `Err`: it is a matter of HTTP.
     pub fn told(self) -> Result<String, ApiError> {
         match self {
@@ -163,7 +169,8 @@ async fn list_keys(arguments: &str, caller: &Caller, context: &Context) -> Resul
 }
 
 async fn create_key(arguments: &str, caller: &Caller, context: &Context) -> Result<Value, Failed> {
-    let made = keys::make(caller, arguments::parse(arguments)?, context).await?;
+    let made = keys::make(caller, arguments::parse(arguments)?, context).await;
+    let made = made.map_err(|error| Failed::not_permitted(error, "Name fewer permissions, or tighter limits."))?;
     Ok(serde_json::to_value(made).unwrap_or_default())
 }
 
@@ -172,7 +179,9 @@ async fn revoke_key(arguments: &str, caller: &Caller) -> Result<Value, Failed> {
     if !id.starts_with("key_") {
         return Err("id must be a key's id (key_…), as list_api_keys shows it, not the key itself.".to_owned().into());
     }
-    Ok(serde_json::to_value(keys::end(caller, &id).await?).unwrap_or_default())
+    let ended = keys::end(caller, &id).await;
+    let ended = ended.map_err(|error| Failed::not_permitted(error, "A key may end those that it made."))?;
+    Ok(serde_json::to_value(ended).unwrap_or_default())
 }
 
 async fn used(arguments: &arguments::Usage, caller: &Caller, context: &Context) -> Result<Value, Failed> {

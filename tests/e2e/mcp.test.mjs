@@ -129,7 +129,11 @@ test("keys are made, listed and ended", async () => {
   // The child may not make keys, and is told so; it cannot give what it has not.
   assert.match((await tool(gateway, made.key, "create_api_key", { name: "x" })).error, /permission keys:write/);
   const maker = await tool(gateway, own.key, "create_api_key", { name: "maker", permissions: ["keys:write"] });
-  assert.match((await tool(gateway, maker.key, "create_api_key", { name: "x", permissions: ["inference"] })).error, /may do more than itself/);
+  assert.match((await tool(gateway, maker.key, "create_api_key", { name: "x", permissions: ["inference"] })).error, /may do more than itself\. Name fewer permissions/);
+  const limited = await tool(gateway, own.key, "create_api_key", { name: "limited", limits: { max_running: 1 } });
+  assert.match((await tool(gateway, limited.key, "revoke_api_key", { id: made.id })).error, /A key may end those that it made\. \(invalid_api_key\)/);
+  assert.deepEqual(await tool(gateway, own.key, "revoke_api_key", { id: limited.id }), { revoked: [limited.id] });
+  await tool(gateway, own.key, "revoke_api_key", { id: maker.id });
   assert.match((await tool(gateway, own.key, "create_api_key", { name: "" })).error, /1 to 100 characters/);
   assert.match((await tool(gateway, own.key, "create_api_key", { colour: 1 })).error, /there is no field `colour`; there are `name`/);
   assert.match((await tool(gateway, own.key, "revoke_api_key", { id: made.key })).error, /not the key itself/);
@@ -139,7 +143,7 @@ test("keys are made, listed and ended", async () => {
   const { status, headers } = await modern(gateway, made.key, "tools/list");
   assert.deepEqual([status, headers.get("www-authenticate")], [401, "Bearer"]);
   const all = await tool(gateway, own.key, "list_api_keys", { include_revoked: true });
-  assert.deepEqual(all.keys.filter(({ revoked_at: at }) => at !== null).map(({ id }) => id), [made.id]);
+  assert.deepEqual(all.keys.filter(({ revoked_at: at }) => at !== null).map(({ id }) => id).sort(), [made.id, limited.id, maker.id].sort());
 });
 
 test("models are listed by pages, and by a word", async () => {

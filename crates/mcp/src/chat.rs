@@ -184,6 +184,27 @@ impl Stream {
     }
 }
 
+/// How far a client has been told that an answer has come. Each figure is more than the one before, as the
+/// protocol demands, also where nothing came in between.
+#[derive(Debug, Default)]
+pub struct Progress {
+    heard: u64,
+    told: u64,
+}
+
+impl Progress {
+    /// What to tell now that so many characters have come; `None`: nothing has since the last time, and
+    /// `in_silence` it is not to be told.
+    pub fn next(&mut self, chars: u64, in_silence: bool) -> Option<u64> {
+        if chars <= self.heard && !in_silence {
+            return None;
+        }
+        self.heard = chars;
+        self.told = chars.max(self.told.saturating_add(1));
+        Some(self.told)
+    }
+}
+
 /// The `usage.cost` of a chunk, as it stands there.
 fn cost_of(data: &str) -> Option<String> {
     let chunk = Envelope::parse_any(data).ok()?;
@@ -240,6 +261,23 @@ mod tests {
                 result("m", &answer, &told).to_string(),
                 r#"{"cost_usd":"0.0000039","finish_reason":"stop","model":"m","request_id":"req_1","text":"Grün.","tool_calls":[],"usage":{"cache_read_tokens":4,"cache_write_tokens":0,"input_tokens":10,"output_tokens":2,"reasoning_tokens":0}}"#
             );
+        }
+    }
+
+    #[test]
+    fn progress_grows_and_nothing_that_came_is_left_out() {
+        let mut progress = Progress::default();
+        for (chars, in_silence, told) in [
+            (0, false, None),
+            (5, false, Some(5)),
+            (5, false, None),
+            (5, true, Some(6)),
+            (5, true, Some(7)),
+            // One more character is less than what was told already, and is told.
+            (6, false, Some(8)),
+            (20, true, Some(20)),
+        ] {
+            assert_eq!(progress.next(chars, in_silence), told, "{chars} {in_silence}");
         }
     }
 
