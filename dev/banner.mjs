@@ -11,7 +11,8 @@ const KEY_NOTES = {
 
 /** The text; asks the running Worker for a model to show, so that the example works. */
 export async function banner({ options, origin, account, secretHosts, own, demo, signIn, payments, notes, wasThere }) {
-  const state = `${relative(options.state)} (${wasThere ? "kept from earlier starts" : "new"}; first-run.json has the above, wrangler.log the Worker's log)`;
+  const files = account ? "first-run.json has the above, wrangler.log the Worker's log" : "wrangler.log has the Worker's log";
+  const state = `${relative(options.state)} (${wasThere ? "kept from earlier starts" : "new"}; ${files})`;
   return `
 One Interface runs on ${origin}. Ctrl-C ends it.
 

@@ -235,6 +235,8 @@ mod tests {
             assert_eq!(route("GET", path), Ok(Route::Model(id.into())), "{path}");
         }
         assert_eq!(route("HEAD", "/v1/models/"), Ok(Route::Models));
+        assert_eq!(route("GET", "/v1/auth/key"), route("GET", "/v1/key"));
+        assert_eq!(route("DELETE", "/console/api/sessions"), Ok(Route::ConsoleSessions));
     }
 
     #[test]
