@@ -10,7 +10,7 @@ const HELP = `npm run usage-speed -- [--rows N] [--runs N]
 
 Runs the Worker on workerd, fills its local D1 with so many usage rows of one account, and asks for pages of them with
 each filter, from the newest row and from cursors at random. Prints the percentiles of the times that a client
-waits, then how SQLite goes about it.`;
+waits, how long an export of all rows takes and how large workerd becomes by it, and how SQLite goes about a page.`;
 
 const DAYS = 180;
 const DAY_MS = 86_400_000;
@@ -27,6 +27,7 @@ await main(async () => {
     const account = await gateway.account({ usd: "100" });
     await fill(gateway, account, rows);
     await measure(gateway, account, rows, runs);
+    await exportAll(gateway, account, rows);
     await plans(gateway.db);
   } finally {
     await gateway.close();
@@ -113,6 +114,28 @@ async function measure(gateway, account, rows, runs) {
     table.push({ page: name, "rows found": Number((found / runs).toFixed(1)), "p50 ms": at(0.5), "p95 ms": at(0.95) });
   }
   console.table(table);
+}
+
+/** Reads an export to its end, line by line. */
+async function exportAll(gateway, account, rows) {
+  const [before, started] = [residentMb(), performance.now()];
+  const response = await gateway.fetch("/console/api/usage.csv", { key: account.key });
+  let [bytes, lines, largest] = [0, 0, before];
+  for await (const chunk of response.body) {
+    bytes += chunk.length;
+    lines += chunk.reduce((count, byte) => count + (byte === 10 ? 1 : 0), 0);
+    largest = Math.max(largest, residentMb());
+  }
+  if (lines !== rows + 1) throw new StepFailed(`the export has ${lines} lines`);
+  const seconds = (performance.now() - started) / 1_000;
+  console.log(`export: ${lines} lines, ${(bytes / 1e6).toFixed(0)} MB in ${seconds.toFixed(1)} s; workerd had ${before} MB before and ${largest} MB at most`);
+}
+
+/** The resident memory of the workerd processes of this one, in MB. */
+function residentMb() {
+  const children = readFileSync(`/proc/self/task/${process.pid}/children`, "utf8").trim().split(" ").filter(Boolean);
+  const kb = (pid) => Number(readFileSync(`/proc/${pid}/status`, "utf8").match(/^VmRSS:\s+(\d+)/m)?.[1] ?? 0);
+  return Math.round(children.reduce((sum, pid) => sum + kb(pid), 0) / 1_000);
 }
 
 /** The plans, on the statements that the Worker asks. */
