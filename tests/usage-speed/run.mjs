@@ -16,6 +16,19 @@ const DAYS = 180;
 const DAY_MS = 86_400_000;
 const CHUNK = 25_000;
 
+const QUESTIONS = [
+  ["no filter", {}],
+  ["a day, 90 days ago", { from: day(90), to: day(90) }],
+  ["a key of twenty", { key_id: "key_3" }],
+  ["a key of long ago", { key_id: "key_of_old" }],
+  ["a model of twelve", { model: "model-5" }],
+  ["a rare model", { model: "rare" }],
+  ["a route of three", { endpoint: "/v1/messages" }],
+  ["a rare status", { status: "truncated" }],
+  ["a key, model and week", { key_id: "key_3", model: "model-9", from: day(40), to: day(33) }],
+  ["nothing that there is", { model: "nobody" }],
+];
+
 await main(async () => {
   const options = { rows: { type: "string", default: "1000000" }, runs: { type: "string", default: "40" } };
   const { values } = parseArgs({ options: { ...options, help: { type: "boolean", short: "h", default: false } } });
@@ -40,16 +53,16 @@ async function fill(gateway, account, rows) {
   const first = Date.now() - DAYS * DAY_MS;
   // Row 1 is the grant. One key was used a year ago alone and one model sixty times; one request in a thousand broke
   // off.
-  const insert = gateway.db.prepare(`WITH RECURSIVE n(seq) AS (SELECT ?2 UNION ALL SELECT seq + 1 FROM n WHERE seq + 1 < ?3)
+  const insert = gateway.db.prepare(`WITH RECURSIVE n(seq) AS (SELECT CAST(?2 AS INTEGER) UNION ALL SELECT seq + 1 FROM n WHERE seq + 1 < ?3)
     INSERT INTO journal (account_id, seq, id, kind, at_ms, amount_nano_usd, balance_after_nano_usd, key_id, endpoint,
       model, upstream, input_tokens, cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens, output_tokens,
       reasoning_tokens, web_searches, status, billing_status, settled_by, uncollected_nano_usd, price_version, unpriced,
       created_at_ms)
-    SELECT ?1, seq, printf('req_%026d', seq), 'usage', ?4 + seq * ?5 + 900, -70000, 1000000000,
+    SELECT ?1, seq, printf('req_%026d', seq), 'usage', CAST(?4 + seq * ?5 AS INTEGER) + 900, -70000, 1000000000,
       CASE WHEN seq < 500 THEN 'key_of_old' ELSE 'key_' || (seq * 7 % 20) END,
       CASE seq % 3 WHEN 0 THEN '/v1/chat/completions' WHEN 1 THEN '/v1/responses' ELSE '/v1/messages' END,
-      CASE WHEN seq % ?6 = 7 THEN 'rare' ELSE 'model-' || (seq * 11 % 12) END, 'main', 1000, 200, 0, 0, 300, 0, 0,
-      CASE WHEN seq % 1000 = 3 THEN 'truncated' ELSE 'completed' END, 'settled', 'upstream', 0, 0, 0, ?4 + seq * ?5
+      CASE WHEN seq % CAST(?6 AS INTEGER) = 7 THEN 'rare' ELSE 'model-' || (seq * 11 % 12) END, 'main', 1000, 200, 0, 0, 300, 0, 0,
+      CASE WHEN seq % 1000 = 3 THEN 'truncated' ELSE 'completed' END, 'settled', 'upstream', 0, 0, 0, CAST(?4 + seq * ?5 AS INTEGER)
     FROM n`);
   const apart = Math.floor((DAYS * DAY_MS) / rows);
   for (let seq = 2; seq < rows + 2; seq += CHUNK) {
@@ -63,23 +76,6 @@ async function fill(gateway, account, rows) {
   await gateway.evict(account);
   const { sums } = await gateway.db.prepare("SELECT count(*) AS sums FROM usage_daily").first();
   console.error(`\r${rows} rows in ${sums} sums, made in ${((performance.now() - started) / 1_000).toFixed(0)} s`);
-}
-
-const QUESTIONS = [
-  ["no filter", {}],
-  ["a day, 90 days ago", { from: day(90), to: day(90) }],
-  ["a key of twenty", { key_id: "key_3" }],
-  ["a key of long ago", { key_id: "key_of_old" }],
-  ["a model of twelve", { model: "model-5" }],
-  ["a rare model", { model: "rare" }],
-  ["a route of three", { endpoint: "/v1/messages" }],
-  ["a rare status", { status: "truncated" }],
-  ["a key, model and week", { key_id: "key_3", model: "model-9", from: day(40), to: day(33) }],
-  ["nothing that there is", { model: "nobody" }],
-];
-
-function day(ago) {
-  return new Date(Date.now() - ago * DAY_MS).toISOString().slice(0, 10);
 }
 
 async function measure(gateway, account, rows, runs) {
@@ -114,6 +110,11 @@ async function measure(gateway, account, rows, runs) {
     table.push({ page: name, "rows found": Number((found / runs).toFixed(1)), "p50 ms": at(0.5), "p95 ms": at(0.95) });
   }
   console.table(table);
+}
+
+/** A date so many days ago. */
+function day(ago) {
+  return new Date(Date.now() - ago * DAY_MS).toISOString().slice(0, 10);
 }
 
 /** Reads an export to its end, line by line. */

@@ -68,6 +68,7 @@ pub fn name(result: &Result<Answer, Refusal>) -> &'static str {
             Answer::Checkpointed { .. } => "checkpointed",
             Answer::Settled { .. } => "settled",
             Answer::Swept { .. } => "swept",
+            Answer::KeyRotated { .. } => "key_rotated",
         },
         Err(refusal) => match refusal {
             Refusal::NoAccount => "no_account",
@@ -77,6 +78,9 @@ pub fn name(result: &Result<Answer, Refusal>) -> &'static str {
             Refusal::RevokedKey => "revoked_key",
             Refusal::ExpiredKey => "expired_key",
             Refusal::NotPermitted => "not_permitted",
+            Refusal::AddressNotAllowed => "address_not_allowed",
+            Refusal::ModelNotAllowed => "model_not_allowed",
+            Refusal::ReplacedKey => "replaced_key",
             Refusal::Exceeds => "exceeds",
             Refusal::TooManyKeys => "too_many_keys",
             Refusal::UnknownHold => "unknown_hold",
