@@ -116,7 +116,9 @@ impl Account {
         self.wake().await?;
         let result = match &call.ask {
             _ if self.has_ended(call.session_issued_at_s) => Ok(Outcome::Refused(Refusal::SignedOut)),
-            Ask::Command(Command::Admit(_)) if self.sheds(clock::now_ms()) => return Response::error(OVERLOADED, 503),
+            Ask::Command(command) if matches!(**command, Command::Admit(_)) && self.sheds(clock::now_ms()) => {
+                return Response::error(OVERLOADED, 503);
+            }
             Ask::Command(command) => self.run_swept(command).map_err(failed),
             Ask::Audit { repair } => self.audit(*repair).await,
             Ask::Journal(reading) => self.tail(reading).map_err(failed),

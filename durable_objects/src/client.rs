@@ -77,7 +77,7 @@ impl AccountClient {
     /// # Errors
     /// [`CallError`] when no answer came; a refusal is an answer.
     pub async fn call(&self, command: Command) -> Result<Result<Answer, Refusal>, CallError> {
-        match self.follow(Ask::Command(command)).await? {
+        match self.follow(Ask::Command(Box::new(command))).await? {
             Outcome::Answer(answer) => Ok(Ok(answer)),
             Outcome::Refused(refusal) => Ok(Err(refusal)),
             other => Err(CallError::Failed(format!("unexpected: {other:?}"))),

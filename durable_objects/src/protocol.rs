@@ -32,7 +32,7 @@ pub struct Call {
 #[serde(rename_all = "snake_case")]
 pub enum Ask {
     /// Something of the ledger.
-    Command(Command),
+    Command(Box<Command>),
     /// Whether the journal is sound, and D1 has the same.
     Audit {
         /// Whether D1 is to be filled again where rows are missing.
@@ -281,7 +281,7 @@ mod tests {
     fn calls_are_pinned() {
         let mut calls: Vec<String> = commands()
             .into_iter()
-            .map(Ask::Command)
+            .map(|command| Ask::Command(Box::new(command)))
             .chain([
                 Ask::Audit { repair: true },
                 Ask::Journal(Reading { rows: Rows::Waiting { before: Some(9) }, limit: 5, names: true }),

@@ -18,7 +18,7 @@ use crate::error::ApiError;
 use crate::{d1, ids};
 
 /// How often D1 is asked for one page: where few of many fit, a page may be short.
-const MOST_LOOKS: usize = 3;
+const MOST_LOOKS: usize = 2;
 
 /// Which requests.
 #[derive(Debug, Deserialize, IntoParams)]

@@ -14,7 +14,7 @@ use worker::wasm_bindgen::JsValue;
 use super::number;
 
 /// How many rows of the journal one page reads at most: some milliseconds.
-const SCANNED: u64 = 20_000;
+const SCANNED: u64 = 10_000;
 
 /// The newest rows of `?2` and below that fit, and where they lie at most.
 pub const BEFORE: &str = include_str!("requests/before.sql");
@@ -109,9 +109,8 @@ impl Filter {
     #[must_use]
     pub fn takes(&self, usage: &UsageRecord) -> bool {
         let is = |wanted: &Option<String>, text: &str| wanted.as_deref().is_none_or(|wanted| wanted == text);
-        let key_id: Option<String> = usage.key_id.clone().into();
         (self.from_ms..self.to_ms).contains(&usage.created_at_ms)
-            && is(&self.key_id, key_id.as_deref().unwrap_or_default())
+            && is(&self.key_id, &usage.key_id)
             && is(&self.model, &usage.model)
             && is(&self.endpoint, &usage.endpoint)
             && self.status.is_none_or(|status| status == usage.outcome)
@@ -158,7 +157,7 @@ impl Row {
             kind: entry.kind,
             at_ms: entry.at_ms,
             amount: entry.amount,
-            key_id: record.key_id.clone().into(),
+            key_id: Some(record.key_id.clone()),
             endpoint: record.endpoint.clone(),
             model: record.model.clone(),
             input: record.usage.input,
