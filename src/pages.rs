@@ -1,30 +1,38 @@
 //! The console's pages and files, out of the static assets, with the content security policy on the pages.
 //!
 //! The policy is made here and not in `_headers`, because it names the sign-in service: that is a variable of
-//! the Worker, and so the pages always allow the one that sessions are checked against. Files under `/assets/`, whose names
-//! carry a hash, never come here (`run_worker_first` in `wrangler.toml`).
+//! the Worker, and so the pages always allow the one that sessions are checked against. The other headers are
+//! the same for all and stand in `console/public/_headers`.
 
-use worker::{Request, Response, Url};
+use worker::{Request, RequestInit, Response, Url};
 
 use crate::context::Context;
-use crate::error::ApiError;
+use crate::error::{ApiError, Code};
 
 /// The binding of `wrangler.toml`.
 const ASSETS_BINDING: &str = "ASSETS";
 
+/// Where files lie whose names carry a hash of their content.
+const HASHED: &str = "/assets/";
+
 /// Serves a file of the console; every other path is one of its pages, which are all the same document.
 ///
 /// # Errors
-/// `internal_error`, when the assets are missing.
+/// `invalid_request` with 404 for a file with a hash that there is not: a page in its place would be kept as that
+/// file for good. `internal_error`, when the assets are missing.
 pub async fn get(request: &Request, context: &Context) -> Result<Response, ApiError> {
     let assets = context.env.assets(ASSETS_BINDING)?;
     let mut response = assets.fetch_request(request.clone()?).await?;
     if response.status_code() == 404 {
         let mut url = request.url()?;
+        if url.path().starts_with(HASHED) {
+            return Err(ApiError::new(Code::InvalidRequest, "There is no such file.").with_status(404));
+        }
         url.set_path("/");
-        url.set_query(None);
-        let document = Request::new_with_init(url.as_str(), worker::RequestInit::new().with_method(request.method()))?;
-        response = assets.fetch_request(document).await?;
+        // With its headers: a browser that has the document is told so.
+        let mut init = RequestInit::new();
+        init.with_method(request.method()).with_headers(request.headers().clone());
+        response = assets.fetch_request(Request::new_with_init(url.as_str(), &init)?).await?;
     }
     // Files of other kinds are policed by the page that they are part of.
     let is_page = response.headers().get("content-type")?.is_some_and(|kind| kind.starts_with("text/html"));

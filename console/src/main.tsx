@@ -3,15 +3,21 @@ import "./styles/base.css";
 import "./styles/controls.css";
 import "./styles/surfaces.css";
 import "./styles/shell.css";
-import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { QueryCache, QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { ApiError } from "./api/client.ts";
 import { App } from "./app.tsx";
-import { SessionProvider } from "./auth/session.tsx";
+import { SessionProvider, signOut } from "./auth/session.tsx";
 import { Toasts } from "./ui/toast.tsx";
 
 const queries = new QueryClient({
+  queryCache: new QueryCache({
+    // A session that the gateway refuses has been ended elsewhere.
+    onError: (error) => {
+      if (error instanceof ApiError && error.status === 401) void signOut();
+    },
+  }),
   defaultOptions: {
     queries: {
       // A refusal is not asked again; a gateway that cannot be reached is.

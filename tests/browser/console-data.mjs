@@ -8,6 +8,7 @@ const MINUTE_MS = 60_000;
 const REQUESTS = 10_000;
 const PAGE_ROWS = 200;
 
+// The models that they ask for.
 export const MODELS = [
   ["gpt-4o", "GPT-4o", "openai", 128_000, 16_384, "2.50", "1.25", "10.00", ["tools", "vision", "json_schema", "cache"]],
   ["gpt-4o-mini", "GPT-4o mini", "openai", 128_000, 16_384, "0.15", "0.075", "0.60", ["tools", "vision", "json_schema", "cache"]],
@@ -25,7 +26,7 @@ export const MODELS = [
   max_output_tokens,
   capabilities,
   created: "2026-01-15T00:00:00.000Z",
-  pricing: { input, ...(output && { output }), ...(cache_read && { cache_read }) },
+  pricing: { input, ...(output && { output }), ...(cache_read && { cache_read }), ...(id === "claude-sonnet-4-6" && { long_input: { above_input: 200_000, input: "6.00", output: "22.50" } }) },
 }));
 
 const key = (id, name, rest) => ({
@@ -67,6 +68,7 @@ function usageRow(index) {
   return {
     request_id: `req_${String(REQUESTS - index).padStart(26, "0")}`,
     seq: REQUESTS - index,
+    kind: "usage",
     created_at: at(index * 4 + 1),
     settled_at: at(index * 4),
     key_id: from.id,

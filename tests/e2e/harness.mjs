@@ -31,12 +31,12 @@ export const UPSTREAM_KEYS = { MAIN_KEY: "main-upstream-key", BACKUP_KEY: "backu
  * Starts a gateway. `catalogue` is a file in which UPSTREAM stands for the scripted upstream's origin;
  * `copies` has it hold some models several times (`{ chat: 2 }` adds chat-1 and chat-2, and the same to
  * their ids at the upstreams), for a test of failures that must not remember one another's; `vars` and `secrets` are added to the Worker's, `entry` and `inspect` are
- * as in workerd.mjs.
+ * as in workerd.mjs; `port` is the one that it listens on, any free one when absent.
  *
  * One that is to outlive its process is given a folder, `state`, and then its own `secrets` and an
  * `upstream` each time; who starts it on an empty folder says `fresh`. Resolves to the methods below.
  */
-export async function startGateway({ catalogue = CATALOGUE, copies = {}, vars = {}, secrets, entry, inspect = false, state, fresh = true, upstream } = {}) {
+export async function startGateway({ catalogue = CATALOGUE, copies = {}, vars = {}, secrets, entry, inspect = false, port = 0, state, fresh = true, upstream } = {}) {
   const bundle = await ensureBundle();
   const ownUpstream = upstream ? null : await startUpstream();
   upstream ??= ownUpstream;
@@ -45,6 +45,7 @@ export async function startGateway({ catalogue = CATALOGUE, copies = {}, vars = 
     root: ROOT,
     state,
     inspect,
+    port,
     workers: [
       {
         configPath: "wrangler.toml",

@@ -16,13 +16,13 @@ const MODULE_TYPES = { ".js": "ESModule", ".wasm": "CompiledWasm" };
  * keeps its data, which is else gone when it ends; `entry` is a module that stands before the bundle's
  * own and imports it as "./entry.js"; `inspect` opens the inspector, see `getInspectorUrl`.
  */
-export function createTestHarness({ root, state, inspect, workers: [{ configPath, prebuiltWorkerDir, entry, vars, secrets }] }) {
+export function createTestHarness({ root, state, inspect, port, workers: [{ configPath, prebuiltWorkerDir, entry, vars, secrets }] }) {
   const { workerOptions } = unstable_getMiniflareWorkerOptions(path.join(root, configPath));
   const logs = [];
   const miniflare = new Miniflare(
     convertV4MiniflareOptions({
       host: "127.0.0.1",
-      port: 0,
+      port,
       resourcePersistencePath: state,
       handleStructuredLogs: (log) => void logs.push(log),
       unsafeInspectDurableObjects: true,

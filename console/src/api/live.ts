@@ -82,7 +82,7 @@ function takeBalance(queries: QueryClient, balance: Balance) {
 
 function takeRequest(queries: QueryClient, row: UsageRow) {
   queries.setQueryData(recentQuery().queryKey, (page) => {
-    if (!page || page.data.some(({ request_id }) => request_id === row.request_id)) return page;
+    if (!page || page.data.some(({ seq }) => seq === row.seq)) return page;
     return { ...page, data: [row, ...page.data].slice(0, RECENT_ROWS) };
   });
   queries.setQueryData(["settled", row.request_id], row);

@@ -1,34 +1,57 @@
 // The drawing. A chunk of its own: Recharts is larger than all the rest.
 import { Bar, BarChart, CartesianGrid, ResponsiveContainer, Tooltip, XAxis, YAxis } from "recharts";
+import { useState } from "react";
 import { showDay } from "../lib/time.ts";
 import { showUsd } from "../lib/usd.ts";
 import type { ChartData, ChartDay } from "./series.ts";
 
 const HEIGHT = 240;
 const MARGIN = { top: 8, right: 4, bottom: 0, left: 0 };
+/** Days that are written under the bars, at most: as many as a phone has room for. */
+const MARKS = 6;
+const NO_POINTS: number[] = [];
+const CURSOR = { fill: "var(--hover)" };
+const AXIS = { stroke: "var(--line)" };
 const TICK = { fill: "var(--muted)", fontSize: 12 };
 
 export default function Bars({ data }: { data: ChartData }) {
+  // What follows the pointer is made when there is one: it is a good part of the work of the first drawing.
+  const [isPointedAt, setPointedAt] = useState(false);
   return (
-    <ResponsiveContainer width="100%" height={HEIGHT}>
+    <ResponsiveContainer width="100%" height={HEIGHT} onPointerEnter={() => setPointedAt(true)}>
       <BarChart data={data.days} margin={MARGIN} accessibilityLayer={false}>
-        <CartesianGrid vertical={false} stroke="var(--line)" />
-        <XAxis dataKey="day" tickFormatter={showDay} tick={TICK} tickLine={false} axisLine={{ stroke: "var(--line)" }} minTickGap={28} />
-        <YAxis tickFormatter={axisUsd} tick={TICK} tickLine={false} axisLine={false} width={58} tickCount={4} />
-        <Tooltip cursor={{ fill: "var(--hover)" }} isAnimationActive={false} content={<Tip data={data} />} />
-        {data.series.map(({ name }, index) => (
-          <Bar
-            key={name}
-            name={name}
-            dataKey={(day: ChartDay) => day.heights[index] ?? 0}
-            stackId="cost"
-            fill={`var(--series-${index + 1})`}
-            isAnimationActive={false}
-            maxBarSize={34}
-          />
-        ))}
+        {/* Intervals and points are given: to find them, Recharts measures every label in the page. */}
+        <CartesianGrid vertical={false} verticalPoints={NO_POINTS} stroke="var(--line)" />
+        <XAxis dataKey="day" tickFormatter={showDay} tick={TICK} tickLine={false} axisLine={AXIS} interval={Math.ceil(data.days.length / MARKS) - 1} />
+        <YAxis tickFormatter={axisUsd} tick={TICK} tickLine={false} axisLine={false} width={58} tickCount={4} interval={0} />
+        {isPointedAt && <Tooltip cursor={CURSOR} isAnimationActive={false} content={<Tip data={data} />} />}
+        <Bar dataKey={heightOf} shape={Stack} isAnimationActive={false} maxBarSize={34} />
       </BarChart>
     </ResponsiveContainer>
+  );
+}
+
+const heightOf = ({ heights }: ChartDay) => heights.reduce((sum, height) => sum + height, 0);
+
+interface StackProps {
+  x?: number;
+  y?: number;
+  width?: number;
+  height?: number;
+  payload?: ChartDay;
+}
+
+/** All of a day's bar. One series with its parts drawn here takes a fraction of the work that one for each group does. */
+function Stack({ x = 0, y = 0, width = 0, height = 0, payload }: StackProps) {
+  if (!payload) return null;
+  const scale = height / (heightOf(payload) || 1);
+  const below = (index: number) => payload.heights.slice(0, index + 1).reduce((sum, part) => sum + part, 0);
+  return (
+    <g>
+      {payload.heights.map((part, index) => (
+        <rect key={index} x={x} y={y + height - below(index) * scale} width={width} height={part * scale} fill={`var(--series-${index + 1})`} />
+      ))}
+    </g>
   );
 }
 

@@ -10,14 +10,28 @@ const helper = columnsOf<Model>();
 
 type Sorted = { original: Model };
 /** Exact, and what has no price comes first. */
-const byPrice = (name: "input" | "output" | "cache_read") => (a: Sorted, b: Sorted) => {
+const byPrice = (name: Rate) => (a: Sorted, b: Sorted) => {
   const price = ({ original }: Sorted) => parseUsd(original.pricing?.[name] ?? "0");
   const [left, right] = [price(a), price(b)];
   return left === right ? 0 : left < right ? -1 : 1;
 };
 
-function Price({ usd }: { usd: string | null | undefined }) {
-  return usd ? <span className="num nowrap">{showUsd(usd)}</span> : <span className="muted">—</span>;
+type Rate = "input" | "cache_read" | "output";
+
+/** A price, and what it becomes for a long input. */
+function Price({ model: { pricing }, rate }: { model: Model; rate: Rate }) {
+  const [usd, long] = [pricing?.[rate], pricing?.long_input];
+  if (!usd) return <span className="muted">—</span>;
+  return (
+    <span className="two-lines">
+      <span className="num nowrap">{showUsd(usd)}</span>
+      {long?.[rate] && (
+        <span className="num nowrap small muted">
+          {showUsd(long[rate])} above {showTokens(long.above_input)}
+        </span>
+      )}
+    </span>
+  );
 }
 
 export const columns = helper.columns([
@@ -52,9 +66,9 @@ export const columns = helper.columns([
       return limit ? <span title={`${showCount(limit)} tokens`}>{showTokens(limit)}</span> : <span className="muted">—</span>;
     },
   }),
-  helper.accessor((model) => model.pricing?.input, { id: "input", header: "Input", sortFn: byPrice("input"), enableGlobalFilter: false, meta: { end: true }, cell: ({ getValue }) => <Price usd={getValue()} /> }),
-  helper.accessor((model) => model.pricing?.cache_read, { id: "cache_read", header: "Cached", sortFn: byPrice("cache_read"), enableGlobalFilter: false, meta: { end: true, wideOnly: true }, cell: ({ getValue }) => <Price usd={getValue()} /> }),
-  helper.accessor((model) => model.pricing?.output, { id: "output", header: "Output", sortFn: byPrice("output"), enableGlobalFilter: false, meta: { end: true }, cell: ({ getValue }) => <Price usd={getValue()} /> }),
+  helper.accessor((model) => model.pricing?.input, { id: "input", header: "Input", sortFn: byPrice("input"), enableGlobalFilter: false, meta: { end: true }, cell: ({ row }) => <Price model={row.original} rate="input" /> }),
+  helper.accessor((model) => model.pricing?.cache_read, { id: "cache_read", header: "Cached", sortFn: byPrice("cache_read"), enableGlobalFilter: false, meta: { end: true, wideOnly: true }, cell: ({ row }) => <Price model={row.original} rate="cache_read" /> }),
+  helper.accessor((model) => model.pricing?.output, { id: "output", header: "Output", sortFn: byPrice("output"), enableGlobalFilter: false, meta: { end: true }, cell: ({ row }) => <Price model={row.original} rate="output" /> }),
   helper.display({
     id: "capabilities",
     header: "Capabilities",

@@ -31,7 +31,7 @@ export function Recent({ rows }: { rows: UsageRow[] }) {
         </thead>
         <tbody>
           {rows.map((row) => (
-            <tr key={row.request_id}>
+            <tr key={row.seq}>
               <td className="nowrap muted wide-only" title={showFullTime(row.created_at)}>{showTime(row.created_at)}</td>
               <td>
                 <span className="two-lines">
@@ -39,7 +39,7 @@ export function Recent({ rows }: { rows: UsageRow[] }) {
                   <span className="narrow-only small muted">{showTime(row.created_at)}</span>
                 </span>
               </td>
-              <td className="wide-only">{row.key_name ?? row.key_id}</td>
+              <td className="wide-only">{row.key_name ?? row.key_id ?? "—"}</td>
               <td className="wide-only"><Status row={row} /></td>
               <td className="end nowrap wide-only">
                 {showCount(inputTokens(row))} → {showCount(row.output_tokens)}

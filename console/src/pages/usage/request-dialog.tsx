@@ -7,7 +7,7 @@ import { CopyButton } from "../../ui/copy.tsx";
 import { Dialog } from "../../ui/dialog.tsx";
 import { endingOf, Status } from "./status.tsx";
 
-const SETTLED_BY: Record<string, string> = {
+const SETTLED_BY: Record<NonNullable<UsageRow["settled_by"]>, string> = {
   upstream: "The provider's own usage",
   estimate: "An estimate of what was produced, since the provider did not say",
   checkpoint: "The last checkpoint, since nothing more was heard",
@@ -34,11 +34,12 @@ export function RequestDialog({ row, onClose }: { row: UsageRow; onClose: () => 
           </Fact>
           <Fact name="Cost"><strong className="num">{showUsd(row.cost_usd)}</strong></Fact>
           {parseUsd(row.uncollected_usd) > 0n && <Fact name="Not collected">{showUsd(row.uncollected_usd)}, beyond the balance</Fact>}
+          {row.kind !== "usage" && <Fact name="Entry">{row.kind}: more than its hold covered</Fact>}
           <Fact name="Status"><Status row={row} /></Fact>
-          <Fact name="Charged by">{SETTLED_BY[row.settled_by] ?? row.settled_by}</Fact>
+          {row.settled_by && <Fact name="Charged by">{SETTLED_BY[row.settled_by]}</Fact>}
           <Fact name="Model"><code>{row.model}</code></Fact>
           <Fact name="Endpoint"><code>{row.endpoint}</code></Fact>
-          <Fact name="Key">{row.key_name ?? row.key_id}</Fact>
+          <Fact name="Key">{row.key_name ?? row.key_id ?? "—"}</Fact>
           <Fact name="Began">{showFullTime(row.created_at)}</Fact>
           <Fact name="Settled">{showFullTime(row.settled_at)}, after {seconds.toFixed(1)} s</Fact>
           {counts.filter(([name, count]) => count > 0 || name === "Input" || name === "Output").map(([name, count]) => (

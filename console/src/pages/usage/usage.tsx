@@ -92,7 +92,7 @@ function Requests({ chosen: { filters } }: { chosen: ReturnType<typeof useChosen
           long
           columns={tableColumns}
           data={rows}
-          rowId={(row) => row.request_id}
+          rowId={(row) => String(row.seq)}
           onNearEnd={more}
           empty={
             <Empty icon="search" title="No request fits">
