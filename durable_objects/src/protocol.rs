@@ -289,7 +289,8 @@ mod tests {
             ])
             .map(|ask| serde_json::to_string(&Call { v: VERSION, session_issued_at_s: None, ask }).unwrap())
             .collect();
-        let of_session = Call { v: VERSION, session_issued_at_s: Some(7), ask: Ask::Command(Command::Balance) };
+        let of_session =
+            Call { v: VERSION, session_issued_at_s: Some(7), ask: Ask::Command(Box::new(Command::Balance)) };
         calls.push(serde_json::to_string(&of_session).unwrap());
         insta::assert_snapshot!(calls.join("\n"));
         for call in calls {

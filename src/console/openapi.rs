@@ -6,7 +6,8 @@ use utoipa::openapi::OpenApi as Description;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{balance, daily, export, journal, keys, live, models, usage};
+use super::{account, balance, config, daily, export, journal, keys, live, models, usage};
+use crate::payments::{auto, checkout, topups};
 
 /// The account's API.
 #[derive(OpenApi)]
@@ -19,6 +20,10 @@ use super::{balance, daily, export, journal, keys, live, models, usage};
     security(("session" = []), ("api_key" = [])),
     modifiers(&Callers, &Sentences),
     paths(
+        config::get,
+        account::create,
+        account::get,
+        account::end_sessions,
         balance::get,
         live::get,
         journal::list,
@@ -31,6 +36,11 @@ use super::{balance, daily, export, journal, keys, live, models, usage};
         keys::update,
         keys::revoke,
         keys::rotate,
+        topups::list,
+        checkout::create,
+        auto::get,
+        auto::put,
+        auto::remove_method,
     ),
     components(schemas(balance::BalanceView, usage::UsageView))
 )]

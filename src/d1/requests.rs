@@ -109,8 +109,9 @@ impl Filter {
     #[must_use]
     pub fn takes(&self, usage: &UsageRecord) -> bool {
         let is = |wanted: &Option<String>, text: &str| wanted.as_deref().is_none_or(|wanted| wanted == text);
+        let is_key = self.key_id.is_none() || self.key_id == usage.key_id;
         (self.from_ms..self.to_ms).contains(&usage.created_at_ms)
-            && is(&self.key_id, &usage.key_id)
+            && is_key
             && is(&self.model, &usage.model)
             && is(&self.endpoint, &usage.endpoint)
             && self.status.is_none_or(|status| status == usage.outcome)
@@ -157,7 +158,7 @@ impl Row {
             kind: entry.kind,
             at_ms: entry.at_ms,
             amount: entry.amount,
-            key_id: Some(record.key_id.clone()),
+            key_id: record.key_id.clone(),
             endpoint: record.endpoint.clone(),
             model: record.model.clone(),
             input: record.usage.input,

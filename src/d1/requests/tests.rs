@@ -30,7 +30,8 @@ fn journal() -> impl Strategy<Value = Vec<Entry>> {
         let entry = |(seq, (what, day, key, model, cost)): (u64, (u8, i64, u8, u8, i64))| {
             let created_at_ms = day * DAY_MS + i64::from(model);
             let record = UsageRecord {
-                key_id: format!("key_{key}"),
+                // Or the owner, without a key.
+                key_id: (key != 2).then(|| format!("key_{key}")),
                 endpoint: if key == 0 { "/v1/messages" } else { "/v1/chat/completions" }.into(),
                 model: format!("model_{model}"),
                 upstream: None,

@@ -96,9 +96,6 @@ pub fn name(result: &Result<Answer, Refusal>) -> &'static str {
             Refusal::InsufficientCredit { reason: Shortage::Held, .. } => "short_of_held",
             Refusal::InsufficientCredit { reason: Shortage::KeyBudget, .. } => "short_of_budget",
             Refusal::TooLarge => "too_large",
-            Refusal::AddressNotAllowed => "address_not_allowed",
-            Refusal::ModelNotAllowed => "model_not_allowed",
-            Refusal::ReplacedKey => "replaced_key",
             Refusal::SignedOut => "signed_out",
         },
     }
