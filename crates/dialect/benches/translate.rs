@@ -60,7 +60,7 @@ fn events() -> Vec<Event> {
     let pieces = ["{\"path\":", "\"src/", "lib.rs\"}"];
     events.extend(pieces.map(|piece| Event::Delta { index: 1, delta: Delta::Input(piece.into()) }));
     events.push(Event::Close { index: 1 });
-    events.push(Event::Usage(Usage { input: 20, output: 4_000, ..Usage::default() }));
+    events.push(Event::Usage(Usage { input: 20, output: 4_000, ..Usage::default() }.into()));
     events.push(Event::Stop(Stop { reason: StopReason::ToolUse, sequence: None }));
     events
 }
