@@ -55,7 +55,8 @@ async fn fetch(request: Request, env: Env, platform: worker::Context) -> worker:
     let (sender, response) = oneshot::channel();
     platform.wait_until(async move {
         let hand_over = HandOver::new(sender);
-        let served = handle(request, env, &hand_over).await;
+        // Boxed, so that what a request needs to begin is not kept for as long as its stream runs.
+        let served = Box::pin(handle(request, env, &hand_over)).await;
         hand_over.give(served.response);
         if let Some(rest) = served.rest {
             rest.await;
