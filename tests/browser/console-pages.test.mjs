@@ -190,6 +190,20 @@ test("a session that was ended elsewhere leads to sign-in", async () => {
   await page.close();
 });
 
+test("a page whose file is gone is loaded anew once, and then says so beside the navigation", async () => {
+  const { page } = await open({ path: "/" });
+  await page.getByText("Recent requests").waitFor();
+  await page.route("**/assets/keys-*.js", (route) => route.fulfill({ status: 404, body: "" }));
+  let loads = 0;
+  page.on("load", () => (loads += 1));
+  await page.getByRole("link", { name: "API keys" }).click();
+  await page.getByText("This could not be loaded").waitFor();
+  assert.equal(loads, 1);
+  await page.getByRole("link", { name: "Credits" }).click();
+  await page.getByText("Add credit").first().waitFor();
+  await page.close();
+});
+
 test("what is live comes in by itself", async () => {
   const page = await chromium.newPage();
   const balance = { ...(await FULL["GET /console/api/balance"]()), balance_usd: "7.000000001", available_usd: "6.5", running: 1 };

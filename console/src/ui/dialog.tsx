@@ -68,7 +68,7 @@ export function Confirm({ title, description, action, busy, failure, open, onClo
     <Dialog title={title} description={description} open={open} onClose={onClose} narrow alert>
       <div className="body">{failure && <p role="alert" className="notice danger">{failure}</p>}</div>
       <footer>
-        <Button onClick={onClose}>Keep it</Button>
+        <Button onClick={onClose}>Cancel</Button>
         <Button look="danger" busy={busy} onClick={onConfirm}>
           {action}
         </Button>
