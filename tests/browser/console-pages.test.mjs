@@ -146,12 +146,17 @@ test("the keyboard reaches everything: past the navigation, into a dialog and ou
   }
   await page.keyboard.press("Escape");
   await page.getByRole("dialog").waitFor({ state: "hidden" });
-  assert.equal(await focused(), "Create a key");
+  await page.waitForFunction(() => document.activeElement.textContent === "Create a key");
   await page.getByRole("button", { name: "Actions for Nightly evaluations" }).focus();
   await page.keyboard.press("Enter");
+  const isAt = (text) => page.waitForFunction((wanted) => document.activeElement.textContent.trim() === wanted, text);
+  await isAt("Name and limits");
   await page.keyboard.press("ArrowDown");
+  await isAt("Rotate");
   await page.keyboard.press("Enter");
   await page.getByRole("dialog", { name: "Rotate Nightly evaluations" }).waitFor();
+  await page.keyboard.press("Escape");
+  await page.waitForFunction(() => document.activeElement.getAttribute("aria-label") === "Actions for Nightly evaluations");
   await page.close();
 });
 
