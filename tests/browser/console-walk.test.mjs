@@ -121,7 +121,7 @@ test("5. the playground streams an answer and shows what it cost", async () => {
   await page.getByRole("combobox", { name: "Model" }).selectOption("chat");
   await page.getByRole("textbox", { name: "Message" }).fill("hello from the playground");
   await page.keyboard.press("Enter");
-  await page.locator(".turn.assistant .text", { hasText: "playground" }).waitFor();
+  await page.locator(".turn.by-assistant .text", { hasText: "playground" }).waitFor();
   const settled = await page.getByTestId("settled-cost").textContent();
   const [, row] = await gateway.usageRows(account, 2);
   assert.equal(nanoUsd(settled.replace("$", "")), BigInt(row.cost_nano_usd));
