@@ -6,6 +6,7 @@ import { NotFound } from "./pages/not-found.tsx";
 import { PagePlace } from "./shell/page.tsx";
 import { PublicFrame } from "./shell/public-frame.tsx";
 import { Shell } from "./shell/shell.tsx";
+import { ErrorBoundary } from "./ui/error-boundary.tsx";
 
 const Overview = lazy(() => import("./pages/overview/overview.tsx"));
 const Keys = lazy(() => import("./pages/keys/keys.tsx"));
@@ -81,7 +82,12 @@ function SignedOut() {
 
 /** The place of a page whose code is on its way. */
 function Waiting({ children }: { children: ReactNode }) {
-  return <Suspense fallback={<PagePlace />}>{children}</Suspense>;
+  const [path] = useLocation();
+  return (
+    <ErrorBoundary of={path}>
+      <Suspense fallback={<PagePlace />}>{children}</Suspense>
+    </ErrorBoundary>
+  );
 }
 
 /** A new page begins at its top, and is where the keyboard is. */

@@ -9,7 +9,10 @@ import { createRoot } from "react-dom/client";
 import { ApiError } from "./api/client.ts";
 import { App } from "./app.tsx";
 import { SessionProvider, signOut } from "./auth/session.tsx";
+import { renewWhenOutdated } from "./lib/renew.ts";
 import { Toasts } from "./ui/toast.tsx";
+
+renewWhenOutdated();
 
 const queries = new QueryClient({
   queryCache: new QueryCache({

@@ -146,12 +146,17 @@ test("the keyboard reaches everything: past the navigation, into a dialog and ou
   }
   await page.keyboard.press("Escape");
   await page.getByRole("dialog").waitFor({ state: "hidden" });
-  assert.equal(await focused(), "Create a key");
+  await page.waitForFunction(() => document.activeElement.textContent === "Create a key");
   await page.getByRole("button", { name: "Actions for Nightly evaluations" }).focus();
   await page.keyboard.press("Enter");
+  const isAt = (text) => page.waitForFunction((wanted) => document.activeElement.textContent.trim() === wanted, text);
+  await isAt("Name and limits");
   await page.keyboard.press("ArrowDown");
+  await isAt("Rotate");
   await page.keyboard.press("Enter");
   await page.getByRole("dialog", { name: "Rotate Nightly evaluations" }).waitFor();
+  await page.keyboard.press("Escape");
+  await page.waitForFunction(() => document.activeElement.getAttribute("aria-label") === "Actions for Nightly evaluations");
   await page.close();
 });
 
@@ -187,6 +192,20 @@ test("a session that was ended elsewhere leads to sign-in", async () => {
   const { page } = await open({ path: "/keys", answers: { ...FULL, "GET /console/api/keys": refused } });
   await page.getByText("Create one").waitFor();
   assert.equal(await page.evaluate(() => localStorage.getItem("oneinterface-session")), null);
+  await page.close();
+});
+
+test("a page whose file is gone is loaded anew once, and then says so beside the navigation", async () => {
+  const { page } = await open({ path: "/" });
+  await page.getByText("Recent requests").waitFor();
+  await page.route("**/assets/keys-*.js", (route) => route.fulfill({ status: 404, body: "" }));
+  let loads = 0;
+  page.on("load", () => (loads += 1));
+  await page.getByRole("link", { name: "API keys" }).click();
+  await page.getByText("This could not be loaded").waitFor();
+  assert.equal(loads, 1);
+  await page.getByRole("link", { name: "Credits" }).click();
+  await page.getByText("Add credit").first().waitFor();
   await page.close();
 });
 

@@ -22,7 +22,8 @@ async function make(): Promise<Auth | null> {
   const apikey = config.supabase_anon_key;
   return new AuthClient({
     url: `${config.supabase_url.replace(/\/+$/, "")}/auth/v1`,
-    headers: apikey ? { apikey, authorization: `Bearer ${apikey}` } : {},
+    // Spelled as the client spells it, which puts the session's token in its place.
+    headers: apikey ? { apikey, Authorization: `Bearer ${apikey}` } : {},
     storageKey: "oneinterface-session",
     flowType: "pkce",
     autoRefreshToken: true,

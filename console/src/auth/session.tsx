@@ -48,13 +48,22 @@ export function SessionProvider({ children }: { children: ReactNode }) {
   return <Context value={state}>{children}</Context>;
 }
 
+let isEndingAll = false;
+
 /** Ends this session, on this device. */
 export async function signOut(): Promise<void> {
+  // What is refused while all sessions are ended must not end this one alone first: the others would go on.
+  if (isEndingAll) return;
   await (await authClient())?.signOut({ scope: "local" });
 }
 
 /** Ends every session: the gateway refuses what was issued until now, and the sign-in service renews none of it. */
 export async function signOutEverywhere(): Promise<void> {
-  await askJson("/console/api/sessions", { method: "DELETE" });
-  await (await authClient())?.signOut({ scope: "global" });
+  isEndingAll = true;
+  try {
+    await askJson("/console/api/sessions", { method: "DELETE" });
+    await (await authClient())?.signOut({ scope: "global" });
+  } finally {
+    isEndingAll = false;
+  }
 }

@@ -1,6 +1,6 @@
 // The drawing. A chunk of its own: Recharts is larger than all the rest.
 import { Bar, BarChart, CartesianGrid, ResponsiveContainer, Tooltip, XAxis, YAxis } from "recharts";
-import { useState } from "react";
+import { useEffect, useState } from "react";
 import { showDay } from "../lib/time.ts";
 import { showUsd } from "../lib/usd.ts";
 import type { ChartData, ChartDay } from "./series.ts";
@@ -17,18 +17,33 @@ const TICK = { fill: "var(--muted)", fontSize: 12 };
 export default function Bars({ data }: { data: ChartData }) {
   // What follows the pointer is made when there is one: it is a good part of the work of the first drawing.
   const [isPointedAt, setPointedAt] = useState(false);
+  const step = useSteps(2);
   return (
     <ResponsiveContainer width="100%" height={HEIGHT} onPointerEnter={() => setPointedAt(true)}>
       <BarChart data={data.days} margin={MARGIN} accessibilityLayer={false}>
         {/* Intervals and points are given: to find them, Recharts measures every label in the page. */}
-        <CartesianGrid vertical={false} verticalPoints={NO_POINTS} stroke="var(--line)" />
+        {step >= 2 && <CartesianGrid vertical={false} verticalPoints={NO_POINTS} stroke="var(--line)" />}
         <XAxis dataKey="day" tickFormatter={showDay} tick={TICK} tickLine={false} axisLine={AXIS} interval={Math.ceil(data.days.length / MARKS) - 1} />
         <YAxis tickFormatter={axisUsd} tick={TICK} tickLine={false} axisLine={false} width={58} tickCount={4} interval={0} />
         {isPointedAt && <Tooltip cursor={CURSOR} isAnimationActive={false} content={<Tip data={data} />} />}
-        <Bar dataKey={heightOf} shape={Stack} isAnimationActive={false} maxBarSize={34} />
+        {step >= 1 && <Bar dataKey={heightOf} shape={Stack} isAnimationActive={false} maxBarSize={34} />}
       </BarChart>
     </ResponsiveContainer>
   );
+}
+
+/**
+ * Counts to `most`, one with each turn of the event loop. Whatever Recharts is given at once it draws in one task, twice:
+ * in parts, no task is long on a slow device.
+ */
+function useSteps(most: number): number {
+  const [step, setStep] = useState(0);
+  useEffect(() => {
+    if (step === most) return;
+    const timer = setTimeout(() => setStep(step + 1), 0);
+    return () => clearTimeout(timer);
+  }, [step, most]);
+  return step;
 }
 
 const heightOf = ({ heights }: ChartDay) => heights.reduce((sum, height) => sum + height, 0);

@@ -3,6 +3,7 @@
 import * as Radix from "@radix-ui/react-dialog";
 import type { ReactNode } from "react";
 import { Button } from "./button.tsx";
+import { useReturnFocus } from "./return-focus.ts";
 
 interface Props {
   title: string;
@@ -19,6 +20,7 @@ interface Props {
 }
 
 export function Dialog({ title, description, open, onClose, narrow, alert, sticky, children }: Props) {
+  const focus = useReturnFocus();
   return (
     <Radix.Root open={open} onOpenChange={(isOpen) => !isOpen && onClose()}>
       <Radix.Portal>
@@ -27,6 +29,7 @@ export function Dialog({ title, description, open, onClose, narrow, alert, stick
           className={`dialog ${narrow ? "narrow" : ""}`}
           role={alert ? "alertdialog" : "dialog"}
           aria-modal="true"
+          {...focus}
           {...(description ? {} : { "aria-describedby": undefined })}
           onInteractOutside={(event) => sticky && event.preventDefault()}
           onEscapeKeyDown={(event) => sticky && event.preventDefault()}
@@ -68,7 +71,7 @@ export function Confirm({ title, description, action, busy, failure, open, onClo
     <Dialog title={title} description={description} open={open} onClose={onClose} narrow alert>
       <div className="body">{failure && <p role="alert" className="notice danger">{failure}</p>}</div>
       <footer>
-        <Button onClick={onClose}>Keep it</Button>
+        <Button onClick={onClose}>Cancel</Button>
         <Button look="danger" busy={busy} onClick={onConfirm}>
           {action}
         </Button>

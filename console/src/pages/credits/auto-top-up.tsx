@@ -29,6 +29,13 @@ export function AutoTopUpCard() {
 
 type Fields = Pick<AutoTopUp, "threshold_usd" | "amount_usd" | "monthly_cap_usd">;
 
+const STOPS: Record<string, string> = {
+  declined: "the card was declined",
+  authentication_required: "the bank wants you to confirm each payment",
+  method_unusable: "the payment method cannot be used any more",
+  disputed: "a payment was disputed",
+};
+
 const FIELDS: [keyof Fields, string, string][] = [
   ["threshold_usd", "When below", "10"],
   ["amount_usd", "Add", "25"],
@@ -81,7 +88,7 @@ function AutoForm({ settings }: { settings: AutoTopUp }) {
       {stopped && (
         <p className="notice danger">
           <Icon name="alert" />
-          Stopped {showTime(stopped.at)}: {stopped.reason.replaceAll("_", " ")}. Add credit with another card, and switch it on again.
+          Stopped {showTime(stopped.at)}: {STOPS[stopped.reason] ?? stopped.reason}. Add credit with another card and keep it, then save this again.
         </p>
       )}
       <div className="row-fields">

@@ -28,7 +28,7 @@ export function Journal() {
   const rows = journal.data?.pages.flatMap(({ data }) => data) ?? [];
   return (
     <>
-      <div className="body">
+      <div className="body kind">
         <SelectField label="Kind" value={kind} onText={setKind} options={KINDS} />
       </div>
       {journal.error && rows.length === 0 ? (

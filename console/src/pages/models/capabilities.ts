@@ -5,7 +5,6 @@ export const CAPABILITIES: Record<string, string> = {
   reasoning: "Reasoning",
   json_schema: "Structured output",
   cache: "Prompt cache",
-  embeddings: "Embeddings",
 };
 
 /** In words; one that is not known as it is written. */

@@ -11,7 +11,7 @@ const POLLS = 15;
 
 export function TurnView({ turn }: { turn: Turn }) {
   return (
-    <article className={`turn ${turn.role}`}>
+    <article className={`turn by-${turn.role}`}>
       <span className="who">{turn.role === "user" ? "You" : turn.model}</span>
       {turn.reasoning && (
         <details className="small">
