@@ -1,5 +1,6 @@
 //! Sums by day, as far as the journal has been delivered.
 
+use billing::money::NanoUsd;
 use serde::Deserialize;
 use worker::D1Database;
 use worker::wasm_bindgen::JsValue;
@@ -38,6 +39,22 @@ pub struct Sum {
     pub output: u64,
     /// What they cost, in nano-USD.
     pub cost: i64,
+}
+
+impl Sum {
+    /// What they cost.
+    #[must_use]
+    pub fn cost(&self) -> NanoUsd {
+        NanoUsd::new(self.cost).unwrap_or_default()
+    }
+
+    /// Adds those of another day.
+    pub fn add(&mut self, other: &Self) {
+        self.requests = self.requests.saturating_add(other.requests);
+        self.input = self.input.saturating_add(other.input);
+        self.output = self.output.saturating_add(other.output);
+        self.cost = self.cost.saturating_add(other.cost);
+    }
 }
 
 /// The sums, at most one more than [`MOST`], and the last row of the journal that is in them: all in one transaction,

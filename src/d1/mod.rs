@@ -9,7 +9,6 @@ pub mod entries;
 pub mod requests;
 pub mod topups;
 pub mod undelivered;
-pub mod usage;
 
 use worker::wasm_bindgen::JsValue;
 

@@ -10,7 +10,6 @@ use rusqlite::{Connection, params, params_from_iter};
 use super::*;
 use crate::d1::{daily, entries};
 
-const DAY_MS: i64 = 86_400_000;
 /// As far as these tests look at once: a few rows.
 const FEW: u64 = 7;
 
