@@ -56,13 +56,25 @@ impl Caller {
         Self::of_session(session::of(headers, context).await?, context).await
     }
 
+    /// The holder of an API key, who may do `permission`.
+    ///
+    /// # Errors
+    /// `invalid_api_key`: 401 without a key, with a session too, 403 when the key may not.
+    pub async fn of_key(
+        headers: &Headers,
+        permission: impl Into<Option<Permission>>,
+        context: &Context,
+    ) -> Result<Self, ApiError> {
+        let key = auth::api_key(headers, context)?;
+        let known = auth::authorize(&key, permission, context).await?;
+        let client = context.account(&key.routing_id)?;
+        Ok(Self { client, routing_id: key.routing_id.clone(), who: Who::Key(key, known.permissions) })
+    }
+
     async fn known(headers: &Headers, permission: Option<Permission>, context: &Context) -> Result<Self, ApiError> {
         let is_key = |text: Option<String>| text.is_some_and(|text| keys::is_one(&text));
         if is_key(auth::bearer(headers)?) || is_key(headers.get("x-api-key")?) {
-            let key = auth::api_key(headers, context)?;
-            let known = auth::authorize(&key, permission, context).await?;
-            let client = context.account(&key.routing_id)?;
-            return Ok(Self { client, routing_id: key.routing_id.clone(), who: Who::Key(key, known.permissions) });
+            return Self::of_key(headers, permission, context).await;
         }
         Self::owner(headers, context).await
     }

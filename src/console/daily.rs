@@ -77,8 +77,10 @@ pub struct DayView {
     pub requests: u64,
     /// Input of every kind, in tokens.
     pub input_tokens: u64,
-    /// Output, in tokens.
+    /// Output, reasoning included, in tokens.
     pub output_tokens: u64,
+    /// That of the output that was reasoning, in tokens.
+    pub reasoning_tokens: u64,
     /// What was charged; decimal USD.
     pub cost_usd: String,
 }
@@ -175,13 +177,14 @@ fn add(sums: &mut Sums, row: &Row, by: Group) {
         Group::Endpoint => row.endpoint.clone(),
         Group::None => String::new(),
     };
-    let empty = Sum { day, name: name.clone(), requests: 0, input: 0, output: 0, cost: 0 };
+    let empty = Sum { day, name: name.clone(), ..Sum::default() };
     let sum = sums.entry((day, name)).or_insert(empty);
     sum.cost = sum.cost.saturating_sub(row.amount.nano());
     if row.kind == EntryKind::Usage {
         sum.requests = sum.requests.saturating_add(1);
         sum.input = sum.input.saturating_add(row.all_input());
         sum.output = sum.output.saturating_add(row.output);
+        sum.reasoning = sum.reasoning.saturating_add(row.reasoning);
     }
 }
 
@@ -193,10 +196,13 @@ fn view(sum: Sum) -> DayView {
         requests: sum.requests,
         input_tokens: sum.input,
         output_tokens: sum.output,
+        reasoning_tokens: sum.reasoning,
     }
 }
 
-fn date(day: i64) -> String {
+/// The day as a date.
+#[must_use]
+pub fn date(day: i64) -> String {
     let midnight = DateTime::from_timestamp_millis(day.saturating_mul(DAY_MS)).unwrap_or_default();
     midnight.date_naive().to_string()
 }

@@ -2,7 +2,6 @@
 //! object's own is in `durable_objects`.
 
 pub mod accounts;
-pub mod activity;
 pub mod catalogue;
 pub mod daily;
 pub mod entries;

@@ -280,9 +280,17 @@ mod tests {
 
     #[test]
     fn sums_of_days_become_those_of_models_the_dearest_first() {
-        let sum = |day, name: &str, cost| Sum { day, name: name.into(), requests: 1, input: 2, output: 3, cost };
+        let sum = |day, name: &str, cost| Sum {
+            day,
+            name: name.into(),
+            requests: 1,
+            input: 2,
+            output: 3,
+            reasoning: 1,
+            cost,
+        };
         let summed = by_model(vec![sum(3, "a", 5), sum(3, "b", 4), sum(2, "b", 4), sum(1, "c", 5)]);
-        let twice = Sum { requests: 2, input: 4, output: 6, ..sum(3, "b", 8) };
+        let twice = Sum { requests: 2, input: 4, output: 6, reasoning: 2, ..sum(3, "b", 8) };
         assert_eq!(summed, [twice, sum(3, "a", 5), sum(1, "c", 5)]);
     }
 
