@@ -1,4 +1,5 @@
-//! Asking a service that we use (sign-in, payments) over HTTP, for an answer of a bounded size. What serves models has a way of its own, `upstream`.
+//! Asking a service that we use (sign-in, payments) over HTTP, for an answer of a bounded size. What serves models
+//! has a way of its own, `upstream`.
 
 use worker::{AbortController, Fetch, Headers, Request};
 

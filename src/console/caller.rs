@@ -1,13 +1,14 @@
 //! Who calls the account's API: its signed-in owner, or one of its keys.
 
 use account::client::AccountClient;
-use billing::ledger::{Answer, Command, Permission};
+use billing::ledger::{Answer, Command, Key, Permission};
 use worker::Headers;
 
 use crate::context::Context;
 use crate::error::{ApiError, Code};
 use crate::inference::payer::Payer;
 use crate::keys::{self, ApiKey};
+use crate::routes::models::may_ask;
 use crate::session::{self, Session};
 use crate::{auth, d1, ids};
 
@@ -21,8 +22,8 @@ pub struct Caller {
 }
 
 enum Who {
-    /// A key, and what it may do.
-    Key(ApiKey, Vec<Permission>),
+    /// A key, and as the account knows it.
+    Key(ApiKey, Box<Key>),
     /// The owner.
     Owner(Session),
 }
@@ -68,7 +69,7 @@ impl Caller {
         let key = auth::api_key(headers, context)?;
         let known = auth::authorize(&key, permission, context).await?;
         let client = context.account(&key.routing_id)?;
-        Ok(Self { client, routing_id: key.routing_id.clone(), who: Who::Key(key, known.permissions) })
+        Ok(Self { client, routing_id: key.routing_id.clone(), who: Who::Key(key, Box::new(known)) })
     }
 
     async fn known(headers: &Headers, permission: Option<Permission>, context: &Context) -> Result<Self, ApiError> {
@@ -124,8 +125,17 @@ impl Caller {
     #[must_use]
     pub fn permissions(&self) -> Vec<Permission> {
         match &self.who {
-            Who::Key(_, permissions) => permissions.clone(),
+            Who::Key(_, known) => known.permissions.clone(),
             Who::Owner(_) => Permission::ALL.to_vec(),
+        }
+    }
+
+    /// Whether the caller may ask for the model, by the list of its key.
+    #[must_use]
+    pub fn may_ask(&self, model: &str) -> bool {
+        match &self.who {
+            Who::Key(_, known) => may_ask(known, model),
+            Who::Owner(_) => true,
         }
     }
 

@@ -89,7 +89,7 @@ pub async fn call(tool: Tool, arguments: Body, turn: Turn, context: &Context) ->
             Ok(arguments::Nothing {}) => balance(caller).await,
             Err(problem) => Err(problem.into()),
         },
-        Tool::ListModels => list_models(&arguments, context).await,
+        Tool::ListModels => list_models(&arguments, caller, context).await,
         Tool::ListApiKeys => list_keys(&arguments, caller, context).await,
         Tool::CreateApiKey => create_key(&arguments, caller, context).await,
         Tool::RevokeApiKey => revoke_key(&arguments, caller).await,
@@ -111,10 +111,12 @@ pub async fn call(tool: Tool, arguments: Body, turn: Turn, context: &Context) ->
 pub async fn read(wanted: &Resource, caller: &Caller, context: &Context) -> Result<Option<Value>, ApiError> {
     match wanted {
         Resource::Models => {
-            let all = shown(context).await?;
+            let all = shown(caller, context).await?;
             Ok(Some(json!({ "models": all.into_iter().map(|(_, value)| value).collect::<Vec<_>>() })))
         }
-        Resource::Model(id) => Ok(shown(context).await?.into_iter().find(|(one, _)| one == id).map(|(_, value)| value)),
+        Resource::Model(id) => {
+            Ok(shown(caller, context).await?.into_iter().find(|(one, _)| one == id).map(|(_, value)| value))
+        }
         Resource::Usage(days) => match used(&arguments::Usage::of_days(*days), caller, context).await {
             Ok(value) => Ok(Some(value)),
             Err(Failed::Api(error)) => Err(error),
@@ -131,7 +133,7 @@ pub async fn model_ids(beginning: &str, turn: &Turn, context: &Context) -> Resul
     if turn.may(Permission::Inference).is_err() {
         return Ok(Vec::new());
     }
-    let all = shown(context).await?;
+    let all = shown(&turn.caller, context).await?;
     Ok(all.into_iter().map(|(id, _)| id).filter(|id| id.starts_with(beginning)).collect())
 }
 
@@ -150,7 +152,7 @@ pub async fn balance(caller: &Caller) -> Result<Value, Failed> {
     }
 }
 
-async fn list_models(arguments: &str, context: &Context) -> Result<Value, Failed> {
+async fn list_models(arguments: &str, caller: &Caller, context: &Context) -> Result<Value, Failed> {
     let arguments: arguments::Models = arguments::parse(arguments)?;
     let limit = arguments.limit()?;
     let query = arguments.query.map_or_else(String::new, |query| query.to_lowercase());
@@ -159,7 +161,7 @@ async fn list_models(arguments: &str, context: &Context) -> Result<Value, Failed
             value.get(field).and_then(Value::as_str).is_some_and(|name| name.to_lowercase().contains(&query))
         })
     };
-    let fitting = shown(context).await?.into_iter().filter(|(_, value)| names(value));
+    let fitting = shown(caller, context).await?.into_iter().filter(|(_, value)| names(value));
     Ok(page("models", fitting, arguments.cursor.as_deref(), limit))
 }
 
@@ -249,12 +251,13 @@ fn sum(sum: &Sum) -> Value {
     })
 }
 
-/// What `GET /v1/models` shows of each model, without what only its SDKs want; by id.
-async fn shown(context: &Context) -> Result<Vec<(String, Value)>, ApiError> {
+/// What `GET /v1/models` shows the caller of each model, without what only its SDKs want; by id.
+async fn shown(caller: &Caller, context: &Context) -> Result<Vec<(String, Value)>, ApiError> {
     const FIELDS: [&str; 7] =
         ["id", "display_name", "owned_by", "context_window", "max_output_tokens", "capabilities", "pricing"];
     let catalog = d1::catalogue::load(&context.env, context.started_ms).await?;
-    let views = catalog.models.values().filter_map(|model| models::view(model, context));
+    let allowed = catalog.models.values().filter(|model| caller.may_ask(&model.id));
+    let views = allowed.filter_map(|model| models::view(model, context));
     let views = views.map(|view| {
         let Ok(Value::Object(members)) = serde_json::to_value(&view) else { return (view.id.to_owned(), Value::Null) };
         let told = members.into_iter().filter(|(name, _)| FIELDS.contains(&name.as_str()));

@@ -162,6 +162,29 @@ test("models are listed by pages, and by a word", async () => {
   assert.match((await tool(gateway, account.key, "list_models", { limit: 101 })).error, /1 to 100/);
 });
 
+test("keys are made with lists of models and addresses, and told of no other models", async () => {
+  const own = await gateway.account();
+  const create = (limits) => tool(gateway, own.key, "create_api_key", { name: "narrow", limits });
+  const lists = { models: ["embed", "cha*"], addresses: ["203.0.113.0/24", "2001:db8::1"] };
+  const made = await create({ models: lists.models });
+  const placed = await create(lists);
+  assert.deepEqual([made.limits, placed.limits], [{ models: lists.models }, lists]);
+  const from = async (address) => (await modern(gateway, placed.key, "tools/list", {}, { "cf-connecting-ip": address })).status;
+  assert.deepEqual([await from("203.0.113.9"), await from("2001:db8::1"), await from("198.51.100.1")], [200, 200, 403]);
+  const { data } = await (await gateway.fetch("/v1/models", { key: made.key })).json();
+  const allowed = data.map(({ id }) => id);
+  assert.ok(allowed.includes("chat") && allowed.includes("embed") && allowed.every((id) => id === "embed" || id.startsWith("cha")), allowed.join());
+  assert.deepEqual((await tool(gateway, made.key, "list_models", { limit: 100 })).models.map(({ id }) => id), allowed);
+  const read = async (uri) => (await modern(gateway, made.key, "resources/read", { uri })).body;
+  assert.deepEqual(JSON.parse((await read("oneinterface://models")).result.contents[0].text).models.map(({ id }) => id), allowed);
+  assert.equal((await read("oneinterface://models/vendor%2Frenamed")).error.code, -32602);
+  const refused = await tool(gateway, made.key, "chat_completion", { ...HELLO, model: "vendor/renamed" });
+  assert.match(refused.error, /may not ask for this model/);
+  for (const wrong of [{ models: [] }, { models: ["a*b"] }, { addresses: ["203.0.113.7/24"] }]) {
+    assert.match((await create(wrong)).error, /cannot be taken/);
+  }
+});
+
 test("usage is told up to the moment, by model and by request, with filters and pages", async () => {
   const own = await gateway.account();
   const other = await tool(gateway, own.key, "create_api_key", { name: "other" });
