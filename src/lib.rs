@@ -17,6 +17,7 @@ pub mod cors;
 pub mod d1;
 pub mod entropy;
 pub mod error;
+pub mod fetch;
 pub mod floods;
 pub mod hand_over;
 pub mod ids;

@@ -52,7 +52,7 @@ pub struct UserView {
 /// # Errors
 /// `invalid_api_key` without a session.
 #[utoipa::path(
-    post, path = "/console/api/account", tag = "account",
+    post, path = "/console/api/account", tag = "account", operation_id = "createAccount",
     responses((status = 200, body = AccountView), (status = 401, description = "No session.")),
 )]
 pub async fn create(headers: &Headers, context: &Context) -> Result<Response, ApiError> {
@@ -79,7 +79,7 @@ pub async fn create(headers: &Headers, context: &Context) -> Result<Response, Ap
 /// # Errors
 /// `invalid_api_key`; `invalid_request` with 404 for a user who has none.
 #[utoipa::path(
-    get, path = "/console/api/account", tag = "account",
+    get, path = "/console/api/account", tag = "account", operation_id = "getAccount",
     responses(
         (status = 200, body = AccountView),
         (status = 401, description = "Neither a session nor a key."),
@@ -96,7 +96,7 @@ pub async fn get(headers: &Headers, context: &Context) -> Result<Response, ApiEr
 /// # Errors
 /// `invalid_api_key` without a session; `invalid_request` with 404 for a user who has no account.
 #[utoipa::path(
-    delete, path = "/console/api/sessions", tag = "account",
+    delete, path = "/console/api/sessions", tag = "account", operation_id = "endSessions",
     responses((status = 204, description = "All sessions are over."), (status = 401, description = "No session.")),
 )]
 pub async fn end_sessions(headers: &Headers, context: &Context) -> Result<Response, ApiError> {

@@ -1,13 +1,14 @@
 //! Who calls the account's API: its signed-in owner, or one of its keys.
 
 use account::client::AccountClient;
-use billing::ledger::{Answer, Command, Permission};
+use billing::ledger::{Answer, Command, Key, Permission};
 use worker::Headers;
 
 use crate::context::Context;
 use crate::error::{ApiError, Code};
 use crate::inference::payer::Payer;
 use crate::keys::{self, ApiKey};
+use crate::routes::models::may_ask;
 use crate::session::{self, Session};
 use crate::{auth, d1, ids};
 
@@ -21,8 +22,8 @@ pub struct Caller {
 }
 
 enum Who {
-    /// A key, and what it may do.
-    Key(ApiKey, Vec<Permission>),
+    /// A key, and as the account knows it.
+    Key(ApiKey, Box<Key>),
     /// The owner.
     Owner(Session),
 }
@@ -56,13 +57,25 @@ impl Caller {
         Self::of_session(session::of(headers, context).await?, context).await
     }
 
+    /// The holder of an API key, who may do `permission`.
+    ///
+    /// # Errors
+    /// `invalid_api_key`: 401 without a key, with a session too, 403 when the key may not.
+    pub async fn of_key(
+        headers: &Headers,
+        permission: impl Into<Option<Permission>>,
+        context: &Context,
+    ) -> Result<Self, ApiError> {
+        let key = auth::api_key(headers, context)?;
+        let known = auth::authorize(&key, permission, context).await?;
+        let client = context.account(&key.routing_id)?;
+        Ok(Self { client, routing_id: key.routing_id.clone(), who: Who::Key(key, Box::new(known)) })
+    }
+
     async fn known(headers: &Headers, permission: Option<Permission>, context: &Context) -> Result<Self, ApiError> {
         let is_key = |text: Option<String>| text.is_some_and(|text| keys::is_one(&text));
         if is_key(auth::bearer(headers)?) || is_key(headers.get("x-api-key")?) {
-            let key = auth::api_key(headers, context)?;
-            let known = auth::authorize(&key, permission, context).await?;
-            let client = context.account(&key.routing_id)?;
-            return Ok(Self { client, routing_id: key.routing_id.clone(), who: Who::Key(key, known.permissions) });
+            return Self::of_key(headers, permission, context).await;
         }
         Self::owner(headers, context).await
     }
@@ -112,8 +125,17 @@ impl Caller {
     #[must_use]
     pub fn permissions(&self) -> Vec<Permission> {
         match &self.who {
-            Who::Key(_, permissions) => permissions.clone(),
+            Who::Key(_, known) => known.permissions.clone(),
             Who::Owner(_) => Permission::ALL.to_vec(),
+        }
+    }
+
+    /// Whether the caller may ask for the model, by the list of its key.
+    #[must_use]
+    pub fn may_ask(&self, model: &str) -> bool {
+        match &self.who {
+            Who::Key(_, known) => may_ask(known, model),
+            Who::Owner(_) => true,
         }
     }
 

@@ -26,7 +26,8 @@ pub struct ConfigView {
 ///
 /// # Errors
 /// The platform's.
-#[utoipa::path(get, path = "/console/api/config", tag = "account", responses((status = 200, body = ConfigView)))]
+#[utoipa::path(get, path = "/console/api/config", tag = "account", operation_id = "getConfig",
+    responses((status = 200, body = ConfigView)))]
 pub fn get(request: &Request, context: &Context) -> Result<Response, ApiError> {
     let sessions = context.config.sessions.as_ref();
     Ok(Response::from_json(&ConfigView {

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use account::tail::{MAX_ROWS, Reading, Rows};
 use billing::ledger::{EntryKind, Outcome, Permission};
-use billing::money::NanoUsd;
 use chrono::DateTime;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -78,8 +77,10 @@ pub struct DayView {
     pub requests: u64,
     /// Input of every kind, in tokens.
     pub input_tokens: u64,
-    /// Output, in tokens.
+    /// Output, reasoning included, in tokens.
     pub output_tokens: u64,
+    /// That of the output that was reasoning, in tokens.
+    pub reasoning_tokens: u64,
     /// What was charged; decimal USD.
     pub cost_usd: String,
 }
@@ -104,17 +105,33 @@ pub async fn list(headers: &Headers, url: &Url, context: &Context) -> Result<Res
     let caller = Caller::new(headers, Permission::AccountRead, context).await?;
     let query: DailyQuery = page::query(url)?;
     let (first, last) = days(query.from.as_deref(), query.to.as_deref(), context.started_ms)?;
-    let (from_ms, to_ms) = (first.saturating_mul(DAY_MS), last.saturating_add(1).saturating_mul(DAY_MS));
     let DailyQuery { by, key_id, model, endpoint, status, .. } = query;
-    let filter = Filter { from_ms, to_ms, key_id, model, endpoint, status };
+    let filter = Filter { key_id, model, endpoint, status, ..Filter::of_days(first, last) };
+    let Summed { sums, as_of_ms } = sum(&caller, &filter, by, context).await?;
+    Ok(Response::from_json(&DailyView { data: sums.into_iter().map(view).collect(), as_of: rfc3339(as_of_ms) })?)
+}
+
+/// A caller's requests, summed up.
+pub struct Summed {
+    /// The newest day first, in it the dearest group first.
+    pub sums: Vec<Sum>,
+    /// What was charged until then is in them, in milliseconds since the epoch.
+    pub as_of_ms: i64,
+}
+
+/// Sums of the caller's requests that `filter`, which is of whole days, takes: by day, and in it by `by`.
+///
+/// # Errors
+/// What a refusal or silence of the account means to the caller; `invalid_request` where they are too many.
+pub async fn sum(caller: &Caller, filter: &Filter, by: Group, context: &Context) -> Result<Summed, ApiError> {
     // D1 first: its sums say which row is the last in them, and the account has all rows behind it.
     let (db, account_id) = (context.env.d1(d1::BINDING)?, ids::account_id(&caller.routing_id));
-    let (sums, mut seq) = daily::read(&db, &account_id, &filter, &word(by)).await?;
+    let (sums, mut seq) = daily::read(&db, &account_id, filter, &word(by)).await?;
     let mut sums: Sums = sums.into_iter().map(|sum| ((sum.day, sum.name.clone()), sum)).collect();
     let mut as_of_ms = context.started_ms;
     for call in 1..=MOST_CALLS {
         let reading = Reading { rows: Rows::After { seq }, limit: MAX_ROWS, names: false };
-        let tail = recent::read(&caller, reading).await?;
+        let tail = recent::read(caller, reading).await?;
         for entry in &tail.entries {
             seq = entry.seq;
             let row = Row::of(entry).filter(|_| entry.usage.as_ref().is_some_and(|usage| filter.takes(usage)));
@@ -131,7 +148,9 @@ pub async fn list(headers: &Headers, url: &Url, context: &Context) -> Result<Res
         let sentence = format!("These are more than {MOST} sums: ask for fewer days, or for one key or model.");
         return Err(ApiError::new(Code::InvalidRequest, sentence));
     }
-    Ok(Response::from_json(&DailyView { data: views(sums), as_of: rfc3339(as_of_ms) })?)
+    let mut sums: Vec<Sum> = sums.into_values().collect();
+    sums.sort_by(|a, b| (b.day, b.cost, &a.name).cmp(&(a.day, a.cost, &b.name)));
+    Ok(Summed { sums, as_of_ms })
 }
 
 type Sums = BTreeMap<(i64, String), Sum>;
@@ -158,33 +177,32 @@ fn add(sums: &mut Sums, row: &Row, by: Group) {
         Group::Endpoint => row.endpoint.clone(),
         Group::None => String::new(),
     };
-    let empty = Sum { day, name: name.clone(), requests: 0, input: 0, output: 0, cost: 0 };
+    let empty = Sum { day, name: name.clone(), ..Sum::default() };
     let sum = sums.entry((day, name)).or_insert(empty);
     sum.cost = sum.cost.saturating_sub(row.amount.nano());
     if row.kind == EntryKind::Usage {
-        let input = [row.input, row.cache_read, row.cache_write_5m, row.cache_write_1h];
         sum.requests = sum.requests.saturating_add(1);
-        sum.input = input.into_iter().fold(sum.input, u64::saturating_add);
+        sum.input = sum.input.saturating_add(row.all_input());
         sum.output = sum.output.saturating_add(row.output);
+        sum.reasoning = sum.reasoning.saturating_add(row.reasoning);
     }
 }
 
-/// The newest day first, in it the dearest group.
-fn views(sums: Sums) -> Vec<DayView> {
-    let mut sums: Vec<Sum> = sums.into_values().collect();
-    sums.sort_by(|a, b| (b.day, b.cost, &a.name).cmp(&(a.day, a.cost, &b.name)));
-    let view = |sum: Sum| DayView {
+fn view(sum: Sum) -> DayView {
+    DayView {
         day: date(sum.day),
+        cost_usd: sum.cost().to_string(),
         group: Some(sum.name).filter(|name| !name.is_empty()),
         requests: sum.requests,
         input_tokens: sum.input,
         output_tokens: sum.output,
-        cost_usd: NanoUsd::new(sum.cost).unwrap_or_default().to_string(),
-    };
-    sums.into_iter().map(view).collect()
+        reasoning_tokens: sum.reasoning,
+    }
 }
 
-fn date(day: i64) -> String {
+/// The day as a date.
+#[must_use]
+pub fn date(day: i64) -> String {
     let midnight = DateTime::from_timestamp_millis(day.saturating_mul(DAY_MS)).unwrap_or_default();
     midnight.date_naive().to_string()
 }

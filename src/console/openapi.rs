@@ -42,7 +42,7 @@ use crate::payments::{auto, checkout, topups};
         auto::put,
         auto::remove_method,
     ),
-    components(schemas(balance::BalanceView, usage::UsageView))
+    components(schemas(balance::BalanceView, daily::Group, usage::UsageView))
 )]
 pub struct Api;
 

@@ -126,8 +126,34 @@ pub async fn list(headers: &Headers, url: &Url, context: &Context) -> Result<Res
     let Span { from_ms, to_ms } = Span::read(query.from.as_deref(), query.to.as_deref())?;
     let UsageQuery { key_id, model, endpoint, status, .. } = query;
     let filter = Filter { from_ms, to_ms, key_id, model, endpoint, status };
-    let as_of = rfc3339(context.started_ms);
-    let newest = recent::newest(&caller, before, limit, |entry| {
+    let Found { rows, next_cursor, key_names } = find(&caller, &filter, before, limit, context).await?;
+    let data = rows.into_iter().map(|row| UsageView::new(row, &key_names)).collect();
+    Ok(Response::from_json(&UsagePage { data, next_cursor, as_of: rfc3339(context.started_ms) })?)
+}
+
+/// One page of a caller's requests.
+pub struct Found {
+    /// The newest first.
+    pub rows: Vec<Row>,
+    /// As [`UsagePage::next_cursor`].
+    pub next_cursor: Option<String>,
+    /// What each key is called.
+    pub key_names: BTreeMap<String, String>,
+}
+
+/// The caller's newest requests that `filter` takes, those before row `before` of the journal, at most `limit`: what
+/// was charged until now is among them.
+///
+/// # Errors
+/// What a refusal or silence of the account means to the caller; `internal_error`.
+pub async fn find(
+    caller: &Caller,
+    filter: &Filter,
+    before: Option<u64>,
+    limit: u64,
+    context: &Context,
+) -> Result<Found, ApiError> {
+    let newest = recent::newest(caller, before, limit, |entry| {
         Row::of(entry).filter(|_| entry.usage.as_ref().is_some_and(|usage| filter.takes(usage)))
     });
     let newest = newest.await?;
@@ -139,15 +165,14 @@ pub async fn list(headers: &Headers, url: &Url, context: &Context) -> Result<Res
             let mut below = Some(seq);
             for _ in 0..MOST_LOOKS {
                 let Some(seq) = below.filter(|seq| *seq > 0 && left(&rows, limit) > 0) else { break };
-                let found = requests::before(&db, &account_id, &filter, seq, left(&rows, limit)).await?;
+                let found = requests::before(&db, &account_id, filter, seq, left(&rows, limit)).await?;
                 rows.extend(found.rows);
                 below = found.seen.map(|seen| seen.saturating_sub(1));
             }
             below.map(|seq| seq.saturating_add(1))
         }
     };
-    let data = rows.into_iter().map(|row| UsageView::new(row, &newest.key_names)).collect();
-    Ok(Response::from_json(&UsagePage { data, next_cursor: next.and_then(cursor), as_of })?)
+    Ok(Found { rows, next_cursor: next.and_then(cursor), key_names: newest.key_names })
 }
 
 impl UsageView {

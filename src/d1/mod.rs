@@ -2,14 +2,12 @@
 //! object's own is in `durable_objects`.
 
 pub mod accounts;
-pub mod activity;
 pub mod catalogue;
 pub mod daily;
 pub mod entries;
 pub mod requests;
 pub mod topups;
 pub mod undelivered;
-pub mod usage;
 
 use worker::wasm_bindgen::JsValue;
 

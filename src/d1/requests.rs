@@ -16,6 +16,8 @@ use super::number;
 /// How many rows of the journal one page reads at most: some milliseconds.
 const SCANNED: u64 = 10_000;
 
+const DAY_MS: i64 = 86_400_000;
+
 /// The newest rows of `?2` and below that fit, and where they lie at most.
 pub const BEFORE: &str = include_str!("requests/before.sql");
 /// The oldest rows of `?2` and above that fit, up to `?10`, and where they lie at most.
@@ -105,6 +107,13 @@ struct Answer {
 }
 
 impl Filter {
+    /// Everything of these days, counted from 1970-01-01, the last one included.
+    #[must_use]
+    pub fn of_days(first: i64, last: i64) -> Self {
+        let start_ms = |day: i64| day.saturating_mul(DAY_MS);
+        Self { from_ms: start_ms(first), to_ms: start_ms(last.saturating_add(1)), ..Self::default() }
+    }
+
     /// Whether it takes this usage.
     #[must_use]
     pub fn takes(&self, usage: &UsageRecord) -> bool {
@@ -135,7 +144,7 @@ impl Filter {
 /// The day of UTC, counted from 1970-01-01.
 #[must_use]
 pub fn day_of(at_ms: i64) -> i64 {
-    at_ms.div_euclid(86_400_000).max(0)
+    at_ms.div_euclid(DAY_MS).max(0)
 }
 
 /// A word as it stands in D1: as in JSON, without the quotes.
@@ -175,6 +184,13 @@ impl Row {
             dropped: Some(record.dropped.clone()).filter(|dropped| !dropped.is_empty()),
             created_at_ms: record.created_at_ms,
         })
+    }
+
+    /// Input of every kind, in tokens.
+    #[must_use]
+    pub fn all_input(&self) -> u64 {
+        let counts = [self.input, self.cache_read, self.cache_write_5m, self.cache_write_1h];
+        counts.into_iter().fold(0, u64::saturating_add)
     }
 }
 

@@ -1,5 +1,9 @@
 //! What the tools and the resources do, by what the rest of the Worker does already.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
 use ::mcp::arguments;
 use ::mcp::resource::Resource;
 use ::mcp::tool::Tool;
@@ -9,15 +13,15 @@ use serde_json::{Map, Value, json};
 use super::{Turn, chat, of_transport, respond};
 use crate::body::Body;
 use crate::console::caller::Caller;
-use crate::console::{keys, rfc3339};
+use crate::console::daily::{self, Group};
+use crate::console::{keys, rfc3339, usage};
 use crate::context::Context;
-use crate::d1::usage::{self, Question, Row, Sum};
+use crate::d1::daily::Sum;
+use crate::d1::requests::{Filter, Row, day_of};
 use crate::error::{ApiError, Code};
 use crate::inference::pipeline::Served;
 use crate::routes::models;
-use crate::{auth, d1, ids};
-
-const DAY_MS: i64 = 86_400_000;
+use crate::{auth, d1};
 
 /// Why a tool did not do it.
 pub enum Failed {
@@ -85,7 +89,7 @@ pub async fn call(tool: Tool, arguments: Body, turn: Turn, context: &Context) ->
             Ok(arguments::Nothing {}) => balance(caller).await,
             Err(problem) => Err(problem.into()),
         },
-        Tool::ListModels => list_models(&arguments, context).await,
+        Tool::ListModels => list_models(&arguments, caller, context).await,
         Tool::ListApiKeys => list_keys(&arguments, caller, context).await,
         Tool::CreateApiKey => create_key(&arguments, caller, context).await,
         Tool::RevokeApiKey => revoke_key(&arguments, caller).await,
@@ -107,10 +111,12 @@ pub async fn call(tool: Tool, arguments: Body, turn: Turn, context: &Context) ->
 pub async fn read(wanted: &Resource, caller: &Caller, context: &Context) -> Result<Option<Value>, ApiError> {
     match wanted {
         Resource::Models => {
-            let all = shown(context).await?;
+            let all = shown(caller, context).await?;
             Ok(Some(json!({ "models": all.into_iter().map(|(_, value)| value).collect::<Vec<_>>() })))
         }
-        Resource::Model(id) => Ok(shown(context).await?.into_iter().find(|(one, _)| one == id).map(|(_, value)| value)),
+        Resource::Model(id) => {
+            Ok(shown(caller, context).await?.into_iter().find(|(one, _)| one == id).map(|(_, value)| value))
+        }
         Resource::Usage(days) => match used(&arguments::Usage::of_days(*days), caller, context).await {
             Ok(value) => Ok(Some(value)),
             Err(Failed::Api(error)) => Err(error),
@@ -127,7 +133,7 @@ pub async fn model_ids(beginning: &str, turn: &Turn, context: &Context) -> Resul
     if turn.may(Permission::Inference).is_err() {
         return Ok(Vec::new());
     }
-    let all = shown(context).await?;
+    let all = shown(&turn.caller, context).await?;
     Ok(all.into_iter().map(|(id, _)| id).filter(|id| id.starts_with(beginning)).collect())
 }
 
@@ -146,7 +152,7 @@ pub async fn balance(caller: &Caller) -> Result<Value, Failed> {
     }
 }
 
-async fn list_models(arguments: &str, context: &Context) -> Result<Value, Failed> {
+async fn list_models(arguments: &str, caller: &Caller, context: &Context) -> Result<Value, Failed> {
     let arguments: arguments::Models = arguments::parse(arguments)?;
     let limit = arguments.limit()?;
     let query = arguments.query.map_or_else(String::new, |query| query.to_lowercase());
@@ -155,7 +161,7 @@ async fn list_models(arguments: &str, context: &Context) -> Result<Value, Failed
             value.get(field).and_then(Value::as_str).is_some_and(|name| name.to_lowercase().contains(&query))
         })
     };
-    let fitting = shown(context).await?.into_iter().filter(|(_, value)| names(value));
+    let fitting = shown(caller, context).await?.into_iter().filter(|(_, value)| names(value));
     Ok(page("models", fitting, arguments.cursor.as_deref(), limit))
 }
 
@@ -185,59 +191,73 @@ async fn revoke_key(arguments: &str, caller: &Caller) -> Result<Value, Failed> {
 }
 
 async fn used(arguments: &arguments::Usage, caller: &Caller, context: &Context) -> Result<Value, Failed> {
-    let account_id = ids::account_id(&caller.routing_id);
-    let back_ms = i64::from(arguments.days()?).saturating_mul(DAY_MS);
-    let question = Question {
-        account_id: &account_id,
-        since_ms: context.started_ms.saturating_sub(back_ms),
-        model: arguments.model.as_deref(),
-        key_id: arguments.key_id.as_deref(),
-        before: arguments.before()?,
-        limit: arguments.limit()?,
-    };
-    let known = usage::read(&context.env.d1(d1::BINDING)?, &question).await?;
+    let today = day_of(context.started_ms);
+    let first = today.saturating_sub(i64::from(arguments.days()?)).saturating_add(1);
+    let text = |text: &Option<arguments::Text>| text.as_deref().map(str::to_owned);
+    let (model, key_id) = (text(&arguments.model), text(&arguments.key_id));
+    let filter = Filter { model, key_id, ..Filter::of_days(first, today) };
+    let (before, limit) = (arguments.before()?.map(u64::from), arguments.limit()?);
     let mut members = Map::new();
-    members.insert("as_of".into(), json!(known.as_of_ms.map(rfc3339)));
-    members.insert("requests".into(), known.requests.iter().map(request).collect());
-    if question.before.is_none() {
-        members.insert("by_model".into(), known.sums.iter().map(sum).collect());
-        members.insert("is_complete".into(), known.is_complete.into());
+    let mut as_of_ms = context.started_ms;
+    if before.is_none() {
+        let summed = daily::sum(caller, &filter, Group::Model, context).await?;
+        members.insert("by_model".into(), by_model(summed.sums).iter().map(sum).collect());
+        as_of_ms = summed.as_of_ms;
     }
-    known.next.iter().for_each(|next| drop(members.insert("next_cursor".into(), next.to_string().into())));
+    let found = usage::find(caller, &filter, before, u64::try_from(limit).unwrap_or(u64::MAX), context).await?;
+    members.insert("as_of".into(), rfc3339(as_of_ms).into());
+    members.insert("requests".into(), found.rows.iter().map(request).collect());
+    found.next_cursor.into_iter().for_each(|next| drop(members.insert("next_cursor".into(), next.into())));
     Ok(Value::Object(members))
+}
+
+/// Sums by day and model as sums by model, the dearest first.
+fn by_model(days: Vec<Sum>) -> Vec<Sum> {
+    let mut models: BTreeMap<String, Sum> = BTreeMap::new();
+    for day in days {
+        match models.entry(day.name.clone()) {
+            Entry::Vacant(entry) => drop(entry.insert(day)),
+            Entry::Occupied(mut entry) => entry.get_mut().add(&day),
+        }
+    }
+    let mut sums: Vec<Sum> = models.into_values().collect();
+    sums.sort_by_key(|sum| Reverse(sum.cost));
+    sums
 }
 
 fn request(row: &Row) -> Value {
     let mut members = Map::new();
     let mut set = |name: &str, value: Value| drop(members.insert(name.into(), value));
     set("request_id", row.id.as_str().into());
+    set("kind", json!(row.kind));
     set("at", rfc3339(row.created_at_ms).into());
-    set("input_tokens", row.input().into());
-    set("output_tokens", row.output().into());
-    set("cost_usd", row.cost().to_string().into());
-    let texts = [("model", &row.model), ("endpoint", &row.endpoint), ("key_id", &row.key_id), ("status", &row.status)];
-    for (name, value) in texts {
-        value.iter().for_each(|value| set(name, value.as_str().into()));
-    }
+    set("model", row.model.as_str().into());
+    set("endpoint", row.endpoint.as_str().into());
+    row.key_id.iter().for_each(|key_id| set("key_id", key_id.as_str().into()));
+    set("status", json!(row.status));
+    set("input_tokens", row.all_input().into());
+    set("output_tokens", row.output.into());
+    set("cost_usd", row.amount.negated().to_string().into());
     Value::Object(members)
 }
 
 fn sum(sum: &Sum) -> Value {
     json!({
-        "model": sum.model.as_deref().unwrap_or_default(),
+        "model": sum.name,
         "requests": sum.requests,
-        "input_tokens": sum.input_tokens,
-        "output_tokens": sum.output_tokens,
+        "input_tokens": sum.input,
+        "output_tokens": sum.output,
         "cost_usd": sum.cost().to_string(),
     })
 }
 
-/// What `GET /v1/models` shows of each model, without what only its SDKs want; by id.
-async fn shown(context: &Context) -> Result<Vec<(String, Value)>, ApiError> {
+/// What `GET /v1/models` shows the caller of each model, without what only its SDKs want; by id.
+async fn shown(caller: &Caller, context: &Context) -> Result<Vec<(String, Value)>, ApiError> {
     const FIELDS: [&str; 7] =
         ["id", "display_name", "owned_by", "context_window", "max_output_tokens", "capabilities", "pricing"];
     let catalog = d1::catalogue::load(&context.env, context.started_ms).await?;
-    let views = catalog.models.values().filter_map(|model| models::view(model, context));
+    let allowed = catalog.models.values().filter(|model| caller.may_ask(&model.id));
+    let views = allowed.filter_map(|model| models::view(model, context));
     let views = views.map(|view| {
         let Ok(Value::Object(members)) = serde_json::to_value(&view) else { return (view.id.to_owned(), Value::Null) };
         let told = members.into_iter().filter(|(name, _)| FIELDS.contains(&name.as_str()));
@@ -260,6 +280,22 @@ fn page(name: &str, all: impl Iterator<Item = (String, Value)>, cursor: Option<&
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sums_of_days_become_those_of_models_the_dearest_first() {
+        let sum = |day, name: &str, cost| Sum {
+            day,
+            name: name.into(),
+            requests: 1,
+            input: 2,
+            output: 3,
+            reasoning: 1,
+            cost,
+        };
+        let summed = by_model(vec![sum(3, "a", 5), sum(3, "b", 4), sum(2, "b", 4), sum(1, "c", 5)]);
+        let twice = Sum { requests: 2, input: 4, output: 6, reasoning: 2, ..sum(3, "b", 8) };
+        assert_eq!(summed, [twice, sum(3, "a", 5), sum(1, "c", 5)]);
+    }
 
     #[test]
     fn pages_follow_each_other_without_gaps() {

@@ -178,7 +178,8 @@ pub struct StoppedView {
 ///
 /// # Errors
 /// `invalid_api_key`.
-#[utoipa::path(get, path = "/console/api/topups/auto", tag = "payments", responses((status = 200, body = AutoTopUpView)))]
+#[utoipa::path(get, path = "/console/api/topups/auto", tag = "payments", operation_id = "getAutoTopUp",
+    responses((status = 200, body = AutoTopUpView)))]
 pub async fn get(headers: &Headers, context: &Context) -> Result<Response, ApiError> {
     let caller = Caller::new(headers, Permission::AccountRead, context).await?;
     let auto = ask(&caller, Command::AutoTopUp, context).await?;
@@ -189,8 +190,8 @@ pub async fn get(headers: &Headers, context: &Context) -> Result<Response, ApiEr
 ///
 /// # Errors
 /// `invalid_api_key` without a session; `invalid_request`.
-#[utoipa::path(put, path = "/console/api/topups/auto", tag = "payments", request_body = NewAutoTopUp,
-    responses((status = 200, body = AutoTopUpView)))]
+#[utoipa::path(put, path = "/console/api/topups/auto", tag = "payments", operation_id = "setAutoTopUp",
+    request_body = NewAutoTopUp, responses((status = 200, body = AutoTopUpView)))]
 pub async fn put(headers: &Headers, body: &str, context: &Context) -> Result<Response, ApiError> {
     settings(context)?;
     let caller = owner(headers, context).await?;
@@ -205,7 +206,8 @@ pub async fn put(headers: &Headers, body: &str, context: &Context) -> Result<Res
 ///
 /// # Errors
 /// `invalid_api_key` without a session; `upstream_unavailable` when Stripe does not answer.
-#[utoipa::path(delete, path = "/console/api/topups/method", tag = "payments", responses((status = 204)))]
+#[utoipa::path(delete, path = "/console/api/topups/method", tag = "payments", operation_id = "forgetMethod",
+    responses((status = 204)))]
 pub async fn remove_method(headers: &Headers, context: &Context) -> Result<Response, ApiError> {
     let payments = settings(context)?;
     let caller = owner(headers, context).await?;

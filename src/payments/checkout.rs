@@ -49,8 +49,8 @@ pub struct MadeTopUp {
 /// # Errors
 /// `invalid_api_key` without a session; `invalid_request` for another amount, 409 when the `Idempotency-Key` was
 /// used for another top-up; `upstream_unavailable` when Stripe does not answer.
-#[utoipa::path(post, path = "/console/api/topups", tag = "payments", request_body = NewTopUp,
-    responses((status = 201, body = MadeTopUp)))]
+#[utoipa::path(post, path = "/console/api/topups", tag = "payments", operation_id = "createTopUp",
+    request_body = NewTopUp, responses((status = 201, body = MadeTopUp)))]
 pub async fn create(headers: &Headers, origin: &Url, body: &str, context: &Context) -> Result<Response, ApiError> {
     let payments = settings(context)?;
     let caller = owner(headers, context).await?;

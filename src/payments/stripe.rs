@@ -6,15 +6,14 @@
 
 use js_sys::Uint8Array;
 use serde::de::DeserializeOwned;
-use worker::{AbortController, Fetch, Headers, Method, Request, RequestInit, RequestRedirect};
+use worker::{Headers, Method, Request, RequestInit, RequestRedirect};
 
 use super::config::Payments;
 use super::form::Form;
 use super::wire::{ErrorBody, ErrorEnvelope, VERSION};
 use crate::clock;
 use crate::error::{ApiError, Code};
-use crate::inference::stream::Source;
-use crate::upstream::within;
+use crate::fetch::{Fetched, fetch};
 
 /// How long one attempt may take, in milliseconds. A card's bank answers within seconds; three attempts fit into
 /// the half minute that the platform gives what runs after a response.
@@ -129,18 +128,8 @@ impl Stripe<'_> {
             worker::console_error!("stripe: no request could be made: {error}");
             StripeError::NoAnswer
         })?;
-        let abort = AbortController::default();
-        let signal = abort.signal();
-        let fetch = Fetch::Request(request);
-        let exchange = async {
-            let response = fetch.send_with_signal(&signal).await.ok()?;
-            let text = Source::new(response.body())?.text(MAX_ANSWER_BYTES).await.ok()?;
-            Some((response.status_code(), text))
-        };
-        let Some(Some((status, text))) = within(ATTEMPT_MS, exchange).await else {
-            abort.abort();
-            return Err(StripeError::NoAnswer);
-        };
+        let answer = fetch(request, ATTEMPT_MS, MAX_ANSWER_BYTES).await;
+        let Fetched { status, text, .. } = answer.map_err(|_| StripeError::NoAnswer)?;
         if (200..300).contains(&status) { Ok(text) } else { Err(refusal(status, &text)) }
     }
 

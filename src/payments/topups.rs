@@ -62,7 +62,7 @@ pub struct TopUpList {
 ///
 /// # Errors
 /// `invalid_api_key`; `invalid_request` for a cursor that is none.
-#[utoipa::path(get, path = "/console/api/topups", tag = "payments",
+#[utoipa::path(get, path = "/console/api/topups", tag = "payments", operation_id = "listTopUps",
     params(("cursor" = Option<String>, Query,), ("limit" = Option<u32>, Query,)), responses((status = 200, body = TopUpList)))]
 pub async fn list(headers: &Headers, url: &Url, context: &Context) -> Result<Response, ApiError> {
     let caller = Caller::new(headers, Permission::AccountRead, context).await?;

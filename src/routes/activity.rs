@@ -1,27 +1,29 @@
 //! `GET /v1/activity?date=YYYY-MM-DD`: requests by day and model, of the last thirty days or of one.
 
 use billing::ledger::Permission;
-use chrono::{Days, NaiveDate};
+use chrono::NaiveDate;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use worker::{Request, Response};
 
 use super::number;
+use crate::console::caller::Caller;
+use crate::console::daily::{self, Group, date};
+use crate::console::page::invalid;
 use crate::console::rfc3339;
 use crate::context::Context;
-use crate::d1::{self, activity};
-use crate::error::{ApiError, Code};
-use crate::{auth, ids};
+use crate::d1::daily::Sum;
+use crate::d1::requests::{Filter, day_of};
+use crate::error::ApiError;
 
 /// How many days are shown, today included.
-const DAYS: u64 = 30;
-const DAY_MS: i64 = 86_400_000;
+const DAYS: i64 = 30;
 
 #[derive(Serialize)]
 struct ActivityView {
     data: Vec<DayView>,
-    /// Up to when requests are known; null: there are none.
-    as_of: Option<String>,
+    /// What was charged until then is in the sums.
+    as_of: String,
 }
 
 #[derive(Serialize)]
@@ -45,44 +47,40 @@ struct DayView {
 /// # Errors
 /// `invalid_api_key`; `invalid_request` for what is no date.
 pub async fn get(request: &Request, context: &Context) -> Result<Response, ApiError> {
-    let key = auth::api_key(request.headers(), context)?;
-    auth::authorize(&key, Permission::AccountRead, context).await?;
+    let caller = Caller::of_key(request.headers(), Permission::AccountRead, context).await?;
     let url = request.url()?;
-    let date = url.query_pairs().find(|(name, _)| name == "date").map(|(_, date)| date.into_owned());
-    let (from_ms, to_ms) = span(date.as_deref(), context.started_ms).ok_or_else(|| ApiError {
-        param: Some("date".into()),
-        ..ApiError::new(Code::InvalidRequest, "The date must be a day of UTC: 2026-11-24.")
-    })?;
-    let account_id = ids::account_id(&key.routing_id);
-    let (sums, as_of_ms) = activity::read(&context.env.d1(d1::BINDING)?, &account_id, from_ms, to_ms).await?;
-    let data = sums.into_iter().map(|sum| {
-        let model = sum.model.clone().unwrap_or_default();
-        DayView {
-            usage: number(sum.cost()),
-            usage_usd: sum.cost().to_string(),
-            date: sum.day,
-            model_permaslug: model.clone(),
-            model,
-            byok_usage_inference: 0,
-            requests: sum.requests,
-            prompt_tokens: sum.input_tokens,
-            completion_tokens: sum.output_tokens,
-            reasoning_tokens: sum.reasoning_tokens,
-        }
-    });
-    Ok(Response::from_json(&ActivityView { data: data.collect(), as_of: as_of_ms.map(rfc3339) })?)
+    let asked = url.query_pairs().find(|(name, _)| name == "date").map(|(_, date)| date.into_owned());
+    let (first, last) = days(asked.as_deref(), context.started_ms)
+        .ok_or_else(|| invalid("date", "The date must be a day of UTC: 2026-11-24."))?;
+    let summed = daily::sum(&caller, &Filter::of_days(first, last), Group::Model, context).await?;
+    let data = summed.sums.into_iter().map(view).collect();
+    Ok(Response::from_json(&ActivityView { data, as_of: rfc3339(summed.as_of_ms) })?)
 }
 
-/// From when to before when, in milliseconds since the epoch; `None`: that is no date.
-fn span(date: Option<&str>, now_ms: i64) -> Option<(i64, i64)> {
-    let Some(date) = date else {
-        let today_ms = now_ms.saturating_sub(now_ms.rem_euclid(DAY_MS));
-        let back_ms = i64::try_from(DAYS).ok()?.saturating_sub(1).saturating_mul(DAY_MS);
-        return Some((today_ms.saturating_sub(back_ms), today_ms.saturating_add(DAY_MS)));
+fn view(sum: Sum) -> DayView {
+    DayView {
+        date: date(sum.day),
+        usage: number(sum.cost()),
+        usage_usd: sum.cost().to_string(),
+        model_permaslug: sum.name.clone(),
+        model: sum.name,
+        byok_usage_inference: 0,
+        requests: sum.requests,
+        prompt_tokens: sum.input,
+        completion_tokens: sum.output,
+        reasoning_tokens: sum.reasoning,
+    }
+}
+
+/// The first and the last day, counted from 1970-01-01; `None`: that is no date.
+fn days(asked: Option<&str>, now_ms: i64) -> Option<(i64, i64)> {
+    let Some(asked) = asked else {
+        let today = day_of(now_ms);
+        return Some((today.saturating_sub(DAYS).saturating_add(1), today));
     };
-    let day = NaiveDate::parse_from_str(date, "%Y-%m-%d").ok()?;
-    let start_ms = |day: NaiveDate| Some(day.and_hms_opt(0, 0, 0)?.and_utc().timestamp_millis());
-    Some((start_ms(day)?, start_ms(day.checked_add_days(Days::new(1))?)?))
+    let midnight = NaiveDate::parse_from_str(asked, "%Y-%m-%d").ok()?.and_hms_opt(0, 0, 0)?;
+    let day = day_of(midnight.and_utc().timestamp_millis());
+    Some((day, day))
 }
 
 #[cfg(test)]
@@ -91,12 +89,12 @@ mod tests {
 
     #[test]
     fn days_are_those_of_utc() {
-        // 2027-01-15T08:00:00Z
-        let now_ms = 1_800_000_000_000;
-        assert_eq!(span(None, now_ms), Some((1_797_465_600_000, 1_800_057_600_000)));
-        assert_eq!(span(Some("2027-01-15"), now_ms), Some((1_799_971_200_000, 1_800_057_600_000)));
+        let (now_ms, today) = (1_800_000_000_000, 20_833);
+        assert_eq!(date(today), "2027-01-15");
+        assert_eq!(days(None, now_ms), Some((today - 29, today)));
+        assert_eq!(days(Some("2027-01-14"), now_ms), Some((today - 1, today - 1)));
         for wrong in ["", "yesterday", "2027-02-30", "2027-1-15T00:00:00Z"] {
-            assert_eq!(span(Some(wrong), now_ms), None, "{wrong}");
+            assert_eq!(days(Some(wrong), now_ms), None, "{wrong}");
         }
     }
 }

@@ -6,14 +6,14 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use worker::{AbortController, Fetch, Headers, Method, Request, RequestInit, RequestRedirect};
+use worker::{Headers, Method, Request, RequestInit, RequestRedirect};
 
 use super::cache::{Cache, FETCH_MS, Next, max_age_s};
 use super::jwks::KeySet;
-use crate::clock::{self, within};
+use crate::clock;
 use crate::config::Sessions;
 use crate::error::{ApiError, Code};
-use crate::inference::stream::Source;
+use crate::fetch::fetch;
 
 /// How much of an answer is read, in bytes: dozens of keys.
 const MAX_BYTES: usize = 64 << 10;
@@ -33,7 +33,7 @@ pub async fn keys(key_id: &str, sessions: &Sessions) -> Result<Rc<KeySet>, ApiEr
     loop {
         match CACHE.with_borrow_mut(|cache| cache.next(key_id, clock::now_ms())) {
             Next::Use(keys) => return Ok(keys),
-            Next::Fetch => match fetch(&sessions.jwks_url()).await {
+            Next::Fetch => match ask(&sessions.jwks_url()).await {
                 Ok((keys, max_age_s)) => {
                     CACHE.with_borrow_mut(|cache| cache.fetched(keys, max_age_s, clock::now_ms()));
                 }
@@ -55,29 +55,17 @@ pub async fn keys(key_id: &str, sessions: &Sessions) -> Result<Rc<KeySet>, ApiEr
 }
 
 /// The set, and how long it is fresh, in seconds, where the answer says so.
-async fn fetch(url: &str) -> worker::Result<(KeySet, Option<i64>)> {
+async fn ask(url: &str) -> worker::Result<(KeySet, Option<i64>)> {
     let headers = Headers::new();
     headers.set("accept", "application/json")?;
     let mut init = RequestInit::new();
     // A redirect would let somebody else say who our customers are.
     init.with_method(Method::Get).with_headers(headers).with_redirect(RequestRedirect::Manual);
     let request = Request::new_with_init(url, &init)?;
-    let abort = AbortController::default();
-    let signal = abort.signal();
-    let answer = async {
-        let response = Fetch::Request(request).send_with_signal(&signal).await?;
-        let status = response.status_code();
-        if status != 200 {
-            return Err(format!("status {status}").into());
-        }
-        let age_s = response.headers().get("cache-control")?.as_deref().and_then(max_age_s);
-        let source = Source::new(response.body()).ok_or("the answer has no body")?;
-        let text = source.text(MAX_BYTES).await.map_err(|error| error.to_string())?;
-        Ok((KeySet::parse(&text).ok_or("the answer is no set of keys")?, age_s))
-    };
-    let answered = within(FETCH_MS, answer).await;
-    answered.unwrap_or_else(|| {
-        abort.abort();
-        Err(format!("no answer within {FETCH_MS} ms").into())
-    })
+    let answer = fetch(request, FETCH_MS, MAX_BYTES).await?;
+    if answer.status != 200 {
+        return Err(format!("status {}", answer.status).into());
+    }
+    let age_s = answer.headers.get("cache-control")?.as_deref().and_then(max_age_s);
+    Ok((KeySet::parse(&answer.text).ok_or("the answer is no set of keys")?, age_s))
 }

@@ -138,10 +138,15 @@ test("a request that is long over is found too", async () => {
   assert.deepEqual([status, body.data.id], [200, id]);
 });
 
-test("activity is what D1 has by day and model", async () => {
+test("activity is what requests used by day and model, up to the moment", async () => {
   const own = await gateway.account();
-  for (let n = 0; n < 3; n += 1) await chat(own.key);
-  await gateway.usageRows(own, 3);
+  const keys = [];
+  for (const [name, reasoning] of [["today", 0], ["yesterday", 3], ["long ago", 0]]) {
+    keys.push((await gateway.keys(own, "POST", "", { name })).body);
+    const { usage, ...answer } = completion("chat");
+    gateway.upstream.answerOnce("chat", json({ ...answer, usage: { ...usage, completion_tokens_details: { reasoning_tokens: reasoning } } }));
+    await chat(keys.at(-1).key);
+  }
   const today = new Date().toISOString().slice(0, 10);
   const row = {
     date: today,
@@ -152,25 +157,27 @@ test("activity is what D1 has by day and model", async () => {
     requests: 3,
     prompt_tokens: 30,
     completion_tokens: 15,
-    reasoning_tokens: 0,
+    reasoning_tokens: 3,
     usage_usd: "0.00021",
   };
   const { status, body } = await get("/v1/activity", own.key);
   assert.deepEqual([status, body.data], [200, [row]]);
   assert.ok(Math.abs(Date.parse(body.as_of) - Date.now()) < 60_000);
   // Yesterday's, and one from before anybody looks.
-  const move = (seq, days) =>
-    gateway.db.prepare("UPDATE journal SET created_at_ms = created_at_ms - ? WHERE account_id = ? AND seq = ?").bind(days * DAY_MS, own.accountId, seq).run();
-  await move(2, 1);
-  await move(3, 30);
+  await gateway.usageRows(own, 3);
+  const move = (key, days) =>
+    gateway.db.prepare("UPDATE usage_daily SET day = day - ? WHERE account_id = ? AND key_id = ?").bind(days, own.accountId, key.id).run();
+  await move(keys[1], 1);
+  await move(keys[2], 30);
   const yesterday = new Date(Date.now() - DAY_MS).toISOString().slice(0, 10);
   const moved = (await get("/v1/activity", own.key)).body.data;
-  assert.deepEqual(moved.map(({ date, requests }) => [date, requests]), [[today, 1], [yesterday, 1]]);
+  assert.deepEqual(moved.map(({ date, requests, reasoning_tokens: reasoning }) => [date, requests, reasoning]), [[today, 1, 0], [yesterday, 1, 3]]);
   const one = (await get(`/v1/activity?date=${yesterday}`, own.key)).body.data;
   assert.deepEqual(one.map(({ date, requests }) => [date, requests]), [[yesterday, 1]]);
   assert.deepEqual((await get("/v1/activity", account.key)).body.data.filter(({ date }) => date === yesterday), [], "another account's");
   const wrong = await get("/v1/activity?date=today", own.key);
   assert.deepEqual([wrong.status, wrong.body.error.param], [400, "date"]);
+  assert.equal((await get("/v1/activity", gateway.session(own))).status, 401, "keys alone");
   const inference = await gateway.key(own, ["inference"]);
   assert.deepEqual(await get("/v1/activity", inference).then(({ status, body }) => [status, body]), [403, NOT_PERMITTED]);
 });

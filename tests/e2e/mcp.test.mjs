@@ -162,27 +162,61 @@ test("models are listed by pages, and by a word", async () => {
   assert.match((await tool(gateway, account.key, "list_models", { limit: 101 })).error, /1 to 100/);
 });
 
-test("usage is told by model and by request, with filters and pages", async () => {
+test("keys are made with lists of models and addresses, and told of no other models", async () => {
   const own = await gateway.account();
-  assert.deepEqual(await tool(gateway, own.key, "get_usage", { model: "none" }), { as_of: (await tool(gateway, own.key, "get_usage")).as_of, by_model: [], is_complete: true, requests: [] });
+  const create = (limits) => tool(gateway, own.key, "create_api_key", { name: "narrow", limits });
+  const lists = { models: ["embed", "cha*"], addresses: ["203.0.113.0/24", "2001:db8::1"] };
+  const made = await create({ models: lists.models });
+  const placed = await create(lists);
+  assert.deepEqual([made.limits, placed.limits], [{ models: lists.models }, lists]);
+  const from = async (address) => (await modern(gateway, placed.key, "tools/list", {}, { "cf-connecting-ip": address })).status;
+  assert.deepEqual([await from("203.0.113.9"), await from("2001:db8::1"), await from("198.51.100.1")], [200, 200, 403]);
+  const { data } = await (await gateway.fetch("/v1/models", { key: made.key })).json();
+  const allowed = data.map(({ id }) => id);
+  assert.ok(allowed.includes("chat") && allowed.includes("embed") && allowed.every((id) => id === "embed" || id.startsWith("cha")), allowed.join());
+  assert.deepEqual((await tool(gateway, made.key, "list_models", { limit: 100 })).models.map(({ id }) => id), allowed);
+  const read = async (uri) => (await modern(gateway, made.key, "resources/read", { uri })).body;
+  assert.deepEqual(JSON.parse((await read("oneinterface://models")).result.contents[0].text).models.map(({ id }) => id), allowed);
+  assert.equal((await read("oneinterface://models/vendor%2Frenamed")).error.code, -32602);
+  const refused = await tool(gateway, made.key, "chat_completion", { ...HELLO, model: "vendor/renamed" });
+  assert.match(refused.error, /may not ask for this model/);
+  for (const wrong of [{ models: [] }, { models: ["a*b"] }, { addresses: ["203.0.113.7/24"] }]) {
+    assert.match((await create(wrong)).error, /cannot be taken/);
+  }
+});
+
+test("usage is told up to the moment, by model and by request, with filters and pages", async () => {
+  const own = await gateway.account();
+  const other = await tool(gateway, own.key, "create_api_key", { name: "other" });
   gateway.upstream.answer("chat", answered());
   const told = [];
-  for (let n = 0; n < 3; n += 1) told.push(await tool(gateway, own.key, "chat_completion", HELLO));
-  const rows = await gateway.usageRows(own, 3);
+  for (const key of [own.key, other.key, own.key]) told.push(await tool(gateway, key, "chat_completion", HELLO));
   const used = await tool(gateway, own.key, "get_usage");
   assert.deepEqual(used.requests.map(({ request_id: id }) => id), told.map(({ request_id: id }) => id).reverse());
-  const [sum] = used.by_model;
-  assert.deepEqual([sum.model, sum.requests, nanoUsd(sum.cost_usd)], ["chat", 3, told.reduce((all, { cost_usd: cost }) => all + nanoUsd(cost), 0n)]);
-  assert.equal(used.as_of, new Date(Math.max(...rows.map(({ settled_at_ms: at }) => at))).toISOString());
+  assert.deepEqual(used.requests.map(({ kind, model, endpoint, status }) => [kind, model, endpoint, status]), Array(3).fill(["usage", "chat", "/mcp", "completed"]));
+  const [{ cost_usd: cost, ...sum }, ...rest] = used.by_model;
+  const tokens = told.map(({ usage }) => [usage.input_tokens, usage.output_tokens]);
+  assert.deepEqual([sum, rest], [{ model: "chat", requests: 3, input_tokens: 3 * tokens[0][0], output_tokens: 3 * tokens[0][1] }, []]);
+  assert.equal(nanoUsd(cost), told.reduce((all, { cost_usd: one }) => all + nanoUsd(one), 0n));
+  assert.ok(Math.abs(Date.parse(used.as_of) - Date.now()) < 60_000, used.as_of);
   const first = await tool(gateway, own.key, "get_usage", { limit: 2 });
   const second = await tool(gateway, own.key, "get_usage", { limit: 2, cursor: first.next_cursor });
   assert.deepEqual([...first.requests, ...second.requests], used.requests);
   assert.deepEqual([second.next_cursor, second.by_model], [undefined, undefined]);
-  assert.deepEqual((await tool(gateway, own.key, "get_usage", { key_id: "key_other" })).requests, []);
-  assert.equal((await tool(gateway, own.key, "get_usage", { key_id: rows[0].key_id })).requests.length, 3);
+  const asked = async (key, args) => {
+    const { requests, by_model: models } = await tool(gateway, key, "get_usage", args);
+    return [requests.length, models.reduce((all, { requests: one }) => all + one, 0)];
+  };
+  const found = { "a key": { key_id: other.id }, "no key": { key_id: "key_other" }, "a model": { model: "chat" }, "no model": { model: "none" } };
+  const counts = await Promise.all(Object.values(found).map((args) => asked(own.key, args)));
+  assert.deepEqual(counts, [[1, 1], [0, 0], [3, 3], [0, 0]], Object.keys(found).join());
+  assert.deepEqual(await asked(account.key, { key_id: other.id }), [0, 0], "another account's usage is nobody's");
   assert.match((await tool(gateway, own.key, "get_usage", { days: 91 })).error, /1 to 90/);
-  // Another account's usage is nobody's.
-  assert.deepEqual((await tool(gateway, account.key, "get_usage", { key_id: rows[0].key_id })).requests, []);
+  // Days are those of UTC, today included: what one key did was yesterday.
+  await gateway.usageRows(own, 3);
+  await gateway.db.prepare("UPDATE journal SET created_at_ms = created_at_ms - 86400000 WHERE key_id = ?").bind(other.id).run();
+  await gateway.db.prepare("UPDATE usage_daily SET day = day - 1 WHERE key_id = ?").bind(other.id).run();
+  assert.deepEqual([await asked(own.key, { days: 1 }), await asked(own.key, { days: 2 })], [[2, 2], [3, 3]]);
 });
 
 test("a key is told of what it may call, and refused what it may not", async () => {

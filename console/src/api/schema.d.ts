@@ -4,6 +4,24 @@
  */
 
 export interface paths {
+    "/console/api/account": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** `GET /console/api/account`: shows the account of the user who is signed in, or of a key. */
+        get: operations["getAccount"];
+        put?: never;
+        /** `POST /console/api/account`: makes the account of the user who is signed in, or shows it. */
+        post: operations["createAccount"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/console/api/balance": {
         parameters: {
             query?: never;
@@ -13,6 +31,23 @@ export interface paths {
         };
         /** Shows the account's money. */
         get: operations["getBalance"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/console/api/config": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows it. */
+        get: operations["getConfig"];
         put?: never;
         post?: never;
         delete?: never;
@@ -129,6 +164,76 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/console/api/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** `DELETE /console/api/sessions`: signs the user out everywhere. What was issued until now opens nothing more. */
+        delete: operations["endSessions"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/console/api/topups": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists top-ups. */
+        get: operations["listTopUps"];
+        put?: never;
+        /** Begins a top-up. */
+        post: operations["createTopUp"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/console/api/topups/auto": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Shows automatic top-ups. */
+        get: operations["getAutoTopUp"];
+        /** Sets automatic top-ups. Ones that had stopped begin again. */
+        put: operations["setAutoTopUp"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/console/api/topups/method": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Forgets the saved method, here and at Stripe. */
+        delete: operations["forgetMethod"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/console/api/usage": {
         parameters: {
             query?: never;
@@ -187,6 +292,35 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description An account. */
+        AccountView: {
+            account_id: string;
+            /** @description The balance without what is held. */
+            available_usd: string;
+            /** @description Everything in the journal. Decimal USD, as all amounts. */
+            balance_usd: string;
+            /** @description RFC 3339. */
+            created_at: string;
+            /** @description Reserved by running requests. */
+            held_usd: string;
+            /** @description What requests cost beyond the balance since money last came in; above 0 nothing is served. */
+            uncollected_usd: string;
+            user?: null | components["schemas"]["UserView"];
+        };
+        /** @description Automatic top-ups as they are set, and how they fare. */
+        AutoTopUpView: {
+            /** @description Decimal USD. */
+            amount_usd: string;
+            enabled: boolean;
+            method?: null | components["schemas"]["MethodView"];
+            /** @description Decimal USD. */
+            monthly_cap_usd: string;
+            /** @description Decimal USD, a payment that is on its way included. */
+            spent_this_month_usd: string;
+            stopped?: null | components["schemas"]["StoppedView"];
+            /** @description Decimal USD. */
+            threshold_usd: string;
+        };
         /** @description The account's money. */
         BalanceView: {
             /**
@@ -229,6 +363,19 @@ export interface components {
             /** @description For people: 1 to 100 characters. */
             name?: string | null;
         };
+        /** @description What the web app must know. */
+        ConfigView: {
+            /** @description The origin of the API. */
+            base_url: string;
+            /** @description By whom one may sign in beside e-mail, as Supabase calls them. */
+            oauth_providers: string[];
+            /** @description Whether credit can be bought. */
+            payments: boolean;
+            /** @description Its public key. */
+            supabase_anon_key?: string | null;
+            /** @description The Supabase project; null: nobody can sign in. */
+            supabase_url?: string | null;
+        };
         /** @description Sums by day. */
         DailyView: {
             /**
@@ -257,9 +404,14 @@ export interface components {
             input_tokens: number;
             /**
              * Format: int64
-             * @description Output, in tokens.
+             * @description Output, reasoning included, in tokens.
              */
             output_tokens: number;
+            /**
+             * Format: int64
+             * @description That of the output that was reasoning, in tokens.
+             */
+            reasoning_tokens: number;
             /**
              * Format: int64
              * @description How many.
@@ -310,6 +462,11 @@ export interface components {
             /** @description The only member. */
             error: components["schemas"]["ErrorDetail"];
         };
+        /**
+         * @description What a day's requests are told apart by.
+         * @enum {string}
+         */
+        Group: "model" | "key" | "endpoint" | "none";
         /** @description How much a key may do; what is absent is as much as the account may. */
         LimitsView: {
             /**
@@ -395,6 +552,13 @@ export interface components {
              */
             above_input: number;
         };
+        /** @description Where to pay. */
+        MadeTopUp: {
+            /** @description Stripe's page. */
+            checkout_url: string;
+            /** @description Of the top-up. */
+            id: string;
+        };
         /** @description A key that was made; `key` is shown this once. */
         MadeView: {
             /** @description Its public id. */
@@ -410,10 +574,37 @@ export interface components {
             /** @description Its first characters, by which it is recognised later. */
             start: string;
         };
+        /** @description A saved method. */
+        MethodView: {
+            /** @description As `visa`. */
+            brand: string;
+            /** @description Its last four digits. */
+            last4: string;
+        };
         /** @description All models. */
         ModelsView: {
             /** @description By id. */
             data: components["schemas"]["PublicModel"][];
+        };
+        /** @description What the owner wants. */
+        NewAutoTopUp: {
+            /**
+             * @description By how much; decimal USD, whole cents from 5 to 5,000 USD.
+             * @example 20
+             */
+            amount_usd: string;
+            /** @description Whether the account tops itself up. */
+            enabled: boolean;
+            /**
+             * @description The most in a calendar month (UTC); decimal USD, up to 100,000 USD.
+             * @example 100
+             */
+            monthly_cap_usd: string;
+            /**
+             * @description Below this much available money it does; decimal USD.
+             * @example 5
+             */
+            threshold_usd: string;
         };
         /** @description A key to make. */
         NewKey: {
@@ -423,6 +614,16 @@ export interface components {
             name: string;
             /** @description As much as the caller when absent. */
             permissions?: components["schemas"]["Permission"][] | null;
+        };
+        /** @description A top-up to pay. */
+        NewTopUp: {
+            /**
+             * @description Decimal USD, whole cents from 5 to 5,000 USD.
+             * @example 20
+             */
+            amount_usd: string;
+            /** @description Whether the method is to be kept for automatic top-ups. */
+            save_method?: boolean;
         };
         /**
          * @description How a request ended, as a person would say it.
@@ -546,6 +747,37 @@ export interface components {
          * @enum {string}
          */
         SettledBy: "upstream" | "estimate" | "checkpoint";
+        /** @description Why nothing is charged any more. */
+        StoppedView: {
+            /** @description RFC 3339. */
+            at: string;
+            /** @description `declined`, `authentication_required`, `method_unusable` or `disputed`. */
+            reason: string;
+        };
+        /** @description A page of top-ups, the newest first. */
+        TopUpList: {
+            data: components["schemas"]["TopUpView"][];
+            /** @description Where the next page begins; `null`: there is none. */
+            next_cursor?: string | null;
+        };
+        /**
+         * @description How a top-up stands.
+         * @enum {string}
+         */
+        TopUpStatus: "pending" | "paid" | "failed" | "expired" | "refunded" | "partially_refunded" | "disputed";
+        /** @description A top-up. */
+        TopUpView: {
+            /** @description Decimal USD. */
+            amount_usd: string;
+            /** @description When it was begun, RFC 3339. */
+            at: string;
+            id: string;
+            /** @description `checkout` or `auto`. */
+            kind: string;
+            /** @description Stripe's page with the receipt. */
+            receipt_url?: string | null;
+            status: components["schemas"]["TopUpStatus"];
+        };
         /** @description One page of requests. */
         UsagePage: {
             /**
@@ -637,11 +869,12 @@ export interface components {
              */
             web_searches: number;
         };
-        /**
-         * @description What a day's requests are told apart by.
-         * @enum {string}
-         */
-        Group: "model" | "key" | "endpoint" | "none";
+        /** @description A user. */
+        UserView: {
+            email?: string | null;
+            /** @description A UUID. */
+            id: string;
+        };
     };
     responses: never;
     parameters: never;
@@ -651,6 +884,65 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    getAccount: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountView"];
+                };
+            };
+            /** @description Neither a session nor a key. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The user has no account yet. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    createAccount: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountView"];
+                };
+            };
+            /** @description No session. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
     getBalance: {
         parameters: {
             query?: never;
@@ -674,6 +966,25 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ErrorView"];
+                };
+            };
+        };
+    };
+    getConfig: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConfigView"];
                 };
             };
         };
@@ -914,6 +1225,135 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["ErrorView"];
                 };
+            };
+        };
+    };
+    endSessions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All sessions are over. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No session. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    listTopUps: {
+        parameters: {
+            query?: {
+                cursor?: string;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TopUpList"];
+                };
+            };
+        };
+    };
+    createTopUp: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewTopUp"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MadeTopUp"];
+                };
+            };
+        };
+    };
+    getAutoTopUp: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AutoTopUpView"];
+                };
+            };
+        };
+    };
+    setAutoTopUp: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewAutoTopUp"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AutoTopUpView"];
+                };
+            };
+        };
+    };
+    forgetMethod: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };

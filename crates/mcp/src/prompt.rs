@@ -103,7 +103,7 @@ impl Prompt {
                 format!(
                     "Explain what my money on One Interface went into.\n\nCall get_usage with days {days}, and \
                      get_balance. Say what was spent by model, what the dearest requests had in common, how long the \
-                     balance lasts at this pace, and what would make it cheaper. Say up to when usage is known (as_of)."
+                     balance lasts at this pace, and what would make it cheaper."
                 )
             }
         };

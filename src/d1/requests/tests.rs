@@ -10,7 +10,6 @@ use rusqlite::{Connection, params, params_from_iter};
 use super::*;
 use crate::d1::{daily, entries};
 
-const DAY_MS: i64 = 86_400_000;
 /// As far as these tests look at once: a few rows.
 const FEW: u64 = 7;
 
@@ -35,7 +34,13 @@ fn journal() -> impl Strategy<Value = Vec<Entry>> {
                 endpoint: if key == 0 { "/v1/messages" } else { "/v1/chat/completions" }.into(),
                 model: format!("model_{model}"),
                 upstream: None,
-                usage: Usage { input: 3, cache_read: 2, output: u64::from(what), ..Usage::default() },
+                usage: Usage {
+                    input: 3,
+                    cache_read: 2,
+                    output: u64::from(what),
+                    reasoning: u64::from(model),
+                    ..Usage::default()
+                },
                 outcome: if what == 1 { Outcome::Lost } else { Outcome::Completed },
                 billing_status: BillingStatus::Settled,
                 settled_by: Some(SettledBy::Upstream),
@@ -148,13 +153,14 @@ proptest! {
         // Twice, as after an answer that was lost.
         deliver(&db, &rows);
         deliver(&db, &rows);
-        let mut expected = (0_i64, 0_i64, 0_i64, 0_i64);
+        let mut expected = (0_i64, 0_i64, 0_i64, 0_i64, 0_i64);
         // Sums are of whole days.
         let whole = Filter { from_ms: filter.from_ms - 1, to_ms: day_of(filter.to_ms - 1) * DAY_MS + DAY_MS, ..filter };
         for row in fitting(&rows, &whole) {
-            expected.3 -= row.amount.nano();
+            expected.4 -= row.amount.nano();
             if row.kind == EntryKind::Usage {
-                expected = (expected.0 + 1, expected.1 + 5, expected.2 + row.output as i64, expected.3);
+                let tokens = (expected.2 + row.output as i64, expected.3 + row.reasoning as i64);
+                expected = (expected.0 + 1, expected.1 + 5, tokens.0, tokens.1, expected.4);
             }
         }
         for by in ["none", "key", "model", "endpoint"] {
@@ -162,9 +168,9 @@ proptest! {
             values.truncate(8);
             values.push(text(Some(by)));
             let mut statement = db.prepare(daily::SUMS).unwrap();
-            let sum = |row: &rusqlite::Row<'_>| Ok((row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?));
-            let sums: Vec<(i64, i64, i64, i64)> = statement.query_map(params_from_iter(values), sum).unwrap().map(Result::unwrap).collect();
-            let sum = sums.iter().fold((0, 0, 0, 0), |a, b| (a.0 + b.0, a.1 + b.1, a.2 + b.2, a.3 + b.3));
+            let sum = |row: &rusqlite::Row<'_>| Ok((row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?));
+            let sums: Vec<(i64, i64, i64, i64, i64)> = statement.query_map(params_from_iter(values), sum).unwrap().map(Result::unwrap).collect();
+            let sum = sums.iter().fold((0, 0, 0, 0, 0), |a, b| (a.0 + b.0, a.1 + b.1, a.2 + b.2, a.3 + b.3, a.4 + b.4));
             prop_assert_eq!(sum, expected, "{}", by);
         }
     }
@@ -181,7 +187,7 @@ fn the_migration_sums_up_what_is_there() {
         let mut statement = db
             .prepare(
                 "SELECT json_array(day, key_id, model, endpoint, status, requests, input_tokens,
-            output_tokens, cost_nano_usd, first_seq, last_seq) FROM usage_daily ORDER BY 1",
+            output_tokens, reasoning_tokens, cost_nano_usd, first_seq, last_seq) FROM usage_daily ORDER BY 1",
             )
             .unwrap();
         let found = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
