@@ -18,15 +18,16 @@ const HASHED: &str = "/assets/";
 /// Serves a file of the console; every other path is one of its pages, which are all the same document.
 ///
 /// # Errors
-/// `invalid_request` with 404 for a file with a hash that there is not: a page in its place would be kept as that
-/// file for good. `internal_error`, when the assets are missing.
+/// `invalid_request` with 404 for a file with a hash that there is not (a page in its place would be kept as that
+/// file for good), and for a program that asks for JSON, as an SDK does whose base URL lacks `/v1`.
+/// `internal_error`, when the assets are missing.
 pub async fn get(request: &Request, context: &Context) -> Result<Response, ApiError> {
     let assets = context.env.assets(ASSETS_BINDING)?;
     let mut response = assets.fetch_request(request.clone()?).await?;
     if response.status_code() == 404 {
         let mut url = request.url()?;
-        if url.path().starts_with(HASHED) {
-            return Err(ApiError::new(Code::InvalidRequest, "There is no such file.").with_status(404));
+        if url.path().starts_with(HASHED) || wants_json(request)? {
+            return Err(ApiError::new(Code::InvalidRequest, "There is no such route or file.").with_status(404));
         }
         url.set_path("/");
         // With its headers: a browser that has the document is told so.
@@ -43,6 +44,12 @@ pub async fn get(request: &Request, context: &Context) -> Result<Response, ApiEr
     let sign_in = context.config.sessions.as_ref().map(|sessions| sessions.url.as_str());
     headers.set("content-security-policy", &policy(sign_in))?;
     Ok(response.with_headers(headers))
+}
+
+/// Whether who asks takes JSON and no page.
+fn wants_json(request: &Request) -> Result<bool, ApiError> {
+    let accept = request.headers().get("accept")?.unwrap_or_default();
+    Ok(accept.contains("application/json") && !accept.contains("text/html"))
 }
 
 /// The content security policy: everything from here, and words with the sign-in service. No script or style

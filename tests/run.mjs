@@ -24,6 +24,9 @@ const WORKERS_AT_ONCE = 2;
 
 const DENY_WARNINGS = ["--", "-D", "warnings"];
 
+// As `npm run schema` in console/ writes it.
+const SCHEMA = ["openapi.json", "--default-non-nullable=false", "-o", "src/api/schema.d.ts"];
+
 const SUITES = {
   format: () => shown("format", "cargo", ["fmt", "--all", "--check"]),
   async lint() {
@@ -37,6 +40,7 @@ const SUITES = {
   async console() {
     await ensureConsolePackages();
     await step("console: lint", () => consoleTool("eslint/bin/eslint.js", "--max-warnings", "0", "."));
+    await step("console: types of the API", () => consoleTool("openapi-typescript/bin/cli.js", ...SCHEMA, "--check"));
     await step("console: types", () => consoleTool("typescript/bin/tsc", "--noEmit"));
     await nodeTests("console", "console/tests");
   },

@@ -86,10 +86,11 @@ test("signing out everywhere ends every session from before, at once, and no key
     ["POST", "/console/api/keys", { name: "x" }],
     ["PATCH", "/console/api/keys/key_x", { name: "x" }],
     ["DELETE", "/console/api/keys/key_x"],
-    ["POST", "/mcp", initialize],
   ]) {
     assert.deepEqual(await call(method, path, old, body), { status: 401, body: SIGN_IN }, `${method} ${path}`);
   }
+  const mcp = await call("POST", "/mcp", old, initialize);
+  assert.deepEqual([mcp.status, mcp.body.error.code], [401, "invalid_api_key"]);
   assert.equal((await call("GET", "/console/api/account", later)).status, 200, "a new sign-in");
   assert.equal((await call("GET", "/console/api/account", account.key)).status, 200, "a key is no session");
   assert.equal((await call("GET", "/console/api/account", gateway.session(other))).status, 200, "nobody else is signed out");
