@@ -16,6 +16,7 @@ export async function banner({ options, origin, account, secretHosts, own, demo,
   return `
 One Interface runs on ${origin}. Ctrl-C ends it.
 
+  console    ${origin}
   base URL   ${origin}/v1
 ${lines({ account, signIn, own })}
   state      ${state}
@@ -32,7 +33,7 @@ function lines({ account, signIn, own }) {
   const { api_key: key, account_id: id, email, password } = account.firstRun;
   return `  API key    ${key}  (${KEY_NOTES[account.key]})
   account    ${id}, balance ${account.balanceUsd} USD
-${signIn ? `  sign-in    ${email} with the password ${password}\n             at ${signIn.url}, a stand-in; mails: ${signIn.url}/inbox` : project}`;
+${signIn ? `  sign-in    ${email} with the password ${password}\n             by a stand-in, which shows its mails at ${signIn.url}/inbox` : project}`;
 }
 
 async function tryIt(origin, key) {
