@@ -144,7 +144,7 @@ fn insufficient(reason: Shortage, available: NanoUsd, held: NanoUsd, needed: Nan
         Shortage::KeyBudget => (
             "key_budget",
             format!(
-                "The budget of this API key is used up: ${available} is left of it, and this request needs at least ${needed}. Raise the budget in Console, or wait for its next period."
+                "The budget of this API key does not cover this request: ${available} is left of it, and at least ${needed} is needed. Raise the budget in Console, or wait for its next period."
             ),
         ),
     };

@@ -3,6 +3,7 @@
 //! The one rule: a cursor names the row that was shown last, so what comes in at the top moves no page.
 
 use chrono::{DateTime, Days, NaiveDate};
+use dialect::typed::typed;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use utoipa::ToSchema;
@@ -55,10 +56,7 @@ pub fn query<T: DeserializeOwned>(url: &Url) -> Result<T, ApiError> {
     // A parameter that is given empty is not given.
     let given = url.query_pairs().filter(|(_, value)| !value.is_empty());
     let members = given.map(|(name, value)| (name.into_owned(), value.into_owned().into())).collect();
-    serde_json::from_value(serde_json::Value::Object(members)).map_err(|error| {
-        // It names the parameters that there are, and nothing of what was given but a name.
-        ApiError::new(Code::InvalidRequest, format!("The query has another shape: {error}."))
-    })
+    Ok(typed(&serde_json::Value::Object(members).to_string())?)
 }
 
 /// The row before which a page begins; `None`: the first page.

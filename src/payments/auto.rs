@@ -3,6 +3,7 @@
 //! The account decides that money is wanted and names the attempt; here it is charged, under the attempt's id, so
 //! whoever is told of an attempt may charge it. Nobody waits for that: a charge runs after the response.
 
+use dialect::typed::typed;
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -195,9 +196,7 @@ pub async fn get(headers: &Headers, context: &Context) -> Result<Response, ApiEr
 pub async fn put(headers: &Headers, body: &str, context: &Context) -> Result<Response, ApiError> {
     settings(context)?;
     let caller = owner(headers, context).await?;
-    let shape = "{\"enabled\", \"threshold_usd\", \"amount_usd\", \"monthly_cap_usd\"}";
-    let new: NewAutoTopUp = serde_json::from_str(body)
-        .map_err(|_| ApiError::new(Code::InvalidRequest, format!("The body must be {shape}.")))?;
+    let new: NewAutoTopUp = typed(body)?;
     let auto = ask(&caller, Command::SetAutoTopUp(new.settings()?), context).await?;
     Ok(Response::from_json(&AutoTopUpView::new(&auto, context.started_ms))?)
 }

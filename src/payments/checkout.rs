@@ -1,6 +1,7 @@
 //! `POST /console/api/topups`: a page of Stripe's to pay at.
 
 use billing::money::NanoUsd;
+use dialect::typed::typed;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
@@ -55,8 +56,7 @@ pub async fn create(headers: &Headers, origin: &Url, body: &str, context: &Conte
     let payments = settings(context)?;
     let caller = owner(headers, context).await?;
     let invalid = |sentence: &str| ApiError::new(Code::InvalidRequest, sentence);
-    let new: NewTopUp =
-        serde_json::from_str(body).map_err(|_| invalid("The body must be {\"amount_usd\", \"save_method\"?}."))?;
+    let new: NewTopUp = typed(body)?;
     let amount = amount_cents(&new.amount_usd).ok_or_else(|| ApiError {
         param: Some("amount_usd".into()),
         ..invalid("The amount must be 5 to 5,000 USD, in whole cents.")

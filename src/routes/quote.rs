@@ -61,7 +61,7 @@ pub async fn post(request: &mut Request, context: &Context) -> Result<Response, 
     let named = in_query.as_deref().or(in_body.as_deref()).unwrap_or(DEFAULT_ENDPOINT);
     let (endpoint, parse) = endpoint(named).ok_or_else(|| ApiError {
         param: Some("endpoint".into()),
-        ..ApiError::new(Code::InvalidRequest, "The endpoint must be one that asks a model: /v1/chat/completions.")
+        ..ApiError::new(Code::InvalidRequest, "The endpoint must be one of /v1/chat/completions, /v1/responses, /v1/messages, /v1/completions and /v1/embeddings.")
     })?;
     let asked = parse(&body)?;
     auth::authorize(&key, Permission::Inference, context).await?;
