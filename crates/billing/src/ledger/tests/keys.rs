@@ -35,7 +35,8 @@ fn a_model_or_an_address_that_no_list_has_is_refused() {
     let mut bench = Bench::funded("1");
     let now = bench.now_ms;
     bench.ok(key("a", "da", models(&["gpt-*"]), None));
-    bench.ok(key("b", "db", addresses(&["203.0.113.0/24", "2001:db8::/32"]), None));
+    let Command::CreateKey(b) = key("b", "db", addresses(&["203.0.113.0/24", "2001:db8::/32"]), None) else { panic!() };
+    bench.ok(Command::CreateKey(CreateKey { permissions: Permission::ALL.into(), ..b }));
     assert_eq!(bench.run(from("", "da", "r1", "claude", now)), Err(Refusal::ModelNotAllowed));
     bench.ok(from("", "da", "r1", "gpt-4o", now));
     for (address, admitted) in [
@@ -54,6 +55,17 @@ fn a_model_or_an_address_that_no_list_has_is_refused() {
     let authorize = |address| Command::Authorize { digest: "db".into(), permission: None, address };
     assert_eq!(bench.run(authorize(None)), Err(Refusal::AddressNotAllowed));
     bench.ok(authorize(address));
+    // What it may ask of itself and of the account as well.
+    for ask in [
+        |address| Command::OwnKey { digest: "db".into(), address },
+        |address| Command::Account { digest: Some("db".into()), address },
+        |address| Command::Find { request_id: "r1".into(), created_at_ms: 0, digest: "db".into(), address },
+    ] {
+        for elsewhere in [None, "203.0.114.1".parse().ok()] {
+            assert_eq!(bench.run(ask(elsewhere)), Err(Refusal::AddressNotAllowed), "{:?}", ask(elsewhere));
+        }
+        bench.ok(ask(address));
+    }
     // A repeat is a success, from wherever.
     bench.ok(from("203.0.113.10", "db", "from 203.0.113.9", "m", now));
 }
