@@ -162,6 +162,24 @@ fn a_key_that_has_ended_is_not_rotated_and_no_expiry_moves() {
 }
 
 #[test]
+fn no_key_gets_the_secret_of_one_that_may_do_more() {
+    let mut bench = Bench::funded("1");
+    bench.ok(key("rich", "d2", KeyLimits::default(), None));
+    let Command::CreateKey(writer) = key("writer", "d3", KeyLimits::default(), None) else { panic!() };
+    let (write, read) = (Permission::KeysWrite, Permission::AccountRead);
+    bench.ok(Command::CreateKey(CreateKey { permissions: vec![write], ..writer.clone() }));
+    let plain = CreateKey { key_id: "plain".into(), digest: "d4".into(), permissions: vec![write], ..writer.clone() };
+    bench.ok(Command::CreateKey(plain));
+    let reader = CreateKey { key_id: "reader".into(), digest: "d5".into(), permissions: vec![read], ..writer };
+    bench.ok(Command::CreateKey(reader));
+    for (of, allowed) in [("rich", false), ("reader", false), ("plain", true)] {
+        let rotated = bench.run(rotate(of, &format!("new {of}"), &format!("new {of}"), 0, Some("d3")));
+        assert_eq!(rotated.is_ok(), allowed, "{rotated:?}");
+        assert!(allowed || rotated == Err(Refusal::Exceeds));
+    }
+}
+
+#[test]
 fn the_eighth_generation_may_be_rotated_and_its_root_still_counts() {
     let mut bench = Bench::funded("10");
     bench.ok(key("g1", "g1", budget("0.5", Period::Total), None));
