@@ -238,10 +238,11 @@ mod tests {
             Command::TakeAttempt,
             Command::StopTopUp { attempt_id: "auto_1_1".into(), reason: StopReason::AuthenticationRequired },
             Command::EndSessions,
-            Command::Account { digest: None },
-            Command::Account { digest: Some("ab".into()) },
-            Command::OwnKey { digest: "ab".into() },
-            Command::Find { request_id: request_id(), created_at_ms: 1, digest: "ab".into() },
+            Command::Account { digest: None, address: None },
+            Command::Account { digest: Some("ab".into()), address: None },
+            Command::OwnKey { digest: "ab".into(), address: None },
+            Command::OwnKey { digest: "ab".into(), address: "203.0.113.9".parse().ok() },
+            Command::Find { request_id: request_id(), created_at_ms: 1, digest: "ab".into(), address: None },
             Command::Admit(Box::new(Admit { digest: None, ..admit })),
         ]
     }

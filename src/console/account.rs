@@ -107,7 +107,7 @@ pub async fn end_sessions(headers: &Headers, context: &Context) -> Result<Respon
 }
 
 async fn show(client: &AccountClient, session: Option<&Session>) -> Result<Response, ApiError> {
-    let view = match client.call(Command::Account { digest: None }).await.map_err(auth::unanswered)? {
+    let view = match client.call(Command::Account { digest: None, address: None }).await.map_err(auth::unanswered)? {
         Ok(Answer::Account(view)) => *view,
         Ok(other) => return Err(auth::unexpected(&other)),
         Err(refusal) => return Err(auth::refused(&refusal)),

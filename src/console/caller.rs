@@ -29,7 +29,8 @@ enum Who {
 }
 
 impl Caller {
-    /// The caller, who may do `permission`.
+    /// The caller, who may do `permission`. Whether a session still counts the account says to whatever is asked of it
+    /// next; where that is nothing, see [`Self::asked`].
     ///
     /// # Errors
     /// `invalid_api_key`: 401 without a session or a key, 403 when the key may not.
@@ -42,7 +43,19 @@ impl Caller {
     /// # Errors
     /// `invalid_api_key` without a session or a key.
     pub async fn any(headers: &Headers, context: &Context) -> Result<Self, ApiError> {
-        let caller = Self::known(headers, None, context).await?;
+        Self::asked(headers, None, context).await
+    }
+
+    /// The same, who may do `permission`.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub async fn asked(
+        headers: &Headers,
+        permission: impl Into<Option<Permission>>,
+        context: &Context,
+    ) -> Result<Self, ApiError> {
+        let caller = Self::known(headers, permission.into(), context).await?;
         if caller.key().is_none() {
             caller.run(Command::Balance).await?;
         }

@@ -184,11 +184,19 @@ fn line(row: &UsageView) -> String {
     cells.join(",") + "\r\n"
 }
 
-/// A text as a cell: no formula to a spreadsheet, whatever somebody called a key.
+/// A text as a cell: no formula to a spreadsheet, whatever somebody called a key, nor where the spreadsheet's language
+/// takes `;` for the border of cells and so does not see our quotes.
 /// <https://owasp.org/www-community/attacks/CSV_Injection>
 fn cell(text: &str) -> String {
-    let neutral =
-        if text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) { format!("'{text}") } else { text.to_owned() };
+    let mut neutral = String::with_capacity(text.len());
+    let mut begins = true;
+    for c in text.chars() {
+        if begins && matches!(c, '=' | '+' | '-' | '@' | '\t' | '\r' | '\n') {
+            neutral.push('\'');
+        }
+        neutral.push(c);
+        begins = matches!(c, ';' | '\t' | '\r' | '\n');
+    }
     if neutral.contains([',', '"', '\r', '\n']) { format!("\"{}\"", neutral.replace('"', "\"\"")) } else { neutral }
 }
 
@@ -209,8 +217,12 @@ mod tests {
             ("-2", "'-2"),
             ("+1", "'+1"),
             ("\tx", "'\tx"),
-            ("\r=x", "\"'\r=x\""),
+            ("\r=x", "\"'\r'=x\""),
             ("line\nbreak", "\"line\nbreak\""),
+            ("line\n=1+1", "\"line\n'=1+1\""),
+            ("a;=1+1;b", "a;'=1+1;b"),
+            ("a;\t@x", "a;'\t'@x"),
+            ("a-b=c", "a-b=c"),
         ] {
             assert_eq!(cell(text), expected, "{text:?}");
         }

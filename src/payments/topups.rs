@@ -65,7 +65,8 @@ pub struct TopUpList {
 #[utoipa::path(get, path = "/console/api/topups", tag = "payments", operation_id = "listTopUps",
     params(("cursor" = Option<String>, Query,), ("limit" = Option<u32>, Query,)), responses((status = 200, body = TopUpList)))]
 pub async fn list(headers: &Headers, url: &Url, context: &Context) -> Result<Response, ApiError> {
-    let caller = Caller::new(headers, Permission::AccountRead, context).await?;
+    // All that follows is D1's.
+    let caller = Caller::asked(headers, Permission::AccountRead, context).await?;
     let query = |name: &str| url.query_pairs().find(|(n, _)| n == name).map(|(_, value)| value.into_owned());
     let invalid = |param: &str| ApiError {
         param: Some(param.into()),

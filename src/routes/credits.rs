@@ -29,7 +29,8 @@ struct CreditsView {
 /// `invalid_api_key`.
 pub async fn get(headers: &Headers, context: &Context) -> Result<Response, ApiError> {
     let key = auth::api_key(headers, context)?;
-    let view = match auth::ask(&key, Command::Account { digest: Some(key.digest.clone()) }, context).await? {
+    let account = Command::Account { digest: Some(key.digest.clone()), address: context.address };
+    let view = match auth::ask(&key, account, context).await? {
         Answer::Account(view) => *view,
         other => return Err(auth::unexpected(&other)),
     };

@@ -59,7 +59,7 @@ pub async fn get(request: &Request, context: &Context) -> Result<Response, ApiEr
     })?;
     // What is no id is asked for all the same: whether the key counts comes first.
     let created_at_ms = ids::request_time_ms(&id).unwrap_or_default();
-    let find = Command::Find { request_id: id, created_at_ms, digest: key.digest.clone() };
+    let find = Command::Find { request_id: id, created_at_ms, digest: key.digest.clone(), address: context.address };
     let entry = match auth::ask(&key, find, context).await? {
         Answer::Found { entry } => entry,
         other => return Err(auth::unexpected(&other)),

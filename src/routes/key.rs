@@ -52,7 +52,8 @@ struct RateLimitView {
 /// `invalid_api_key`.
 pub async fn get(headers: &Headers, context: &Context) -> Result<Response, ApiError> {
     let key = auth::api_key(headers, context)?;
-    let view = match auth::ask(&key, Command::OwnKey { digest: key.digest.clone() }, context).await? {
+    let own = Command::OwnKey { digest: key.digest.clone(), address: context.address };
+    let view = match auth::ask(&key, own, context).await? {
         Answer::OwnKey(view) => *view,
         other => return Err(auth::unexpected(&other)),
     };

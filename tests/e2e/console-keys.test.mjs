@@ -64,13 +64,16 @@ test("a key is used from the addresses of its list alone, on every route", async
   for (const from of ["203.0.113.9", "2001:db8:1::9", "::ffff:203.0.113.9"]) assert.equal((await chat(key, { from })).status, 200, from);
   const elsewhere = ["203.0.114.1", "2001:db9::1"];
   for (const from of elsewhere) assert.deepEqual(await chat(key, { from }), { status: 403, body: NO_ADDRESS }, from);
-  for (const path of ["/v1/models", "/console/api/keys", "/console/api/usage", "/console/api/balance"]) {
+  for (const path of ["/v1/models", "/v1/key", "/v1/credits", "/v1/activity", "/console/api/keys", "/console/api/usage", "/console/api/balance", "/console/api/topups"]) {
     const answer = async (from) => {
       const response = await gateway.fetch(path, { key, headers: { "cf-connecting-ip": from } });
       return [response.status, await response.json()];
     };
     assert.deepEqual(await answer(elsewhere[0]), [403, NO_ADDRESS], path);
     assert.equal((await answer("203.0.113.9"))[0], 200, path);
+  }
+  for (const [from, status] of [[elsewhere[0], 403], ["203.0.113.9", 404]]) {
+    assert.equal((await gateway.fetch("/v1/generation?id=req_1", { key, headers: { "cf-connecting-ip": from } })).status, status, from);
   }
   const kept = JSON.stringify([await gateway.rows(account, "SELECT * FROM holds"), await gateway.journal(account)]);
   assert.ok(!kept.includes("203.0.113.9") && !kept.includes("2001:db8:1::9"), "where people are is not kept");

@@ -212,6 +212,24 @@ test("the list has pages", async () => {
   }
 });
 
+test("a session that its owner has ended shows and begins no top-up", async () => {
+  const account = await gateway.account({ usd: "0" });
+  await gateway.topUp(account);
+  const key = gateway.session(account);
+  assert.equal((await gateway.fetch("/console/api/sessions", { method: "DELETE", key })).status, 204);
+  const auto = { enabled: false, threshold_usd: "1", amount_usd: "5", monthly_cap_usd: "5" };
+  for (const [method, path, body] of [
+    ["GET", "topups"],
+    ["POST", "topups", { amount_usd: "20" }],
+    ["GET", "topups/auto"],
+    ["PUT", "topups/auto", auto],
+    ["DELETE", "topups/method"],
+  ]) {
+    assert.equal((await gateway.api(account, method, path, body, { key })).status, 401, `${method} ${path}`);
+  }
+  assert.equal((await gateway.api(account, "GET", "topups", null, { key: account.key })).body.data.length, 1, "keys go on");
+});
+
 test("Stripe's words reach nobody, and a failure of it is 503", async () => {
   const account = await gateway.account({ usd: "0" });
   standIn.answerNext({ status: 401, body: { error: { type: "invalid_request_error", message: "Invalid API Key provided: sk_test_secret" } } });

@@ -215,7 +215,7 @@ impl Workload {
         match rng.below(6) {
             0 => Command::Keys,
             1 => Command::Balance,
-            2 => Command::Account { digest: Some(self.digest(rng)) },
+            2 => Command::Account { digest: Some(self.digest(rng)), address: None },
             3 => Command::EndSessions,
             _ => Command::Authorize {
                 digest: self.digest(rng),

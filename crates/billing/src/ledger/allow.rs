@@ -2,6 +2,7 @@
 //!
 //! The one rule: a list never allows more than each list that it was made from, see [`Models::and`].
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
@@ -65,16 +66,17 @@ impl Models {
         self.0.iter().all(|mine| other.0.iter().any(|theirs| covers(theirs, mine)))
     }
 
-    /// What both allow, which may be nothing.
+    /// What both allow, which may be nothing: each entry once, so that no line of lists grows beyond all of their
+    /// entries together.
     #[must_use]
-    pub fn and(&self, other: &Self) -> Self {
-        let both = |mine: &String| {
-            let mine = mine.clone();
+    pub fn and<'a>(&'a self, other: &'a Self) -> Self {
+        let both = |mine: &'a String| {
             other.0.iter().filter_map(move |theirs| {
-                if covers(theirs, &mine) { Some(mine.clone()) } else { covers(&mine, theirs).then(|| theirs.clone()) }
+                if covers(theirs, mine) { Some(mine) } else { covers(mine, theirs).then_some(theirs) }
             })
         };
-        Self(self.0.iter().flat_map(both).collect())
+        let mut seen = BTreeSet::new();
+        Self(self.0.iter().flat_map(both).filter(|entry| seen.insert(*entry)).cloned().collect())
     }
 }
 
@@ -225,6 +227,15 @@ mod tests {
         assert_eq!(Models::new(&["a*b".into()]), Err(AllowError::Star));
         assert_eq!(Models::new(&[]), Err(AllowError::Size));
         assert_eq!(Models::new(&[String::new()]), Err(AllowError::Size));
+    }
+
+    #[test]
+    fn no_line_of_lists_grows_beyond_their_entries() {
+        let longer = |n: usize| format!("{}*", "a".repeat(n));
+        let nested = Models::new(&(1..=MAX_ENTRIES).map(longer).collect::<Vec<_>>()).unwrap();
+        let all = (0..8).fold(nested.clone(), |all, _| all.and(&nested));
+        assert_eq!(all, nested);
+        assert_eq!(models(&["*", "a*"]).and(&models(&["b*", "*", "ab*"])), models(&["b*", "*", "ab*", "a*"]));
     }
 
     #[test]

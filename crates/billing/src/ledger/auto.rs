@@ -217,7 +217,9 @@ pub(super) fn follow(
     }
     // Money that goes back must not have the card charged for it.
     let begins = match command {
-        Command::Settle(_) | Command::Release { .. } | Command::Sweep => true,
+        Command::Settle(_) | Command::Release { .. } => true,
+        // Alarms sweep for other reasons too, the delivery of money that went back among them.
+        Command::Sweep => !events.is_empty(),
         Command::SetAutoTopUp(_) | Command::SaveMethod(_) => true,
         Command::Enter(enter) => !matches!(enter.kind, EntryKind::Refund | EntryKind::Dispute),
         _ => false,

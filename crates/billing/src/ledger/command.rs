@@ -105,11 +105,17 @@ pub enum Command {
         /// SHA-256 of the secret of the key that asks; `None`: the account's owner.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         digest: Option<String>,
+        /// Where it is used from, where that is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        address: Option<IpAddr>,
     },
     /// Asks what a key is and has spent, in its own name. Writes nothing.
     OwnKey {
         /// SHA-256 of the key's secret.
         digest: String,
+        /// Where it is used from, where that is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        address: Option<IpAddr>,
     },
     /// Asks for the journal row of a request. Writes nothing.
     Find {
@@ -119,6 +125,9 @@ pub enum Command {
         created_at_ms: i64,
         /// SHA-256 of the secret of the key that asks.
         digest: String,
+        /// Where it is used from, where that is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        address: Option<IpAddr>,
     },
 }
 

@@ -44,9 +44,9 @@ pub fn decide(state: &State, command: &Command, prior: &Prior, now_ms: i64) -> D
         }
         Command::Sweep => Ok(resolve::sweep(state, now_ms)),
         Command::EndSessions => Ok(end_sessions(state, now_ms)),
-        Command::Account { digest } => ask::account(state, digest.as_deref(), now_ms),
-        Command::OwnKey { digest } => ask::own_key(state, digest, now_ms),
-        Command::Find { digest, .. } => ask::find(state, digest, prior, now_ms),
+        Command::Account { digest, address } => ask::account(state, digest.as_deref(), *address, now_ms),
+        Command::OwnKey { digest, address } => ask::own_key(state, digest, *address, now_ms),
+        Command::Find { digest, address, .. } => ask::find(state, digest, *address, prior, now_ms),
         Command::AutoTopUp
         | Command::SetAutoTopUp(_)
         | Command::SaveMethod(_)

@@ -399,7 +399,7 @@ pub(super) fn view(state: &State, key: &Key) -> KeyView {
 
 /// The key that acts; `None` for the account's owner. One that was rotated acts as the key in its place, or what it
 /// makes would end with it.
-fn maker<'a>(state: &'a State, by: Option<&str>, now_ms: i64) -> Result<Option<&'a Key>, Refusal> {
+pub(super) fn maker<'a>(state: &'a State, by: Option<&str>, now_ms: i64) -> Result<Option<&'a Key>, Refusal> {
     let Some(digest) = by else { return Ok(None) };
     let key = authorize(state, digest, Permission::KeysWrite, now_ms)?;
     let replacing = |key: &&'a Key| state.keys.get(key.replaced_by.as_deref()?);

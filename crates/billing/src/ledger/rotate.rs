@@ -9,12 +9,17 @@ use std::collections::BTreeMap;
 use super::MAX_KEYS;
 use super::answer::{Answer, Decision, Refusal};
 use super::command::RotateKey;
-use super::key::{Key, KeyLimits, Spend, changeable};
+use super::key::{Key, KeyLimits, Spend, changeable, maker};
 use super::state::{Event, State};
 
 /// Makes the new key and has the old one end in a while.
 pub(super) fn rotate(state: &State, rotate: &RotateKey, now_ms: i64) -> Decision {
     let old = changeable(state, &rotate.key_id, rotate.by.as_deref(), now_ms)?;
+    // Who rotates a key has its secret, also where it stands for the account and changes keys that it did not make.
+    let maker = maker(state, rotate.by.as_deref(), now_ms)?;
+    if maker.is_some_and(|maker| !old.permissions.iter().all(|permission| maker.permissions.contains(permission))) {
+        return Err(Refusal::Exceeds);
+    }
     if let Some(new) = state.keys.get(&rotate.new_key_id) {
         let repeated = old.replaced_by.as_ref() == Some(&new.key_id) && new.digest == rotate.digest;
         return if repeated { Ok((Vec::new(), answer(new, old, now_ms))) } else { Err(Refusal::Conflict) };

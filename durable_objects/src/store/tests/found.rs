@@ -4,7 +4,7 @@ use super::bench::{Bench, admit, settle};
 use super::*;
 
 fn find(request_id: &str, created_at_ms: i64) -> Command {
-    Command::Find { request_id: request_id.into(), created_at_ms, digest: "d1".into() }
+    Command::Find { request_id: request_id.into(), created_at_ms, digest: "d1".into(), address: None }
 }
 
 /// The row of the request, as the store finds it.

@@ -9,11 +9,11 @@ fn an_account_tells_its_money_to_its_owner_and_to_keys_that_may_read_it() {
     bench.ok(admit("r1", 500, now));
     bench.ok(settle("r1", 20));
     bench.ok(admit("r2", 300, now));
-    let Answer::Account(view) = bench.ok(Command::Account { digest: None }) else { panic!() };
+    let Answer::Account(view) = bench.ok(Command::Account { digest: None, address: None }) else { panic!() };
     let shown = [view.balance, view.held, view.uncollected, view.used].map(|amount| amount.to_string());
     assert_eq!(shown, ["0.98", "0.3", "0", "0.02"]);
     assert_eq!((view.account_id.as_str(), view.created_at_ms), ("acct_1", now));
-    let ask = |digest: &str| Command::Account { digest: Some(digest.into()) };
+    let ask = |digest: &str| Command::Account { digest: Some(digest.into()), address: None };
     assert_eq!(bench.run(ask("d1")), Err(Refusal::NotPermitted));
     assert_eq!(bench.run(ask("d2")), Err(Refusal::UnknownKey));
     create(&mut bench, "reader", "d2", Permission::AccountRead);
@@ -26,18 +26,23 @@ fn a_key_may_always_see_itself_and_its_own_requests() {
     let now = bench.now_ms;
     bench.ok(admit("r1", 500, now));
     bench.ok(settle("r1", 20));
-    let Answer::OwnKey(view) = bench.ok(Command::OwnKey { digest: "d1".into() }) else { panic!() };
+    let Answer::OwnKey(view) = bench.ok(Command::OwnKey { digest: "d1".into(), address: None }) else { panic!() };
     assert_eq!((view.key.key_id.as_str(), view.spend.within(Period::Total, now).to_string()), ("key_1", "0.02".into()));
     create(&mut bench, "other", "d2", Permission::Inference);
     create(&mut bench, "reader", "d3", Permission::AccountRead);
-    let find = |digest: &str| Command::Find { request_id: "r1".into(), created_at_ms: now, digest: digest.into() };
+    let find = |digest: &str| Command::Find {
+        request_id: "r1".into(),
+        created_at_ms: now,
+        digest: digest.into(),
+        address: None,
+    };
     let row = bench.journal.last().cloned().map(Box::new);
     assert_eq!(bench.ok(find("d1")), Answer::Found { entry: row.clone() });
     assert_eq!(bench.ok(find("d2")), Answer::Found { entry: None }, "as if it were not there");
     assert_eq!(bench.ok(find("d3")), Answer::Found { entry: row });
     bench.ok(Command::RevokeKey { key_id: "key_1".into(), by: None });
     assert_eq!(bench.run(find("d1")), Err(Refusal::RevokedKey));
-    assert_eq!(bench.run(Command::OwnKey { digest: "d1".into() }), Err(Refusal::RevokedKey));
+    assert_eq!(bench.run(Command::OwnKey { digest: "d1".into(), address: None }), Err(Refusal::RevokedKey));
 }
 
 #[test]

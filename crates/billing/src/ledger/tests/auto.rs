@@ -150,6 +150,8 @@ fn what_goes_back_charges_nothing_and_a_dispute_stops() {
     bench.ok(save("pm_1", bench.now_ms));
     bench.ok(set(5, 20, 100));
     bench.ok(enter("refund:re_1", EntryKind::Refund, -6 * USD));
+    // The alarm that delivers the refund sweeps too.
+    bench.ok(Command::Sweep);
     assert_eq!(bench.auto().attempt, None);
     bench.ok(enter("dispute:dp_1", EntryKind::Dispute, -USD));
     let stopped = bench.auto().stopped.unwrap();

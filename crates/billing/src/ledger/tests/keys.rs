@@ -35,7 +35,8 @@ fn a_model_or_an_address_that_no_list_has_is_refused() {
     let mut bench = Bench::funded("1");
     let now = bench.now_ms;
     bench.ok(key("a", "da", models(&["gpt-*"]), None));
-    bench.ok(key("b", "db", addresses(&["203.0.113.0/24", "2001:db8::/32"]), None));
+    let Command::CreateKey(b) = key("b", "db", addresses(&["203.0.113.0/24", "2001:db8::/32"]), None) else { panic!() };
+    bench.ok(Command::CreateKey(CreateKey { permissions: Permission::ALL.into(), ..b }));
     assert_eq!(bench.run(from("", "da", "r1", "claude", now)), Err(Refusal::ModelNotAllowed));
     bench.ok(from("", "da", "r1", "gpt-4o", now));
     for (address, admitted) in [
@@ -54,6 +55,17 @@ fn a_model_or_an_address_that_no_list_has_is_refused() {
     let authorize = |address| Command::Authorize { digest: "db".into(), permission: None, address };
     assert_eq!(bench.run(authorize(None)), Err(Refusal::AddressNotAllowed));
     bench.ok(authorize(address));
+    // What it may ask of itself and of the account as well.
+    for ask in [
+        |address| Command::OwnKey { digest: "db".into(), address },
+        |address| Command::Account { digest: Some("db".into()), address },
+        |address| Command::Find { request_id: "r1".into(), created_at_ms: 0, digest: "db".into(), address },
+    ] {
+        for elsewhere in [None, "203.0.114.1".parse().ok()] {
+            assert_eq!(bench.run(ask(elsewhere)), Err(Refusal::AddressNotAllowed), "{:?}", ask(elsewhere));
+        }
+        bench.ok(ask(address));
+    }
     // A repeat is a success, from wherever.
     bench.ok(from("203.0.113.10", "db", "from 203.0.113.9", "m", now));
 }
@@ -147,6 +159,24 @@ fn a_key_that_has_ended_is_not_rotated_and_no_expiry_moves() {
     assert_eq!(bench.run(rotate("gone", "x", "d9", 0, None)), Err(Refusal::RevokedKey));
     bench.ok(key("limited", "d5", per_minute(5), None));
     assert_eq!(bench.run(rotate("limited", "x", "d9", 0, Some("d5"))), Err(Refusal::NotPermitted));
+}
+
+#[test]
+fn no_key_gets_the_secret_of_one_that_may_do_more() {
+    let mut bench = Bench::funded("1");
+    bench.ok(key("rich", "d2", KeyLimits::default(), None));
+    let Command::CreateKey(writer) = key("writer", "d3", KeyLimits::default(), None) else { panic!() };
+    let (write, read) = (Permission::KeysWrite, Permission::AccountRead);
+    bench.ok(Command::CreateKey(CreateKey { permissions: vec![write], ..writer.clone() }));
+    let plain = CreateKey { key_id: "plain".into(), digest: "d4".into(), permissions: vec![write], ..writer.clone() };
+    bench.ok(Command::CreateKey(plain));
+    let reader = CreateKey { key_id: "reader".into(), digest: "d5".into(), permissions: vec![read], ..writer };
+    bench.ok(Command::CreateKey(reader));
+    for (of, allowed) in [("rich", false), ("reader", false), ("plain", true)] {
+        let rotated = bench.run(rotate(of, &format!("new {of}"), &format!("new {of}"), 0, Some("d3")));
+        assert_eq!(rotated.is_ok(), allowed, "{rotated:?}");
+        assert!(allowed || rotated == Err(Refusal::Exceeds));
+    }
 }
 
 #[test]
