@@ -225,6 +225,17 @@ test("days are typed: half a date takes neither field away, and asks for nothing
   await page.close();
 });
 
+test("a payment can be begun again when the browser brings the page back as it was left", async () => {
+  // An address that is not followed leaves the page where a followed one would have left it.
+  const answers = { ...FULL, "POST /console/api/topups": () => ({ id: "top_4", checkout_url: "about:blank" }) };
+  const { page } = await open({ path: "/credits", answers });
+  await page.getByRole("button", { name: "Continue to payment" }).click();
+  await page.getByRole("button", { name: "Opening the payment page" }).waitFor();
+  await page.evaluate(() => dispatchEvent(new PageTransitionEvent("pageshow", { persisted: true })));
+  assert.ok(await page.getByRole("button", { name: "Continue to payment" }).isEnabled());
+  await page.close();
+});
+
 test("a payment that is none of the account's is not waited for, and leaves the address", async () => {
   const { page } = await open({ path: "/credits?topup=top_9" });
   await page.getByText("This payment is not among the last ones of your account.").waitFor();
