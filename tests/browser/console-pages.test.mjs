@@ -209,6 +209,70 @@ test("a page whose file is gone is loaded anew once, and then says so beside the
   await page.close();
 });
 
+test("days are typed: half a date takes neither field away, and asks for nothing", async () => {
+  const { page } = await open({ path: "/usage?from=2026-11-01&to=2026-11-24" });
+  const [from, to] = [page.getByLabel("From", { exact: true }), page.getByLabel("To", { exact: true })];
+  await from.focus();
+  await page.keyboard.press("Backspace");
+  await page.getByText("Two whole dates are needed.").waitFor();
+  assert.ok(await to.isVisible());
+  await from.fill("2026-11-30");
+  await page.getByText("The first day is after the last one.").waitFor();
+  assert.equal(new URL(page.url()).searchParams.get("from"), "2026-11-01");
+  await from.fill("2026-11-10");
+  await page.waitForURL((url) => url.searchParams.get("from") === "2026-11-10");
+  assert.deepEqual([await from.inputValue(), await to.inputValue()], ["2026-11-10", "2026-11-24"]);
+  await page.close();
+});
+
+test("a payment can be begun again when the browser brings the page back as it was left", async () => {
+  // An address that is not followed leaves the page where a followed one would have left it.
+  const answers = { ...FULL, "POST /console/api/topups": () => ({ id: "top_4", checkout_url: "about:blank" }) };
+  const { page } = await open({ path: "/credits", answers });
+  await page.getByRole("button", { name: "Continue to payment" }).click();
+  await page.getByRole("button", { name: "Opening the payment page" }).waitFor();
+  await page.evaluate(() => dispatchEvent(new PageTransitionEvent("pageshow", { persisted: true })));
+  assert.ok(await page.getByRole("button", { name: "Continue to payment" }).isEnabled());
+  await page.close();
+});
+
+test("a payment that is none of the account's is not waited for, and leaves the address", async () => {
+  const { page } = await open({ path: "/credits?topup=top_9" });
+  await page.getByText("This payment is not among the last ones of your account.").waitFor();
+  await page.waitForURL((url) => url.search === "");
+  assert.ok(await page.getByText("This payment is not among the last ones").isVisible());
+  await page.close();
+});
+
+test("a card is forgotten when one says so, and without one automatic top-up is off and stays off", async () => {
+  let auto = await FULL["GET /console/api/topups/auto"]();
+  const asked = [];
+  const answers = {
+    ...FULL,
+    "GET /console/api/topups/auto": () => auto,
+    "DELETE /console/api/topups/method": () => {
+      auto = { ...auto, method: null };
+      return {};
+    },
+    "PUT /console/api/topups/auto": () => {
+      asked.push("PUT");
+      return auto;
+    },
+  };
+  const { page } = await open({ path: "/credits", answers });
+  const on = page.getByRole("switch");
+  await page.getByRole("button", { name: "Forget the card" }).click();
+  assert.ok(auto.method);
+  await page.getByRole("alertdialog").getByRole("button", { name: "Forget it" }).click();
+  await page.getByText("Nothing is topped up").waitFor();
+  assert.equal(await on.getAttribute("aria-checked"), "false");
+  await on.click();
+  await page.getByRole("button", { name: "Save", exact: true }).click();
+  await page.getByText("It cannot be switched on without a kept payment method").waitFor();
+  assert.deepEqual(asked, []);
+  await page.close();
+});
+
 test("what is live comes in by itself", async () => {
   const page = await chromium.newPage();
   const balance = { ...(await FULL["GET /console/api/balance"]()), balance_usd: "7.000000001", available_usd: "6.5", running: 1 };

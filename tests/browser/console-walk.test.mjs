@@ -189,7 +189,24 @@ test("10. one comes back by a link in a mail", async () => {
   assert.equal(page.url(), `${gateway.url}/`);
 });
 
-test("11. and by a provider", async () => {
+test("11. the playground's key is not the next user's", async () => {
+  await go("Playground");
+  const make = page.getByRole("button", { name: /^Make a key/ });
+  await make.click();
+  await make.waitFor({ state: "hidden" });
+  await page.getByRole("button", { name: "Account" }).click();
+  await page.getByRole("menuitem", { name: "Sign out" }).click();
+  // In the same tab and without loading it anew, or the memory would be gone by itself.
+  await page.getByRole("button", { name: "Create one" }).click();
+  await page.getByLabel("E-mail").fill("sam@example.com");
+  await page.getByLabel("Password").fill(PASSWORD);
+  await page.getByRole("button", { name: "Create account" }).click();
+  await page.locator(".side-balance", { hasText: "$0.00" }).waitFor();
+  await go("Playground");
+  await make.waitFor();
+});
+
+test("12. and by a provider", async () => {
   await page.getByRole("button", { name: "Account" }).click();
   await page.getByRole("menuitem", { name: "Sign out" }).click();
   await page.getByRole("button", { name: "Continue with GitHub" }).click();

@@ -1,11 +1,13 @@
 // The account's live stream: what it says goes into the caches that the pages read from. It is left while the page is not
 // seen, and asked for again when it ends, sooner after a normal end than after a failure.
-import { useQueryClient, type QueryClient } from "@tanstack/react-query";
+import { useQueryClient, type InfiniteData, type QueryClient } from "@tanstack/react-query";
 import { useEffect, useSyncExternalStore } from "react";
 import { ask } from "./client.ts";
-import { balanceQuery, recentQuery } from "./queries.ts";
+import { balanceQuery, recentQuery, type UsageFilters } from "./queries.ts";
 import { readEvents } from "../lib/sse.ts";
-import type { Balance, UsageRow } from "./types.ts";
+import { parseUsd } from "../lib/usd.ts";
+import type { Balance, Page, UsageRow } from "./types.ts";
+import { withRow } from "./usage-pages.ts";
 
 const FIRST_WAIT_MS = 1_000;
 const LONGEST_WAIT_MS = 30_000;
@@ -76,8 +78,10 @@ async function keep(queries: QueryClient, over: AbortSignal) {
 function takeBalance(queries: QueryClient, balance: Balance) {
   const before = queries.getQueryData<Balance>(balanceQuery().queryKey);
   queries.setQueryData(balanceQuery().queryKey, balance);
-  // Money that came in has rows of its own.
-  if (before && before.balance_usd !== balance.balance_usd) refreshLater(queries);
+  if (!before || before.balance_usd === balance.balance_usd) return;
+  // Money that came in has rows of its own, and what came in by itself stands among the top-ups.
+  if (parseUsd(balance.balance_usd) > parseUsd(before.balance_usd)) hasMoneyCome = true;
+  refreshLater(queries);
 }
 
 function takeRequest(queries: QueryClient, row: UsageRow) {
@@ -85,10 +89,15 @@ function takeRequest(queries: QueryClient, row: UsageRow) {
     if (!page || page.data.some(({ seq }) => seq === row.seq)) return page;
     return { ...page, data: [row, ...page.data].slice(0, RECENT_ROWS) };
   });
+  for (const { queryKey } of queries.getQueryCache().findAll({ queryKey: ["usage", "list"] })) {
+    const filters = queryKey[2] as UsageFilters;
+    queries.setQueryData<InfiniteData<Page<UsageRow>>>(queryKey, (list) => list && { ...list, pages: withRow(list.pages, row, filters) });
+  }
   queries.setQueryData(["settled", row.request_id], row);
   refreshLater(queries);
 }
 
+let hasMoneyCome = false;
 let refresh: ReturnType<typeof setTimeout> | undefined;
 
 function refreshLater(queries: QueryClient) {
@@ -97,6 +106,8 @@ function refreshLater(queries: QueryClient) {
     void queries.invalidateQueries({ queryKey: ["usage", "daily"] });
     void queries.invalidateQueries({ queryKey: ["journal"] });
     void queries.invalidateQueries({ queryKey: ["keys"] });
+    if (hasMoneyCome) void queries.invalidateQueries({ queryKey: ["topups"] });
+    hasMoneyCome = false;
   }, CALM_MS);
 }
 

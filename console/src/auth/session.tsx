@@ -1,8 +1,9 @@
 // Who is signed in, for every component.
 import type { Session } from "@supabase/auth-js";
 import { useQueryClient } from "@tanstack/react-query";
-import { createContext, use, useEffect, useState, type ReactNode } from "react";
+import { createContext, use, useEffect, useRef, useState, type ReactNode } from "react";
 import { askJson } from "../api/client.ts";
+import { holdKey } from "../pages/playground/held-key.ts";
 import { authClient } from "./auth.ts";
 
 export type SessionState =
@@ -21,6 +22,7 @@ export function SessionProvider({ children }: { children: ReactNode }) {
   const [state, setState] = useState<SessionState>({ state: "loading" });
   const [attempt, setAttempt] = useState(0);
   const queries = useQueryClient();
+  const userId = useRef<string | null>(null);
 
   useEffect(() => {
     let isOver = false;
@@ -31,8 +33,15 @@ export function SessionProvider({ children }: { children: ReactNode }) {
       if (!auth) return setState({ state: "closed" });
       const { data } = auth.onAuthStateChange((_event, session) => {
         setState(session ? { state: "in", session } : { state: "out" });
-        // What was shown to one user is never shown to the next.
-        if (!session) queries.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== "public" });
+        const before = userId.current;
+        userId.current = session?.user.id ?? null;
+        // What was shown to one user is never shown to the next, nor is the key of the playground lent on.
+        if (session && (before === null || before === session.user.id)) return;
+        holdKey(null);
+        const own = { predicate: ({ queryKey }: { queryKey: readonly unknown[] }) => queryKey[0] !== "public" };
+        // Another user in the place of this one asks everything anew, and the pages begin anew with the account.
+        if (session) void queries.resetQueries(own);
+        else queries.removeQueries(own);
       });
       end = () => data.subscription.unsubscribe();
     };

@@ -1,6 +1,6 @@
 // Times and days. The API speaks UTC, and its days are UTC days.
 
-const DAY_MS = 86_400_000;
+export const DAY_MS = 86_400_000;
 
 const shortTime = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" });
 const fullTime = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });

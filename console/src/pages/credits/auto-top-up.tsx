@@ -7,6 +7,7 @@ import type { AutoTopUp } from "../../api/types.ts";
 import { showTime } from "../../lib/time.ts";
 import { parseUsd, readUsd, showUsd } from "../../lib/usd.ts";
 import { Button } from "../../ui/button.tsx";
+import { Confirm } from "../../ui/dialog.tsx";
 import { TextField } from "../../ui/field.tsx";
 import { Icon } from "../../ui/icon.tsx";
 import { Loaded, messageOf, SkeletonRows } from "../../ui/states.tsx";
@@ -21,11 +22,15 @@ export function AutoTopUpCard() {
         <h2 id="auto">Automatic top-up</h2>
       </header>
       <Loaded query={auto} loading={<SkeletonRows rows={5} height={40} />}>
-        {(settings) => <AutoForm key={JSON.stringify(settings)} settings={settings} />}
+        {(settings) => <AutoForm key={formKey(settings)} settings={settings} />}
       </Loaded>
     </section>
   );
 }
+
+/** The form begins anew when what it asks for has changed, not when money was spent meanwhile. */
+const formKey = ({ enabled, threshold_usd, amount_usd, monthly_cap_usd, method, stopped }: AutoTopUp) =>
+  JSON.stringify([enabled, threshold_usd, amount_usd, monthly_cap_usd, method, stopped]);
 
 type Fields = Pick<AutoTopUp, "threshold_usd" | "amount_usd" | "monthly_cap_usd">;
 
@@ -45,7 +50,9 @@ const FIELDS: [keyof Fields, string, string][] = [
 function AutoForm({ settings }: { settings: AutoTopUp }) {
   const queries = useQueryClient();
   const say = useToast();
-  const [enabled, setEnabled] = useState(settings.enabled);
+  const [enabled, setEnabled] = useState(settings.enabled && Boolean(settings.method));
+  const [lacksMethod, setLacksMethod] = useState(false);
+  const [isAsking, setAsking] = useState(false);
   const [typed, setTyped] = useState<Fields>({
     threshold_usd: shownOr(settings.threshold_usd, "10"),
     amount_usd: shownOr(settings.amount_usd, "25"),
@@ -62,7 +69,10 @@ function AutoForm({ settings }: { settings: AutoTopUp }) {
   });
   const forget = useMutation({
     mutationFn: () => askJson("/console/api/topups/method", { method: "DELETE" }),
-    onSuccess: done("The payment method is forgotten."),
+    onSuccess: () => {
+      setAsking(false);
+      done("The payment method is forgotten.")();
+    },
   });
   const submit = (event: FormEvent) => {
     event.preventDefault();
@@ -74,17 +84,27 @@ function AutoForm({ settings }: { settings: AutoTopUp }) {
       else body[name] = usd;
     }
     setWrong(problems);
-    if (Object.keys(problems).length === 0) save.mutate(body);
+    const isWithout = enabled && !settings.method;
+    setLacksMethod(isWithout);
+    if (!isWithout && Object.keys(problems).length === 0) save.mutate(body);
   };
   const { method, stopped } = settings;
+  const refusesWithout = lacksMethod && enabled;
   return (
     <form className="body stack auto" onSubmit={submit} noValidate>
       <div className="switch-row">
         <label htmlFor="auto-enabled">Top up before the balance runs out</label>
-        <Switch.Root id="auto-enabled" className="switch" checked={enabled} disabled={!method && !enabled} onCheckedChange={setEnabled}>
+        <Switch.Root id="auto-enabled" className="switch" checked={enabled} onCheckedChange={setEnabled}>
           <Switch.Thumb />
         </Switch.Root>
       </div>
+      {settings.enabled && !method && !stopped && (
+        <p className="notice warn">
+          <Icon name="alert" />
+          Nothing is topped up: it was switched on, but there is no kept payment method. It goes on by itself when you keep one; save it
+          switched off if it shall not.
+        </p>
+      )}
       {stopped && (
         <p className="notice danger">
           <Icon name="alert" />
@@ -109,18 +129,29 @@ function AutoForm({ settings }: { settings: AutoTopUp }) {
       <p className="small muted">
         {method ? (
           <>
-            Charged to {method.brand} ending in {method.last4}; {showUsd(settings.spent_this_month_usd)} so far this month.{" "}
-            <Button look="quiet" size="compact" busy={forget.isPending} onClick={() => forget.mutate()}>
+            Charged to {method.brand} ending in {method.last4}. Automatic top-ups of this month (UTC):{" "}
+            {showUsd(settings.spent_this_month_usd)}, one that is on its way included.{" "}
+            <Button look="quiet" size="compact" onClick={() => setAsking(true)}>
               Forget the card
             </Button>
+            <Confirm
+              title={`Forget the card ending in ${method.last4}?`}
+              description="Nothing is charged to it from then on, so there are no automatic top-ups until you keep a payment method again."
+              action="Forget it"
+              busy={forget.isPending}
+              failure={forget.error && messageOf(forget.error)}
+              open={isAsking}
+              onClose={() => setAsking(false)}
+              onConfirm={() => forget.mutate()}
+            />
           </>
         ) : (
           "There is no kept payment method yet: keep one with your next top-up."
         )}
       </p>
-      {(save.error ?? forget.error) && (
+      {(refusesWithout || save.error) && (
         <p className="notice danger" role="alert">
-          {messageOf(save.error ?? forget.error)}
+          {refusesWithout ? "It cannot be switched on without a kept payment method: keep one with your next top-up." : messageOf(save.error)}
         </p>
       )}
       <div className="actions">

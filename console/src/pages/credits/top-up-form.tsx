@@ -1,5 +1,5 @@
 import { useMutation } from "@tanstack/react-query";
-import { useId, useState, type FormEvent } from "react";
+import { useEffect, useId, useState, type FormEvent } from "react";
 import { askJson } from "../../api/client.ts";
 import { parseUsd, readUsd, showUsd } from "../../lib/usd.ts";
 import { Button } from "../../ui/button.tsx";
@@ -25,6 +25,13 @@ export function TopUpForm() {
       if (/^https?:/.test(checkout_url)) location.assign(checkout_url);
     },
   });
+  const { reset } = pay;
+  useEffect(() => {
+    // Going back from the payment page may bring this page as it was left, with the button busy.
+    const again = ({ persisted }: PageTransitionEvent) => persisted && reset();
+    addEventListener("pageshow", again);
+    return () => removeEventListener("pageshow", again);
+  }, [reset]);
   const submit = (event: FormEvent) => {
     event.preventDefault();
     const amount = preset === "own" ? readUsd(own, 2) : preset;

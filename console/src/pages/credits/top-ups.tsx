@@ -7,7 +7,7 @@ import { Usd } from "../../ui/money.tsx";
 import { Empty, Loaded } from "../../ui/states.tsx";
 
 const STATUSES: Record<TopUp["status"], [string, Tone | undefined]> = {
-  pending: ["Pending", "warn"],
+  pending: ["Not paid yet", undefined],
   paid: ["Paid", "ok"],
   failed: ["Failed", "danger"],
   expired: ["Expired", undefined],

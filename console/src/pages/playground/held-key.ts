@@ -1,4 +1,5 @@
-// The playground's key, in this module's memory and nowhere else: it is gone when the page is left or loaded anew.
+// The playground's key, in this module's memory and nowhere else: it is gone when
+// the page is left or loaded anew, and when its user signs out.
 import { useSyncExternalStore } from "react";
 
 let held: string | null = null;

@@ -3,6 +3,7 @@ import { showCount } from "../../lib/count.ts";
 import { showFullTime, showTime } from "../../lib/time.ts";
 import { Usd } from "../../ui/money.tsx";
 import { columnsOf } from "../../ui/table.tsx";
+import { keyName } from "./key-name.ts";
 import { Status } from "./status.tsx";
 import { inputTokens } from "./tokens.ts";
 
@@ -29,7 +30,7 @@ export const columns = (open: (row: UsageRow) => void) =>
         </span>
       ),
     }),
-    helper.accessor((row) => row.key_name ?? row.key_id ?? "—", { id: "key", header: "Key", enableSorting: false, meta: { wideOnly: true } }),
+    helper.accessor(keyName, { id: "key", header: "Key", enableSorting: false, meta: { wideOnly: true } }),
     helper.accessor("endpoint", { header: "Endpoint", enableSorting: false, meta: { wideOnly: true }, cell: ({ getValue }) => <span className="muted">{getValue()}</span> }),
     helper.accessor("status", { header: "Status", enableSorting: false, meta: { wideOnly: true }, cell: ({ row }) => <Status row={row.original} /> }),
     helper.accessor((row) => inputTokens(row), { id: "input", header: "In", enableSorting: false, meta: { end: true, wideOnly: true }, cell: ({ getValue }) => showCount(getValue()) }),

@@ -1,12 +1,13 @@
+import { useId, useState } from "react";
 import type { DailyRow, Key } from "../../api/types.ts";
 import { Button } from "../../ui/button.tsx";
 import { Choices, SelectField } from "../../ui/field.tsx";
 import { useQuery } from "@tanstack/react-query";
 import { modelsQuery } from "../../api/queries.ts";
 import { ENDINGS } from "./status.tsx";
-import { RANGES, type Chosen, type Range } from "./filters.ts";
+import { RANGES, rangeProblem, type Chosen, type Range } from "./filters.ts";
 
-const ENDPOINTS = ["/v1/chat/completions", "/v1/responses", "/v1/messages", "/v1/embeddings", "/v1/completions"];
+const ENDPOINTS = ["/v1/chat/completions", "/v1/responses", "/v1/messages", "/v1/embeddings", "/v1/completions", "/mcp"];
 const ALL = ["", "All"] as const;
 
 interface Props {
@@ -32,10 +33,7 @@ export function FilterBar({ chosen, change, keys, daily }: Props) {
       <div className="range">
         <Choices label="Time" value={chosen.range} onChange={setRange} options={[...RANGES, ["own", "From … to"]]} />
         {chosen.range === "own" && (
-          <>
-            <input className="input" type="date" aria-label="From" max={chosen.to} value={chosen.from} onChange={(event) => change({ from: event.target.value, to: chosen.to })} />
-            <input className="input" type="date" aria-label="To" min={chosen.from} value={chosen.to} onChange={(event) => change({ from: chosen.from, to: event.target.value })} />
-          </>
+          <OwnRange from={chosen.from} to={chosen.to} change={change} />
         )}
         {hasFilters && (
           <Button look="quiet" size="compact" icon="close" onClick={() => change({ key_id: null, model: null, endpoint: null, status: null })}>
@@ -50,5 +48,34 @@ export function FilterBar({ chosen, change, keys, daily }: Props) {
         <SelectField label="Status" value={filters.status ?? ""} onText={(status) => change({ status })} options={[ALL, ...Object.entries(ENDINGS).map(([status, { label }]) => [status, label] as const)]} />
       </div>
     </div>
+  );
+}
+
+/** The year of a date input is four digits long, or it would wait for six. */
+const LAST_DAY = "9999-12-31";
+
+/** Two days, which are asked for as soon as they make a time; until then they are what was typed. */
+function OwnRange({ from, to, change }: { from: string; to: string; change: Props["change"] }) {
+  const [typed, setTyped] = useState<{ from: string; to: string } | null>(null);
+  const id = useId();
+  const shown = typed ?? { from, to };
+  const problem = rangeProblem(shown.from, shown.to);
+  const take = (part: Partial<typeof shown>) => {
+    const next = { ...shown, ...part };
+    const isWhole = rangeProblem(next.from, next.to) === null;
+    setTyped(isWhole ? null : next);
+    if (isWhole) change(next);
+  };
+  const wired = { className: "input", type: "date", max: LAST_DAY, "aria-invalid": problem ? true : undefined, "aria-describedby": problem ? id : undefined } as const;
+  return (
+    <>
+      <input {...wired} aria-label="From" value={shown.from} onChange={(event) => take({ from: event.target.value })} />
+      <input {...wired} aria-label="To" value={shown.to} onChange={(event) => take({ to: event.target.value })} />
+      {problem && (
+        <span id={id} className="small range-problem" role="status">
+          {problem}
+        </span>
+      )}
+    </>
   );
 }

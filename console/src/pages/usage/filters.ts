@@ -2,7 +2,7 @@
 import { useCallback, useMemo } from "react";
 import { useSearchParams } from "wouter";
 import type { DailyBy, UsageFilters } from "../../api/queries.ts";
-import { dayOf, lastDays } from "../../lib/time.ts";
+import { DAY_MS, dayOf, lastDays } from "../../lib/time.ts";
 
 export const RANGES = [
   ["1", "Today"],
@@ -13,6 +13,8 @@ export const RANGES = [
 
 export type Range = (typeof RANGES)[number][0] | "own";
 
+/** The API sums up so many days at once, and no more. */
+const MOST_DAYS = 400;
 const DAY = /^\d{4}-\d{2}-\d{2}$/;
 const GROUPS: readonly DailyBy[] = ["model", "key", "endpoint"];
 const NAMES = ["key_id", "model", "endpoint", "status"] as const;
@@ -26,10 +28,24 @@ export interface Chosen {
   filters: UsageFilters;
 }
 
+/** What is wrong with two days, both included, as the time to look at; `null`: nothing. */
+export function rangeProblem(from: string, to: string): string | null {
+  if (!isDay(from) || !isDay(to)) return "Two whole dates are needed.";
+  if (from > to) return "The first day is after the last one.";
+  const earliest = dayOf(Date.parse(`${to}T00:00:00Z`) - (MOST_DAYS - 1) * DAY_MS);
+  return from < earliest ? `At most ${MOST_DAYS} days at once.` : null;
+}
+
+/** A date of the calendar: one that is not, as the 30th of February, reads as another or as none. */
+function isDay(text: string): boolean {
+  const at = Date.parse(`${text}T00:00:00Z`);
+  return DAY.test(text) && !Number.isNaN(at) && dayOf(at) === text;
+}
+
 /** What an address asks for; what it does not say, or says wrongly, is the last 30 days by model. */
 export function readChosen(params: URLSearchParams, now: number): Chosen {
   const own = { from: params.get("from") ?? "", to: params.get("to") ?? "" };
-  const isOwn = DAY.test(own.from) && DAY.test(own.to) && own.from <= own.to;
+  const isOwn = rangeProblem(own.from, own.to) === null;
   const range: Range = isOwn ? "own" : (RANGES.find(([days]) => days === params.get("days"))?.[0] ?? "30");
   const { from, to } = isOwn ? own : { from: lastDays(Number(range), now)[0] ?? dayOf(now), to: dayOf(now) };
   const by = GROUPS.find((group) => group === params.get("by")) ?? "model";

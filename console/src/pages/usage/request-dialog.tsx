@@ -5,6 +5,7 @@ import { showFullTime } from "../../lib/time.ts";
 import { parseUsd, showUsd } from "../../lib/usd.ts";
 import { CopyButton } from "../../ui/copy.tsx";
 import { Dialog } from "../../ui/dialog.tsx";
+import { keyName } from "./key-name.ts";
 import { endingOf, Status } from "./status.tsx";
 
 const SETTLED_BY: Record<NonNullable<UsageRow["settled_by"]>, string> = {
@@ -39,7 +40,7 @@ export function RequestDialog({ row, onClose }: { row: UsageRow; onClose: () => 
           {row.settled_by && <Fact name="Charged by">{SETTLED_BY[row.settled_by]}</Fact>}
           <Fact name="Model"><code>{row.model}</code></Fact>
           <Fact name="Endpoint"><code>{row.endpoint}</code></Fact>
-          <Fact name="Key">{row.key_name ?? row.key_id ?? "—"}</Fact>
+          <Fact name="Key">{keyName(row)}</Fact>
           <Fact name="Began">{showFullTime(row.created_at)}</Fact>
           <Fact name="Settled">{showFullTime(row.settled_at)}, after {seconds.toFixed(1)} s</Fact>
           {counts.filter(([name, count]) => count > 0 || name === "Input" || name === "Output").map(([name, count]) => (
