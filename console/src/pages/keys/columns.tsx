@@ -89,7 +89,7 @@ function Spent({ apiKey: { limits, spent_usd, name } }: { apiKey: Key }) {
   const percent = spentPercent(spent_usd, budget.usd);
   return (
     <span className="small">
-      <span className="num">{showUsd(spent_usd)}</span> <span className="muted nowrap">of {showUsd(budget.usd)} {PERIODS[budget.period]}</span>
+      <span className="num">{showUsd(spent_usd)}</span> <span className="muted key-budget">of {showUsd(budget.usd)} {PERIODS[budget.period]}</span>
       <span
         className={`meter ${percent >= HIGH_PERCENT ? "high" : ""}`}
         role="meter"
