@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { fromJsonNumber, parseUsd, readUsd, showUsd, sumUsd, toUsd } from "../src/lib/usd.ts";
+import { hasDecimalComma, fromJsonNumber, parseUsd, readUsd, showUsd, sumUsd, toUsd } from "../src/lib/usd.ts";
 
 test("amounts are read and written exactly", () => {
   for (const [text, nano] of [
@@ -64,4 +64,9 @@ test("a cost in a stream keeps its digits", () => {
     assert.equal(fromJsonNumber(text), nano, text);
   }
   for (const wrong of ["", "null", "-1", "1e", "1e9999"]) assert.equal(fromJsonNumber(wrong), null, wrong);
+});
+
+test("a decimal comma is told from one that groups", () => {
+  for (const typed of ["5,00", "$5,5", " 1.234,50 ", "0,000001"]) assert.ok(hasDecimalComma(typed), typed);
+  for (const typed of ["5", "5.00", "1,234", "1,234.50", "five, or so", ""]) assert.ok(!hasDecimalComma(typed), typed);
 });

@@ -1,14 +1,17 @@
 // The drawing. A chunk of its own: Recharts is larger than all the rest.
 import { Bar, BarChart, CartesianGrid, ResponsiveContainer, Tooltip, XAxis, YAxis } from "recharts";
-import { useEffect, useState } from "react";
+import { useEffect, useMemo, useState, useSyncExternalStore } from "react";
 import { showDay } from "../lib/time.ts";
 import { showUsd } from "../lib/usd.ts";
+import { axisOf, axisUsd } from "./axis.ts";
 import type { ChartData, ChartDay } from "./series.ts";
 
 const HEIGHT = 240;
 const MARGIN = { top: 8, right: 4, bottom: 0, left: 0 };
-/** Days that are written under the bars, at most: as many as a phone has room for. */
+/** Days that are written under the bars, at most; and on a phone, where more would run into each other. */
 const MARKS = 6;
+const MARKS_NARROW = 4;
+const NARROW = matchMedia("(max-width: 720px)");
 const NO_POINTS: number[] = [];
 const CURSOR = { fill: "var(--hover)" };
 const AXIS = { stroke: "var(--line)" };
@@ -18,13 +21,16 @@ export default function Bars({ data }: { data: ChartData }) {
   // What follows the pointer is made when there is one: it is a good part of the work of the first drawing.
   const [isPointedAt, setPointedAt] = useState(false);
   const step = useSteps(2);
+  const marks = useIsNarrow() ? MARKS_NARROW : MARKS;
+  const { ticks, width } = useMemo(() => axisOf(Math.max(0, ...data.days.map(heightOf))), [data]);
+  const domain = useMemo(() => [0, ticks.at(-1) ?? 1], [ticks]);
   return (
     <ResponsiveContainer width="100%" height={HEIGHT} onPointerEnter={() => setPointedAt(true)}>
       <BarChart data={data.days} margin={MARGIN} accessibilityLayer={false}>
         {/* Intervals and points are given: to find them, Recharts measures every label in the page. */}
         {step >= 2 && <CartesianGrid vertical={false} verticalPoints={NO_POINTS} stroke="var(--line)" />}
-        <XAxis dataKey="day" tickFormatter={showDay} tick={TICK} tickLine={false} axisLine={AXIS} interval={Math.ceil(data.days.length / MARKS) - 1} />
-        <YAxis tickFormatter={axisUsd} tick={TICK} tickLine={false} axisLine={false} width={58} tickCount={4} interval={0} />
+        <XAxis dataKey="day" tickFormatter={showDay} tick={TICK} tickLine={false} axisLine={AXIS} interval={Math.ceil(data.days.length / marks) - 1} />
+        <YAxis tickFormatter={axisUsd} tick={TICK} tickLine={false} axisLine={false} width={width} ticks={ticks} domain={domain} interval={0} />
         {isPointedAt && <Tooltip cursor={CURSOR} isAnimationActive={false} content={<Tip data={data} />} />}
         {step >= 1 && <Bar dataKey={heightOf} shape={Stack} isAnimationActive={false} maxBarSize={34} />}
       </BarChart>
@@ -44,6 +50,16 @@ function useSteps(most: number): number {
     return () => clearTimeout(timer);
   }, [step, most]);
   return step;
+}
+
+function useIsNarrow(): boolean {
+  return useSyncExternalStore(
+    (listener) => {
+      NARROW.addEventListener("change", listener);
+      return () => NARROW.removeEventListener("change", listener);
+    },
+    () => NARROW.matches,
+  );
 }
 
 const heightOf = ({ heights }: ChartDay) => heights.reduce((sum, height) => sum + height, 0);
@@ -68,12 +84,6 @@ function Stack({ x = 0, y = 0, width = 0, height = 0, payload }: StackProps) {
       ))}
     </g>
   );
-}
-
-/** A mark of the axis: a round figure of its own, not an amount of anybody's. */
-function axisUsd(value: number): string {
-  if (value === 0) return "$0";
-  return `$${new Intl.NumberFormat("en-US", { maximumSignificantDigits: 3 }).format(value)}`;
 }
 
 interface TipProps {

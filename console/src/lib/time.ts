@@ -3,7 +3,7 @@
 export const DAY_MS = 86_400_000;
 
 const shortTime = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" });
-const fullTime = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+const fullTime = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
 const dateOnly = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
 // Days of the API are UTC days, so they are said as such.
 const shortDay = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric", timeZone: "UTC" });
@@ -11,7 +11,7 @@ const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
 
 /** `"Nov 24, 13:05"`, in the reader's own time. */
 export const showTime = (at: string) => shortTime.format(new Date(at));
-/** With the year and seconds, for a tooltip. */
+/** With the year, seconds and the zone that it is said in, for a tooltip. */
 export const showFullTime = (at: string) => fullTime.format(new Date(at));
 /** `"Nov 24, 2026"`. */
 export const showDate = (at: string) => dateOnly.format(new Date(at));

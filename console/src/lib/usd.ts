@@ -58,6 +58,9 @@ export function readUsd(typed: string, decimals = 9): string | null {
   return toUsd(parseUsd(match[2] ? `${match[1]}.${match[2]}` : (match[1] ?? "0")));
 }
 
+/** Whether what somebody typed would be an amount if its comma were a decimal point: `"5,00"`. */
+export const hasDecimalComma = (typed: string) => readUsd(typed) === null && /^\$?\s*[\d.]*\d,\d+$/.test(typed.trim());
+
 /** A JSON number as it was written, perhaps with an exponent, as nano-dollars, rounded up: what a cost in a stream is. */
 export function fromJsonNumber(text: string): bigint | null {
   const match = /^(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d{1,3}))?$/.exec(text.trim());

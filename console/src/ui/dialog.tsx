@@ -16,11 +16,18 @@ interface Props {
   alert?: boolean;
   /** It stays when one clicks beside it, since what it shows is shown once. */
   sticky?: boolean;
+  /** Called when one tries to leave a sticky one, by Escape or by a click beside it. */
+  onStay?: () => void;
   children: ReactNode;
 }
 
-export function Dialog({ title, description, open, onClose, narrow, alert, sticky, children }: Props) {
+export function Dialog({ title, description, open, onClose, narrow, alert, sticky, onStay, children }: Props) {
   const focus = useReturnFocus();
+  const stay = (event: Event) => {
+    if (!sticky) return;
+    event.preventDefault();
+    onStay?.();
+  };
   return (
     <Radix.Root open={open} onOpenChange={(isOpen) => !isOpen && onClose()}>
       <Radix.Portal>
@@ -32,7 +39,8 @@ export function Dialog({ title, description, open, onClose, narrow, alert, stick
           {...focus}
           {...(description ? {} : { "aria-describedby": undefined })}
           onInteractOutside={(event) => sticky && event.preventDefault()}
-          onEscapeKeyDown={(event) => sticky && event.preventDefault()}
+          onPointerDownOutside={stay}
+          onEscapeKeyDown={stay}
         >
           <header>
             <div className="stack tight">

@@ -6,10 +6,15 @@ import { useRef } from "react";
 export function useReturnFocus() {
   const before = useRef<Element | null>(null);
   return {
-    onOpenAutoFocus: () => {
+    onOpenAutoFocus: (event: Event) => {
       // A menu is gone by then; the button that opened it, which names it, is not.
       const opener = document.activeElement?.closest("[role=menu]")?.getAttribute("aria-labelledby");
       before.current = opener ? document.getElementById(opener) : document.activeElement;
+      // A form is opened to be filled in: its first field has the focus, not the button that closes it.
+      const field = event.currentTarget instanceof HTMLElement && event.currentTarget.querySelector<HTMLElement>("form :is(input, select, textarea)");
+      if (!field) return;
+      event.preventDefault();
+      field.focus();
     },
     onCloseAutoFocus: (event: Event) => {
       event.preventDefault();

@@ -7,23 +7,24 @@ import { Button } from "../../ui/button.tsx";
 import { Icon } from "../../ui/icon.tsx";
 import { columnsOf } from "../../ui/table.tsx";
 import type { KeyAction } from "./keys.tsx";
-import { hasExpired, isEnded, spentPercent } from "./state.ts";
+import { endOf, hasExpired, isEnded, shownStart, spentPercent } from "./state.ts";
 import { summary } from "./summary.ts";
 
 const helper = columnsOf<Key>();
 /** From here on a meter warns. */
 const HIGH_PERCENT = 90;
 
-export const columns = (now: number, act: (what: KeyAction, key: Key) => void) =>
+/** `nameOf` says a key of the list by its id, for the one that replaces another. */
+export const columns = (now: number, act: (what: KeyAction, key: Key) => void, nameOf: (id: string) => string) =>
   helper.columns([
     helper.accessor("name", {
       header: "Name",
       cell: ({ row: { original: key } }) => (
         <span className="key-name">
           <strong>{key.name}</strong>
-          <span className="mono muted small">{key.start ? `${key.start}…` : key.id}</span>
+          <span className="mono muted small">{shownStart(key)}</span>
           <span className="narrow-only">
-            <State apiKey={key} now={now} />
+            <State apiKey={key} now={now} nameOf={nameOf} />
           </span>
         </span>
       ),
@@ -33,14 +34,14 @@ export const columns = (now: number, act: (what: KeyAction, key: Key) => void) =
       header: "State",
       enableSorting: false,
       meta: { wideOnly: true },
-      cell: ({ row: { original: key } }) => <State apiKey={key} now={now} />,
+      cell: ({ row: { original: key } }) => <State apiKey={key} now={now} nameOf={nameOf} />,
     }),
     helper.accessor("spent_usd", {
       header: "Spent",
       enableSorting: false,
       cell: ({ row: { original: key } }) => <Spent apiKey={key} />,
     }),
-    helper.accessor((key) => summary(key).join(" · "), {
+    helper.accessor((key) => (key.replaced_by ? "Those of the key that replaces it" : summary(key).join(" · ")), {
       id: "limits",
       header: "Limits",
       enableSorting: false,
@@ -67,29 +68,52 @@ export const columns = (now: number, act: (what: KeyAction, key: Key) => void) =
     }),
   ]);
 
-function State({ apiKey, now }: { apiKey: Key; now: number }) {
+interface StateProps {
+  apiKey: Key;
+  now: number;
+  nameOf: (id: string) => string;
+}
+
+function State({ apiKey, now, nameOf }: StateProps) {
   if (apiKey.revoked_at) return <Badge tone="danger">Revoked</Badge>;
   if (hasExpired(apiKey, now)) return <Badge tone="danger">Expired</Badge>;
+  if (apiKey.replaced_by) return <Replaced by={nameOf(apiKey.replaced_by)} endsAt={apiKey.limits.expires_at} now={now} />;
   if (apiKey.running > 0) return <Badge tone="accent">{apiKey.running} running</Badge>;
   const { expires_at } = apiKey.limits;
-  return expires_at ? (
+  if (!expires_at) return <Badge tone="ok">Active</Badge>;
+  const { said, isNear } = endOf(expires_at, now);
+  return (
     <span title={showFullTime(expires_at)}>
-      <Badge tone="warn">Ends {showAgo(expires_at, now)}</Badge>
+      <Badge tone={isNear ? "warn" : "ok"}>Ends {said}</Badge>
     </span>
-  ) : (
-    <Badge tone="ok">Active</Badge>
+  );
+}
+
+/** A key that was rotated goes on for a while, under the limits of the one in its place. */
+function Replaced({ by, endsAt, now }: { by: string; endsAt: string | null | undefined; now: number }) {
+  return (
+    <span className="two-lines" title={endsAt ? showFullTime(endsAt) : undefined}>
+      <span>
+        <Badge tone="warn">{endsAt ? `Replaced, ends ${showAgo(endsAt, now)}` : "Replaced"}</Badge>
+      </span>
+      <span className="muted small">
+        by <span className="mono">{by}</span>
+      </span>
+    </span>
   );
 }
 
 const PERIODS = { daily: "today", weekly: "this week", monthly: "this month", total: "in all" } as const;
 
-function Spent({ apiKey: { limits, spent_usd, name } }: { apiKey: Key }) {
+function Spent({ apiKey: { limits, spent_usd, name, replaced_by } }: { apiKey: Key }) {
   const { budget } = limits;
+  // What it spends counts for the key in its place, where it is shown.
+  if (replaced_by) return <span className="muted small">Counted in the new key</span>;
   if (!budget) return <span className="num">{showUsd(spent_usd)}</span>;
   const percent = spentPercent(spent_usd, budget.usd);
   return (
     <span className="small">
-      <span className="num">{showUsd(spent_usd)}</span> <span className="muted nowrap">of {showUsd(budget.usd)} {PERIODS[budget.period]}</span>
+      <span className="num">{showUsd(spent_usd)}</span> <span className="muted key-budget">of {showUsd(budget.usd)} {PERIODS[budget.period]}</span>
       <span
         className={`meter ${percent >= HIGH_PERCENT ? "high" : ""}`}
         role="meter"
@@ -111,13 +135,17 @@ function Actions({ apiKey, act }: { apiKey: Key; act: (what: KeyAction, key: Key
         <Button look="quiet" size="compact" icon="more" aria-label={`Actions for ${apiKey.name}`} />
       </Menu.Trigger>
       <Menu.Content className="menu" align="end" sideOffset={4}>
-        <Menu.Item onSelect={() => act("edit", apiKey)}>
-          <Icon name="edit" /> Name and limits
-        </Menu.Item>
-        <Menu.Item onSelect={() => act("rotate", apiKey)}>
-          <Icon name="refresh" /> Rotate
-        </Menu.Item>
-        <Menu.Separator className="separator" />
+        {!apiKey.replaced_by && (
+          <>
+            <Menu.Item onSelect={() => act("edit", apiKey)}>
+              <Icon name="edit" /> Name and limits
+            </Menu.Item>
+            <Menu.Item onSelect={() => act("rotate", apiKey)}>
+              <Icon name="refresh" /> Rotate
+            </Menu.Item>
+            <Menu.Separator className="separator" />
+          </>
+        )}
         <Menu.Item className="danger" onSelect={() => act("revoke", apiKey)}>
           <Icon name="trash" /> Revoke
         </Menu.Item>

@@ -1,6 +1,6 @@
 // What the form of a key holds, as it is typed, and what becomes of it. Pure.
 import type { Key, Limits, Period, Permission } from "../../api/types.ts";
-import { readUsd } from "../../lib/usd.ts";
+import { hasDecimalComma, readUsd } from "../../lib/usd.ts";
 
 export interface KeyForm {
   name: string;
@@ -60,7 +60,7 @@ export function limitsOf(form: KeyForm, now: number): { limits: Limits } | { wro
   if (form.permissions.length === 0) wrong.permissions = "A key that may do nothing is of no use.";
   if (form.budget.trim() !== "") {
     const usd = readUsd(form.budget);
-    if (usd === null || usd === "0") wrong.budget = "An amount above 0, as 5 or 0.25.";
+    if (usd === null || usd === "0") wrong.budget = hasDecimalComma(form.budget) ? "Decimals stand after a point, as 5.00." : "An amount above 0, as 5 or 0.25.";
     else limits.budget = { usd, period: form.period };
   }
   const count = (field: "perMinute" | "atOnce") => {

@@ -52,7 +52,7 @@ export function KeyFields({ form, wrong, isEdit, change }: Props) {
       </div>
       <div className="row-fields">
         <SelectField label="Ends" options={ENDS} value={form.ends} wrong={form.ends === "own" ? null : wrong.endsAt} onText={(ends) => change({ ends })} />
-        {form.ends === "own" && <TextField label="At" type="datetime-local" value={form.endsAt} wrong={wrong.endsAt} onText={(endsAt) => change({ endsAt })} />}
+        {form.ends === "own" && <TextField label="At" type="datetime-local" value={form.endsAt} hint="In the time of this device." wrong={wrong.endsAt} onText={(endsAt) => change({ endsAt })} />}
       </div>
       {!isEdit && <Permissions form={form} wrong={wrong} change={change} />}
       <details className="more-limits" open={hasMore(form, wrong) || undefined}>

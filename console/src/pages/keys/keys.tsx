@@ -16,7 +16,7 @@ import { EditKey, MakeKey } from "./key-dialogs.tsx";
 import { MadeKey } from "./made-key.tsx";
 import { RevokeKey } from "./revoke-key.tsx";
 import { RotateKey } from "./rotate-key.tsx";
-import { isEnded } from "./state.ts";
+import { isEnded, shownStart, stillReplaced } from "./state.ts";
 
 export type KeyAction = "edit" | "rotate" | "revoke";
 type Open = { what: KeyAction; key: Key } | { what: "make" } | null;
@@ -28,7 +28,10 @@ export default function Keys() {
   const [open, setOpen] = useState<Open>(() => (params.has("new") ? { what: "make" } : null));
   const [made, setMade] = useState<NewKey | null>(null);
   const [show, setShow] = useState<"active" | "all">("active");
-  const tableColumns = useMemo(() => columns(now, (what, key) => setOpen({ what, key })), [now]);
+  const tableColumns = useMemo(() => {
+    const starts = new Map(keys.data?.map((key) => [key.id, shownStart(key)]));
+    return columns(now, (what, key) => setOpen({ what, key }), (id) => starts.get(id) ?? id);
+  }, [now, keys.data]);
   const close = () => {
     setOpen(null);
     if (params.has("new")) setParams({}, { replace: true });
@@ -80,7 +83,7 @@ export default function Keys() {
       {open?.what === "make" && <MakeKey onClose={close} onMade={onMade} />}
       {open?.what === "edit" && <EditKey apiKey={open.key} onClose={close} />}
       {open?.what === "rotate" && <RotateKey apiKey={open.key} onClose={close} onMade={onMade} />}
-      {open?.what === "revoke" && <RevokeKey apiKey={open.key} onClose={close} />}
+      {open?.what === "revoke" && <RevokeKey apiKey={open.key} replaced={stillReplaced(keys.data ?? [], open.key, now)} onClose={close} />}
       {made && <MadeKey made={made} onClose={() => setMade(null)} />}
     </Page>
   );

@@ -5,9 +5,13 @@ import type { Key } from "../../api/types.ts";
 import { Confirm } from "../../ui/dialog.tsx";
 import { messageOf } from "../../ui/states.tsx";
 import { useToast } from "../../ui/toast.tsx";
+import { shownStart } from "./state.ts";
 
-/** Asks whether a key shall end for good. */
-export function RevokeKey({ apiKey, onClose }: { apiKey: Key; onClose: () => void }) {
+const CONSEQUENCES =
+  "From this moment on every request with it is refused, and with the keys that it made. What runs ends as it is. A revoked key cannot be brought back.";
+
+/** Asks whether a key shall end for good. `replaced`: the keys in whose place it is and that would end with it. */
+export function RevokeKey({ apiKey, replaced, onClose }: { apiKey: Key; replaced: Key[]; onClose: () => void }) {
   const queries = useQueryClient();
   const say = useToast();
   const revoke = useMutation({
@@ -22,7 +26,7 @@ export function RevokeKey({ apiKey, onClose }: { apiKey: Key; onClose: () => voi
   return (
     <Confirm
       title={`Revoke ${apiKey.name}?`}
-      description="From this moment on every request with it is refused, and with the keys that it made. What runs ends as it is. A revoked key cannot be brought back."
+      description={replaced.length === 0 ? CONSEQUENCES : `${CONSEQUENCES} The old key ${replaced.map(shownStart).join(", ")} in whose place it is ends at once too, before its time.`}
       action="Revoke the key"
       busy={revoke.isPending}
       failure={revoke.error && messageOf(revoke.error)}

@@ -1,5 +1,12 @@
 import type { Key } from "../../api/types.ts";
+import { showAgo, showDate } from "../../lib/time.ts";
 import { parseUsd } from "../../lib/usd.ts";
+
+const DAY_MS = 86_400_000;
+/** A key that ends within a week is one to replace. */
+const NEAR_MS = 7 * DAY_MS;
+/** From here on a date says more than a count of days. */
+const FAR_MS = 90 * DAY_MS;
 
 /** Whether a key has ended, by hand or by its date. */
 export function isEnded(key: Key, now: number): boolean {
@@ -8,6 +15,20 @@ export function isEnded(key: Key, now: number): boolean {
 
 export function hasExpired({ limits }: Key, now: number): boolean {
   return limits.expires_at !== undefined && limits.expires_at !== null && Date.parse(limits.expires_at) <= now;
+}
+
+/** A key by what is shown of it: its first characters, or its id where they were not kept. */
+export const shownStart = ({ start, id }: Pick<Key, "start" | "id">) => (start ? `${start}…` : id);
+
+/** The keys that `key` replaces and that still count: they descend from it, so they end when it is revoked. */
+export function stillReplaced(keys: readonly Key[], key: Key, now: number): Key[] {
+  return keys.filter((old) => old.replaced_by === key.id && !isEnded(old, now));
+}
+
+/** The end of a key by its date, in words for its badge, and whether it is near enough to warn. */
+export function endOf(expiresAt: string, now: number): { said: string; isNear: boolean } {
+  const left = Date.parse(expiresAt) - now;
+  return left < FAR_MS ? { said: showAgo(expiresAt, now), isNear: left < NEAR_MS } : { said: `on ${showDate(expiresAt)}`, isNear: false };
 }
 
 /** How much of its budget a key has spent, in whole percent, at most 100. */

@@ -26,8 +26,8 @@ function Price({ model: { pricing }, rate }: { model: Model; rate: Rate }) {
     <span className="two-lines">
       <span className="num nowrap">{showUsd(usd)}</span>
       {long?.[rate] && (
-        <span className="num nowrap small muted">
-          {showUsd(long[rate])} above {showTokens(long.above_input)}
+        <span className="num small muted">
+          <span className="nowrap">{showUsd(long[rate])}</span> above {showTokens(long.above_input)}
         </span>
       )}
     </span>

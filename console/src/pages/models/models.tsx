@@ -49,7 +49,7 @@ export default function Models() {
     );
   const makers = [...new Set(models.data?.map(({ owned_by }) => owned_by))].sort();
   return (
-    <Page title="Models" description="Prices are USD for a million tokens. Each model answers at every endpoint, whoever serves it.">
+    <Page title="Models" description="Prices are USD for a million tokens. Each model that writes answers at every endpoint but embeddings, whoever serves it; models for embeddings answer there alone.">
       <div className="stack">
         <div className="stack">
           <div className="model-filters">

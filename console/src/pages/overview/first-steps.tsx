@@ -27,7 +27,7 @@ export function FirstSteps() {
         </li>
         <li>
           <h3>Send a request</h3>
-          <p className="muted small">From the SDK or the tool that you use, or from this page.</p>
+          <p className="muted small">From the SDK or the tool that you use, or from the playground.</p>
           <span className="actions">
             <Link href="/docs">Quick start</Link>
             <Link href="/playground">Playground</Link>

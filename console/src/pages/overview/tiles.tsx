@@ -21,7 +21,7 @@ export function Tiles({ daily, now }: { daily: DailyRow[] | undefined; now: numb
         {balance.data && <BalanceFoot balance={balance.data} />}
       </Tile>
       <Tile title="Lasts" figure={pace && lasts(pace.daysLeft)}>
-        {pace && <span>{pace.perDay > 0n ? `at ${showUsd(pace.perDay)} a day, the pace of ${BURN_DAYS} days` : "Nothing was spent in the last days"}</span>}
+        {pace && <span>{pace.perDay > 0n ? `at ${showUsd(pace.perDay)} a day, the pace of ${BURN_DAYS} days` : `Nothing was spent in the last ${BURN_DAYS} days`}</span>}
       </Tile>
       <Tile title="Spent in 30 days" figure={daily && showUsd(sumUsd(daily.map((row) => row.cost_usd)))}>
         {requests !== undefined && <span>{plural(requests, "request")}</span>}

@@ -22,6 +22,7 @@ export default function Playground() {
   const [draft, setDraft] = useState("");
   const { turns, send, stop, clear, isRunning } = useChat();
   const log = useRef<HTMLDivElement>(null);
+  const form = useRef<HTMLFormElement>(null);
   const talks = models.data?.filter(({ pricing, capabilities }) => !capabilities.includes("embeddings") && pricing?.output) ?? [];
   const model = chosen || (talks.find(({ id }) => id === PREFERRED) ?? talks[0])?.id || "";
   const canSend = key !== null && model !== "" && draft.trim() !== "" && !isRunning;
@@ -37,6 +38,11 @@ export default function Playground() {
     if (!canSend) return;
     setDraft("");
     void send(draft.trim(), { key, model, system });
+  };
+  // The button that stops is gone then; whoever pressed it goes on where one writes.
+  const halt = () => {
+    stop();
+    form.current?.querySelector("textarea")?.focus();
   };
   const onKey = (event: KeyboardEvent) => {
     if (event.key === "Enter" && !event.shiftKey && !event.nativeEvent.isComposing) {
@@ -56,16 +62,16 @@ export default function Playground() {
           <div className="turns" role="log" aria-label="Turns" tabIndex={0} ref={log}>
             {turns.length === 0 ? (
               <Empty icon="play" title={key ? "Say something" : "First, a key"}>
-                {key ? "Enter sends, Shift and Enter begins a line." : "Paste one, or make one with a small budget: to the side."}
+                {key ? "Enter sends, Shift and Enter begins a line." : "Paste one, or make one with a small budget."}
               </Empty>
             ) : (
               turns.map((turn) => <TurnView key={turn.id} turn={turn} />)
             )}
           </div>
-          <form onSubmit={submit}>
+          <form onSubmit={submit} ref={form}>
             <TextArea label="Message" rows={2} placeholder={key ? "Ask something" : "A key comes first"} disabled={key === null} value={draft} onText={setDraft} onKeyDown={onKey} />
             {isRunning ? (
-              <Button icon="stop" onClick={stop}>
+              <Button icon="stop" onClick={halt}>
                 Stop
               </Button>
             ) : (
