@@ -238,11 +238,11 @@ test("what a query says wrongly is told", async () => {
     ["usage/daily?to=2026-13-01", "to"],
     ["usage/daily?from=2020-01-01&to=2026-01-01", "from"],
     ["journal?limit=ten", "limit"],
-    ["usage?colour=red", undefined],
-    ["usage?status=great", undefined],
-    ["usage/daily?by=week", undefined],
-    ["journal?kind=theft", undefined],
-    ["usage.csv?cursor=1", undefined],
+    ["usage?colour=red", "colour"],
+    ["usage?status=great", "status"],
+    ["usage/daily?by=week", "by"],
+    ["journal?kind=theft", "kind"],
+    ["usage.csv?cursor=1", "cursor"],
   ]) {
     const response = await gateway.fetch(`/console/api/${path}`, { key });
     const { error } = await response.json();

@@ -4,6 +4,7 @@ import { showCount } from "../../lib/count.ts";
 import { showFullTime, showTime } from "../../lib/time.ts";
 import { Usd } from "../../ui/money.tsx";
 import { Empty } from "../../ui/states.tsx";
+import { keyName } from "../usage/key-name.ts";
 import { Status } from "../usage/status.tsx";
 import { inputTokens } from "../usage/tokens.ts";
 
@@ -39,7 +40,7 @@ export function Recent({ rows }: { rows: UsageRow[] }) {
                   <span className="narrow-only small muted">{showTime(row.created_at)}</span>
                 </span>
               </td>
-              <td className="wide-only">{row.key_name ?? row.key_id ?? "—"}</td>
+              <td className="wide-only">{keyName(row)}</td>
               <td className="wide-only"><Status row={row} /></td>
               <td className="end nowrap wide-only">
                 {showCount(inputTokens(row))} → {showCount(row.output_tokens)}
