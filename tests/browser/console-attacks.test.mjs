@@ -47,6 +47,8 @@ test("a form that is sent from elsewhere does nothing", async () => {
   await visitEvil();
   const [response] = await Promise.all([page.waitForResponse(/console\/api\/keys/), page.evaluate(() => document.forms[0].submit())]);
   assert.equal(response.status(), 401);
+  // The form leads there; the next page is asked for once it has.
+  await page.waitForURL(/console\/api\/keys/);
   const { body } = await gateway.keys(account, "GET");
   assert.deepEqual(body.data.map(({ name }) => name), ["test"]);
 });
