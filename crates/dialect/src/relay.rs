@@ -92,8 +92,13 @@ pub(crate) trait PassFrames {
     /// Splits the bytes into frames.
     fn parser(&mut self) -> &mut Parser;
 
-    /// Counts one frame, whose comments are ours already, and appends what the client gets of it now.
-    fn frame(&mut self, frame: &Frame, forward: &mut Vec<u8>);
+    /// Counts one event, which is the frame with its data, and appends what the client gets of it now.
+    fn event(&mut self, frame: &Frame, data: &str, forward: &mut Vec<u8>);
+
+    /// Appends a frame that goes on as it is.
+    fn pass(&mut self, frame: &Frame, forward: &mut Vec<u8>) {
+        forward.extend_from_slice(frame.raw());
+    }
 
     /// The end that a frame has brought.
     fn end(&self) -> Option<End>;
@@ -113,7 +118,7 @@ pub(crate) fn push_frames(relay: &mut impl PassFrames, bytes: &[u8]) -> Step {
     let mut forward = Vec::new();
     for frame in frames {
         let before = forward.len();
-        relay.frame(frame.with_comments(COMMENT).as_ref().unwrap_or(&frame), &mut forward);
+        push_frame(relay, &frame, &mut forward);
         same &= forward.get(before..) == Some(frame.raw());
         if let Some(end) = relay.end() {
             return relay.ended(forward, end);
@@ -122,12 +127,23 @@ pub(crate) fn push_frames(relay: &mut impl PassFrames, bytes: &[u8]) -> Step {
     Step { forward: if same { Forward::Same } else { Forward::Bytes(forward) }, end: None }
 }
 
+/// One frame of it, with comments of ours.
+fn push_frame(relay: &mut impl PassFrames, frame: &Frame, forward: &mut Vec<u8>) {
+    let ours = frame.with_comments(COMMENT);
+    let frame = ours.as_ref().unwrap_or(frame);
+    match frame.data() {
+        Some(data) => relay.event(frame, &data, forward),
+        // What is neither a comment nor a field is no event: perhaps the text of a failing server.
+        None if frame.is_well_formed() => relay.pass(frame, forward),
+        None => {}
+    }
+}
+
 /// [`Relay::finish`] of such a relay; `finished`: the model has stopped, so that no more had to come.
 pub(crate) fn finish_frames<R: PassFrames>(relay: &mut R, finished: impl FnOnce(&R) -> bool) -> Step {
     let mut forward = Vec::new();
     if let Some(frame) = std::mem::take(relay.parser()).finish() {
-        let frame = frame.terminated();
-        relay.frame(frame.with_comments(COMMENT).as_ref().unwrap_or(&frame), &mut forward);
+        push_frame(relay, &frame.terminated(), &mut forward);
     }
     let end = relay.end().unwrap_or(if finished(relay) { End::Complete } else { End::Truncated });
     relay.ended(forward, end)

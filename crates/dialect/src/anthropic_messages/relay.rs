@@ -159,18 +159,11 @@ impl PassFrames for PassThrough {
         Step { forward: Forward::Bytes(forward), end: Some(end) }
     }
 
-    fn frame(&mut self, frame: &Frame, forward: &mut Vec<u8>) {
-        let Some(data) = frame.data() else {
-            // What is neither a comment nor a field is no event: perhaps the text of a failing server.
-            if frame.is_well_formed() {
-                forward.extend_from_slice(frame.raw());
-            }
-            return;
-        };
+    fn event(&mut self, frame: &Frame, data: &str, forward: &mut Vec<u8>) {
         let mut events = Vec::new();
         let read = self.decoder.push(frame, &mut events);
         events.iter().for_each(|event| self.count.read(event));
-        let wire = match (read, Wire::read(frame, &data)) {
+        let wire = match (read, Wire::read(frame, data)) {
             (Ok(_), Ok(Some(wire))) => wire,
             (Ok(_), Ok(None)) => return,
             (Err(UpstreamError), _) | (_, Err(UpstreamError)) => {
@@ -195,7 +188,7 @@ impl PassFrames for PassThrough {
             }
             _ => return,
         }
-        let edited = self.edited(frame, &data, &kind);
+        let edited = self.edited(frame, data, &kind);
         let frame = edited.as_ref().unwrap_or(frame);
         if kind == "message_delta" && (wire.tells_stop() || self.held_delta.is_some()) {
             // What follows the stop can only be newer counts, which the held one will tell.

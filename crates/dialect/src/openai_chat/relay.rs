@@ -80,20 +80,13 @@ impl PassFrames for PassThrough {
         Step { forward: Forward::Bytes(forward), end: Some(end) }
     }
 
-    fn frame(&mut self, frame: &Frame, forward: &mut Vec<u8>) {
-        let Some(data) = frame.data() else {
-            // What is neither a comment nor a field is no event: perhaps the text of a failing server.
-            if frame.is_well_formed() {
-                self.pass(frame, forward);
-            }
-            return;
-        };
+    fn event(&mut self, frame: &Frame, data: &str, forward: &mut Vec<u8>) {
         if data.trim() == "[DONE]" {
             self.held_done = Some(frame.clone());
             self.end = Some(End::Complete);
             return;
         }
-        let chunk = Chunk::parse(&data).filter(|_| frame.event().as_deref() != Some("error"));
+        let chunk = Chunk::parse(data).filter(|_| frame.event().as_deref() != Some("error"));
         let Some(chunk) = chunk else {
             self.end = Some(End::Failed);
             return;
@@ -109,7 +102,7 @@ impl PassFrames for PassThrough {
         }
         self.count(&chunk, &choices);
         self.note(&chunk, &choices);
-        let edited = self.edited(frame, &data);
+        let edited = self.edited(frame, data);
         let frame = edited.as_ref().unwrap_or(frame);
         // As the client would see it: what is taken out is no further key.
         if Chunk::parse(&frame.data().unwrap_or_default()).is_some_and(|chunk| chunk.is_usage_only()) {
@@ -122,6 +115,15 @@ impl PassFrames for PassThrough {
             return;
         }
         self.pass(frame, forward);
+    }
+
+    fn pass(&mut self, frame: &Frame, forward: &mut Vec<u8>) {
+        if let Some(held) = self.held_usage.take()
+            && self.include_usage
+        {
+            forward.extend_from_slice(held.raw());
+        }
+        forward.extend_from_slice(frame.raw());
     }
 }
 
@@ -208,15 +210,6 @@ impl PassThrough {
                 [("id", theirs("id")), ("created", theirs("created")), ("model", model.or_else(|| theirs("model")))];
             self.identity = given.into_iter().filter_map(|(key, json)| Some((key, json?))).collect();
         }
-    }
-
-    fn pass(&mut self, frame: &Frame, forward: &mut Vec<u8>) {
-        if let Some(held) = self.held_usage.take()
-            && self.include_usage
-        {
-            forward.extend_from_slice(held.raw());
-        }
-        forward.extend_from_slice(frame.raw());
     }
 
     fn edited(&self, frame: &Frame, data: &str) -> Option<Frame> {

@@ -168,14 +168,7 @@ impl PassFrames for PassThrough {
         Step { forward: Forward::Bytes(forward), end: Some(end) }
     }
 
-    fn frame(&mut self, frame: &Frame, forward: &mut Vec<u8>) {
-        let Some(data) = frame.data() else {
-            // What is neither a comment nor a field is no event: perhaps the text of a failing server.
-            if frame.is_well_formed() {
-                forward.extend_from_slice(frame.raw());
-            }
-            return;
-        };
+    fn event(&mut self, frame: &Frame, data: &str, forward: &mut Vec<u8>) {
         let mut events = Vec::new();
         let read = self.decoder.push(frame, &mut events);
         events.iter().for_each(|event| self.count.read(event));
@@ -183,7 +176,7 @@ impl PassFrames for PassThrough {
             Err(UpstreamError) => self.end = Some(End::Failed),
             Ok(terminal) => {
                 // Where a member stands twice, readers differ in what it says.
-                let Ok(envelope) = Envelope::parse(&data) else { return };
+                let Ok(envelope) = Envelope::parse(data) else { return };
                 let kind = envelope.present("type").and_then(as_string).or_else(|| frame.event());
                 let known = kind.as_deref().and_then(|kind| kind.strip_prefix("response."));
                 if !known.is_some_and(|kind| KNOWN.contains(&kind)) {
