@@ -2,7 +2,8 @@
 
 use super::answer::{Answer, Decision, Refusal, Shortage};
 use super::command::Admit;
-use super::key::{self, Key, Permission, Rate};
+use super::key::{self, Key, Permission};
+use super::spend::Rate;
 use super::state::{Checkpoint, Event, Hold, HoldState, Prior, State};
 use super::{ADMIT_MAX_AGE_MS, HOLD_TTL_MS};
 use crate::hold::Granted;

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::auto::{Attempt, AutoTopUp};
-use super::key::{Key, Spend};
+use super::key::Key;
+use super::spend::Spend;
 use super::state::{Entry, Event};
 use crate::money::NanoUsd;
 

@@ -22,6 +22,7 @@ mod decide;
 mod key;
 mod resolve;
 mod rotate;
+mod spend;
 mod state;
 
 pub use allow::{AllowError, MAX_ENTRIES, Models, Networks};
@@ -32,7 +33,8 @@ pub use command::{
     Admit, Command, CreateKey, Enter, EntryKind, Outcome, RotateKey, Settle, SettledBy, Terms, UpdateKey,
 };
 pub use decide::decide;
-pub use key::{Budget, Key, KeyLimits, Period, Permission, Rate, Spend};
+pub use key::{Budget, Key, KeyLimits, Period, Permission};
+pub use spend::{Rate, Spend};
 pub use state::{Account, BillingStatus, Checkpoint, Entry, Event, Hold, HoldState, Prior, State, UsageRecord};
 
 /// How long an admit may travel: an older one is refused, for its caller has given up. Milliseconds.

@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use super::MAX_KEYS;
 use super::answer::{Answer, Decision, Refusal};
 use super::command::RotateKey;
-use super::key::{Key, KeyLimits, Spend, changeable, maker};
+use super::key::{Key, KeyLimits, changeable, maker};
+use super::spend::Spend;
 use super::state::{Event, State};
 
 /// Makes the new key and has the old one end in a while.

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::auto::AutoTopUp;
 use super::command::{Admit, EntryKind, Outcome, SettledBy};
-use super::key::{Key, Rate, Spend};
+use super::key::Key;
+use super::spend::{Rate, Spend};
 use crate::money::NanoUsd;
 use crate::usage::Usage;
 
