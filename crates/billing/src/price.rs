@@ -148,7 +148,6 @@ mod tests {
             cache_write_1h: Some(nano(11)),
             request: Some(nano(13)),
             web_search: Some(nano(17)),
-            ..Rates::default()
         }
     }
 
