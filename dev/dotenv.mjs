@@ -1,25 +1,14 @@
-// dotenv files, by the grammar with which wrangler reads .dev.vars and --env-file.
+// Reads and writes dotenv files as wrangler reads .dev.vars and --env-file. The package `dotenv` is pinned to the
+// version that wrangler bundles, so that both find the same values in a file.
+import { parse } from "dotenv";
 import { StepFailed } from "./steps.mjs";
 
-// dotenv's own expression (version 16, which wrangler bundles): name, =, and a value in one of three
-// kinds of quotes or up to a comment.
-const LINE =
-  /^\s*(?:export\s+)?([\w.-]+)(?:\s*=\s*?|:\s+?)(\s*'(?:\\'|[^'])*'|\s*"(?:\\"|[^"])*"|\s*`(?:\\`|[^`])*`|[^#\r\n]+)?\s*(?:#.*)?$/gm;
-
-/** The variables of a dotenv file's text, as an object of strings. */
-export function parseDotenv(text) {
-  const variables = {};
-  for (const [, name, raw] of text.replace(/\r\n?/g, "\n").matchAll(LINE)) {
-    const trimmed = (raw ?? "").trim();
-    const value = trimmed.replace(/^(['"`])([\s\S]*)\1$/, "$2");
-    variables[name] = trimmed.startsWith('"') ? value.replace(/\\n/g, "\n").replace(/\\r/g, "\r") : value;
-  }
-  return variables;
-}
+/** Returns the variables of a dotenv file's text as an object of strings. */
+export const parseDotenv = (text) => parse(text);
 
 /**
- * The text of a dotenv file with these variables. `expanded` is for a file that is given to wrangler
- * with --env-file: there, unlike in .dev.vars, $NAME is replaced, so a dollar sign is escaped.
+ * Returns the text of a dotenv file with these variables. Set `expanded` for a file that wrangler gets as --env-file:
+ * there wrangler replaces $NAME, so each dollar sign is escaped. In .dev.vars wrangler does not replace it.
  */
 export function formatDotenv(variables, { expanded = false } = {}) {
   return Object.entries(variables)
@@ -28,7 +17,7 @@ export function formatDotenv(variables, { expanded = false } = {}) {
 }
 
 function quote(name, value) {
-  // In double quotes \n would become a line break, so they are the last choice.
+  // Double quotes are the last choice: dotenv turns \n in them into a line break.
   const mark = ["'", "`"].find((quote) => !value.includes(quote)) ?? '"';
   const quoted = `${mark}${value}${mark}`;
   if (parseDotenv(`X=${quoted}`).X !== value) {
@@ -40,7 +29,7 @@ function quote(name, value) {
 const BLOCK_START = "# >>> made by npm start: what the Worker needs and this file does not set. Do not edit.";
 const BLOCK_END = "# <<< made by npm start";
 
-/** The text without the marked block: what the user wrote, to the byte. */
+/** Returns the text without the marked block: exactly the bytes that the user wrote. */
 export function withoutBlock(text) {
   const start = text.indexOf(BLOCK_START);
   const end = text.indexOf(BLOCK_END);
@@ -48,7 +37,7 @@ export function withoutBlock(text) {
   return text.slice(0, start) + text.slice(end + BLOCK_END.length).replace(/^\n/, "");
 }
 
-/** The text with one marked block at its end, for those `needed` that the user's own lines do not set. */
+/** Returns the text with one marked block at its end. The block sets those variables of `needed` that the user's lines do not set. */
 export function withBlock(text, needed) {
   const own = withoutBlock(text);
   const set = parseDotenv(own);

@@ -33,12 +33,6 @@ pub struct Rates {
     /// Every web search; `None`: searches may not be asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub web_search: Option<PicoUsd>,
-    /// A token of audio input; `None`: audio may not be sent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub audio_input: Option<PicoUsd>,
-    /// A token of audio output; `None`: audio may not be asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub audio_output: Option<PicoUsd>,
 }
 
 impl Rates {
@@ -129,31 +123,11 @@ impl Price {
     #[must_use]
     pub fn is_free(&self) -> bool {
         let free = |rates: &Rates| {
-            let Rates {
-                input,
-                output,
-                cache_read,
-                cache_write_5m,
-                cache_write_1h,
-                request,
-                web_search,
-                audio_input,
-                audio_output,
-            } = *rates;
-            [
-                Some(input),
-                output,
-                cache_read,
-                cache_write_5m,
-                cache_write_1h,
-                request,
-                web_search,
-                audio_input,
-                audio_output,
-            ]
-            .into_iter()
-            .flatten()
-            .all(|price| price == PicoUsd::ZERO)
+            let Rates { input, output, cache_read, cache_write_5m, cache_write_1h, request, web_search } = *rates;
+            [Some(input), output, cache_read, cache_write_5m, cache_write_1h, request, web_search]
+                .into_iter()
+                .flatten()
+                .all(|price| price == PicoUsd::ZERO)
         };
         free(&self.rates) && self.long_input.is_none_or(|long| free(&long.rates))
     }
@@ -174,12 +148,20 @@ mod tests {
             cache_write_1h: Some(nano(11)),
             request: Some(nano(13)),
             web_search: Some(nano(17)),
-            ..Rates::default()
         }
     }
 
     fn price(rates: Rates) -> Price {
         Price { effective_at_ms: 0, rates, long_input: None }
+    }
+
+    #[test]
+    fn a_stored_price_with_a_class_that_is_gone_still_loads() {
+        let stored = r#"{"effective_at_ms":7,"rates":{"input":2,"output":3,"audio_input":40,"audio_output":80}}"#;
+        let rates =
+            Rates { input: PicoUsd::new(2).unwrap(), output: Some(PicoUsd::new(3).unwrap()), ..Rates::default() };
+        let price = Price { effective_at_ms: 7, ..price(rates) };
+        assert_eq!(serde_json::from_str::<Price>(stored).unwrap(), price);
     }
 
     #[test]

@@ -8,6 +8,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 
 /// A base URL that is safe to append a path to: `https://host[:port][/path]` without a final slash;
@@ -39,8 +40,12 @@ pub enum BaseUrlError {
     Path,
 }
 
-/// The segment of a path that the model's id takes the place of.
+/// The segment of a path that the model's id replaces.
 const MODEL: &str = "{model}";
+
+/// The characters that [`BaseUrl::for_model`] escapes: all but the unreserved characters of RFC 3986. The dot stays
+/// as it is, because URL parsers treat an escaped `.` or `..` as a step too; no deployment can have these names.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 impl BaseUrl {
     /// The URL as it stands in the catalogue, without a final slash.
@@ -54,7 +59,7 @@ impl BaseUrl {
     #[must_use]
     pub fn for_model(&self, model: &str) -> Cow<'_, str> {
         match self.text.split_once(MODEL) {
-            Some((before, after)) => Cow::Owned(format!("{before}{}{after}", segment(model))),
+            Some((before, after)) => Cow::Owned(format!("{before}{}{after}", utf8_percent_encode(model, ESCAPED))),
             None => Cow::Borrowed(&self.text),
         }
     }
@@ -116,24 +121,6 @@ impl fmt::Display for BaseUrl {
 
 fn is_plain(segment: &str) -> bool {
     segment.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@%".contains(&b))
-}
-
-/// `text` as one segment of a path: unreserved characters of RFC 3986 as they are, all others escaped. URL
-/// parsers take `.` and `..` for steps however they are written; no deployment can have these names.
-fn segment(text: &str) -> String {
-    let mut segment = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b if b.is_ascii_alphanumeric() || b"-._~".contains(&b) => segment.push(char::from(b)),
-            b => segment.extend(['%', hex(b >> 4), hex(b & 15)]),
-        }
-    }
-    segment
-}
-
-/// One digit of an escape; `nibble` is below 16.
-fn hex(nibble: u8) -> char {
-    char::from_digit(nibble.into(), 16).unwrap_or('0').to_ascii_uppercase()
 }
 
 fn split_port(authority: &str) -> Result<(&str, Option<u16>), BaseUrlError> {

@@ -99,8 +99,6 @@ impl Entry for PriceRow {
             ("cache_write_1h", self.cache_write_1h),
             ("request", self.request),
             ("web_search", self.web_search),
-            ("audio_input", self.audio_input),
-            ("audio_output", self.audio_output),
         ];
         let listed = listed.into_iter().filter_map(|(column, pico)| Some((column, pico?)));
         let listed = listed.map(|(column, pico)| format!("{column} {}", usd(column, pico)));

@@ -10,17 +10,7 @@ use toml::de::DeValue;
 
 use super::reader::{Shape, Table};
 
-const RATES: &[&str] = &[
-    "input",
-    "output",
-    "cache_read",
-    "cache_write_5m",
-    "cache_write_1h",
-    "request",
-    "web_search",
-    "audio_input",
-    "audio_output",
-];
+const RATES: &[&str] = &["input", "output", "cache_read", "cache_write_5m", "cache_write_1h", "request", "web_search"];
 
 const PRICE: Shape = Shape::priced(&["effective_at", "above_input"], RATES);
 
@@ -84,8 +74,6 @@ fn rates(table: &Table<'_>) -> Option<Rates> {
         cache_write_1h: token("cache_write_1h"),
         request: call("request"),
         web_search: call("web_search"),
-        audio_input: token("audio_input"),
-        audio_output: token("audio_output"),
         input: input?,
     })
 }

@@ -151,8 +151,6 @@ fn rates_from(row: &PriceRow) -> Result<Rates, MoneyError> {
         cache_write_1h: optional(row.cache_write_1h)?,
         request: optional(row.request)?,
         web_search: optional(row.web_search)?,
-        audio_input: optional(row.audio_input)?,
-        audio_output: optional(row.audio_output)?,
     })
 }
 
@@ -176,8 +174,6 @@ fn price_row(model_id: &str, effective_at_ms: i64, above_input: u64, rates: &Rat
         cache_write_1h: pico(rates.cache_write_1h),
         request: pico(rates.request),
         web_search: pico(rates.web_search),
-        audio_input: pico(rates.audio_input),
-        audio_output: pico(rates.audio_output),
     }
 }
 

@@ -21,8 +21,7 @@ pub const SELECT_MODELS: &str = "SELECT id, owned_by, display_name, context_wind
 
 /// Every price that is in the catalogue now; retired ones are history.
 pub const SELECT_PRICES: &str = "SELECT model_id, effective_at_ms, above_input, input, output, cache_read, \
-     cache_write_5m, cache_write_1h, request, web_search, audio_input, audio_output \
-     FROM prices WHERE retired_at_ms = 0";
+     cache_write_5m, cache_write_1h, request, web_search FROM prices WHERE retired_at_ms = 0";
 
 /// Every route.
 pub const SELECT_ROUTES: &str = "SELECT model_id, position, upstream_id, upstream_model, priority, cost FROM routes";
@@ -108,10 +107,6 @@ pub struct PriceRow {
     pub request: Option<u64>,
     /// Every web search.
     pub web_search: Option<u64>,
-    /// A token of audio input.
-    pub audio_input: Option<u64>,
-    /// A token of audio output.
-    pub audio_output: Option<u64>,
 }
 
 /// A row of `routes`.
