@@ -256,8 +256,8 @@ async fn shown(caller: &Caller, context: &Context) -> Result<Vec<(String, Value)
     const FIELDS: [&str; 7] =
         ["id", "display_name", "owned_by", "context_window", "max_output_tokens", "capabilities", "pricing"];
     let catalog = d1::catalogue::load(&context.env, context.started_ms).await?;
-    let allowed = catalog.models.values().filter(|model| caller.may_ask(&model.id));
-    let views = allowed.filter_map(|model| models::view(model, context));
+    let allowed = models::listed(&catalog, context).filter(|model| caller.may_ask(&model.id));
+    let views = allowed.map(|model| models::view(model, context));
     let views = views.map(|view| {
         let Ok(Value::Object(members)) = serde_json::to_value(&view) else { return (view.id.to_owned(), Value::Null) };
         let told = members.into_iter().filter(|(name, _)| FIELDS.contains(&name.as_str()));
