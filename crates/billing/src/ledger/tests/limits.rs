@@ -291,7 +291,7 @@ fn issue_13_a_short_budget_says_how_often_it_renews() {
     for period in [Period::Daily, Period::Weekly, Period::Monthly, Period::Total] {
         let mut bench = Bench::funded("10");
         bench.ok(key("parent", "d2", budget("0.1", period), None));
-        bench.ok(key("child", "d3", budget("5", Period::Monthly), Some("d2")));
+        bench.ok(key("child", "d3", KeyLimits::default(), Some("d2")));
         for digest in ["d2", "d3"] {
             let now = bench.now_ms;
             let Err(Refusal::InsufficientCredit { reason, period: told, .. }) =
