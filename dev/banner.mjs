@@ -56,7 +56,7 @@ function sources({ options, secretHosts, own, demo }) {
   if (options.ownCatalog) return [...providers, `the upstreams of ${relative(options.catalog)}; none of the demo`];
   const isDemo = `the demo upstream at ${demo.url}, which is no language model`;
   return providers.length > 0
-    ? [...providers, `every other model, and whatever they do not answer: ${isDemo}`]
+    ? [...providers, `every model of another provider: ${isDemo}`]
     : [`${isDemo};`, `put provider keys into ${file} for real ones`];
 }
 

@@ -7,15 +7,16 @@ import { wrangler, wranglerEnv } from "./wrangler.mjs";
 
 /**
  * Applies the migrations and the catalogue at `catalog` to the D1 of `state`; `demoUrl`, where there
- * is one, is laid behind as the last route of every model; `allowUnpriced` is the Worker's variable
+ * is one, is laid behind as the last route of every model that none of the `secrets`, the names of keys that are set, is
+ * for; `allowUnpriced` is the Worker's variable
  * ALLOW_UNPRICED_MODELS. Resolves to `{ changed: string[], secretHosts: string }`: what was applied,
  * for people, and the value of the Worker's variable SECRET_HOSTS.
  */
-export async function prepareDatabase(state, { catalog, demoUrl, allowUnpriced = "" }) {
+export async function prepareDatabase(state, { catalog, demoUrl, secrets = [], allowUnpriced = "" }) {
   const migrated = await step("applying the D1 migrations", () =>
     wrangler("d1", "migrations", "apply", "DB", "--local", "--persist-to", state.folder),
   );
-  const overlay = demoUrl ? ["--overlay", writeOverlay(state, demoUrl)] : [];
+  const overlay = demoUrl ? ["--overlay", writeOverlay(state.file.overlay, demoUrl, secrets)] : [];
   await step("building the operator's commands", () => run("cargo", ["build", "-q", "-p", "xtask"]));
   const env = { ...wranglerEnv(), ALLOW_UNPRICED_MODELS: allowUnpriced };
   const xtask = (...args) => run("cargo", ["run", "-q", "-p", "xtask", "--", ...args], { env });
@@ -29,8 +30,12 @@ export async function prepareDatabase(state, { catalog, demoUrl, allowUnpriced =
   return { changed, secretHosts: (await xtask("catalog", "secret-hosts", catalog, ...overlay)).trim() };
 }
 
-function writeOverlay(state, demoUrl) {
-  const toml = `# Made by npm start: the demo upstream, behind every other route.
+/** Writes the file that lays the demo upstream behind the catalogue; returns its path. */
+export function writeOverlay(file, demoUrl, secrets) {
+  const toml = `# Made by npm start: the demo upstream, the last route of each model that no provider with a key serves.
+# Keys that are set. A model that one of them is for is never answered, or charged for, by the demo.
+secrets_set = ${JSON.stringify(secrets.toSorted())}
+
 [[upstream]]
 id = "demo"
 dialects = ["openai_chat", "openai_embeddings", "openai_responses", "anthropic_messages"]
@@ -38,6 +43,6 @@ base_url = "${demoUrl}"
 priority = 1000
 responses_complete = true
 `;
-  writeFileSync(state.file.overlay, toml);
-  return state.file.overlay;
+  writeFileSync(file, toml);
+  return file;
 }

@@ -46,6 +46,7 @@ async function start() {
   const { changed, secretHosts } = await prepareDatabase(state, {
     catalog: options.catalog,
     demoUrl: demo?.url,
+    secrets: Object.keys(own).filter((name) => own[name]),
     allowUnpriced: own.ALLOW_UNPRICED_MODELS,
   });
   if (changed.length > 0) notes.push(`applied the ${changed.join(" and the ")}`);

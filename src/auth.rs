@@ -1,7 +1,7 @@
 //! Who calls: an API key, in either of the two headers that SDKs send it in.
 
 use account::client::CallError;
-use billing::ledger::{Answer, Command, Key, Permission, Refusal, Shortage};
+use billing::ledger::{Answer, Command, Key, Period, Permission, Refusal, Shortage};
 use billing::money::NanoUsd;
 use worker::Headers;
 
@@ -110,8 +110,8 @@ pub fn refused(refusal: &Refusal) -> ApiError {
             retry_after_s: Some(1),
             ..ApiError::new(Code::RateLimitExceeded, "This API key has as many running requests as it may have.")
         },
-        Refusal::InsufficientCredit { reason, available, held, needed } => {
-            insufficient(*reason, *available, *held, *needed)
+        Refusal::InsufficientCredit { reason, available, held, needed, period } => {
+            insufficient(*reason, *available, *held, *needed, *period)
         }
         Refusal::TooLarge => {
             ApiError::new(Code::InvalidRequest, "This request could cost more than any account can hold.")
@@ -125,7 +125,13 @@ pub fn refused(refusal: &Refusal) -> ApiError {
 }
 
 /// The 402, with why.
-fn insufficient(reason: Shortage, available: NanoUsd, held: NanoUsd, needed: NanoUsd) -> ApiError {
+fn insufficient(
+    reason: Shortage,
+    available: NanoUsd,
+    held: NanoUsd,
+    needed: NanoUsd,
+    period: Option<Period>,
+) -> ApiError {
     // A budget that was lowered below what is spent has nothing left, not less.
     let available = available.max(NanoUsd::ZERO);
     let (reason, sentence) = match reason {
@@ -144,7 +150,8 @@ fn insufficient(reason: Shortage, available: NanoUsd, held: NanoUsd, needed: Nan
         Shortage::KeyBudget => (
             "key_budget",
             format!(
-                "The budget of this API key does not cover this request: ${available} is left of it, and at least ${needed} is needed. Raise the budget in Console, or wait for its next period."
+                "The budget of this API key does not cover this request: ${available} is left of it, and at least ${needed} is needed. Raise the budget in Console{}.",
+                renewal(period)
             ),
         ),
     };
@@ -153,6 +160,16 @@ fn insufficient(reason: Shortage, available: NanoUsd, held: NanoUsd, needed: Nan
         retry_after_s: passes.then_some(1),
         shortage: Some(Box::new(ShortageView { reason, held: held.to_string(), passes })),
         ..ApiError::new(Code::InsufficientCredit, sentence)
+    }
+}
+
+/// When a budget that is short has money again; nothing of one that never renews.
+fn renewal(period: Option<Period>) -> &'static str {
+    match period {
+        Some(Period::Daily) => ", or wait until it renews at 00:00 UTC",
+        Some(Period::Weekly) => ", or wait until it renews on Monday at 00:00 UTC",
+        Some(Period::Monthly) => ", or wait until it renews on the first of the month at 00:00 UTC",
+        Some(Period::Total) | None => "",
     }
 }
 
@@ -178,7 +195,26 @@ pub fn unexpected(answer: &Answer) -> ApiError {
 
 #[cfg(test)]
 mod tests {
-    use super::bearer_token;
+    use billing::ledger::{Period, Shortage};
+    use billing::money::NanoUsd;
+
+    use super::{bearer_token, insufficient};
+
+    #[test]
+    fn issue_13_only_a_budget_that_renews_is_worth_waiting_for() {
+        let zero = NanoUsd::ZERO;
+        for (period, waits) in [
+            (Some(Period::Daily), true),
+            (Some(Period::Weekly), true),
+            (Some(Period::Monthly), true),
+            (Some(Period::Total), false),
+            (None, false),
+        ] {
+            let error = insufficient(Shortage::KeyBudget, zero, zero, zero, period);
+            assert_eq!(error.message.contains("renews"), waits, "{period:?}: {}", error.message);
+            assert!(error.message.contains("Raise the budget in Console") && !error.message.contains("period"));
+        }
+    }
 
     #[test]
     fn the_scheme_is_case_insensitive() {

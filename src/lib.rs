@@ -27,6 +27,7 @@ pub mod mcp;
 pub mod operator;
 pub mod pages;
 pub mod payments;
+pub mod private;
 pub mod redeliver;
 pub mod refusals;
 pub mod retry_after;
@@ -46,6 +47,7 @@ use crate::error::{ApiError, Envelope};
 use crate::hand_over::HandOver;
 use crate::inference::pipeline::Served;
 use crate::inference::waiting::Early;
+use crate::private::Audience;
 use crate::router::Route;
 
 // Named, or the class would not be part of the module.
@@ -235,6 +237,7 @@ fn finish(response: Response, request_id: &str, method: &str, path: &str) -> wor
     if cors::covers(path) {
         cors::allow(&headers)?;
     }
+    Audience::of(router::known(path).as_ref()).mark(&headers)?;
     if method == "HEAD" {
         return Ok(Response::empty()?.with_status(response.status_code()).with_headers(headers));
     }

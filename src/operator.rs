@@ -3,9 +3,11 @@
 
 use billing::ledger::{Answer, Command, Enter, EntryKind};
 use billing::money::NanoUsd;
+use dialect::typed::typed;
 use serde::{Deserialize, Serialize};
 use worker::{Headers, Response};
 
+use crate::console::name;
 use crate::context::Context;
 use crate::error::{ApiError, Code};
 use crate::{auth, breakers, clock, d1, ids, token, upstream};
@@ -44,8 +46,7 @@ struct EntryView {
 pub async fn enter(headers: &Headers, body: &str, context: &Context) -> Result<Response, ApiError> {
     authorize(headers, context)?;
     let invalid = |sentence: &str| ApiError::new(Code::InvalidRequest, sentence);
-    let new: NewEntry = serde_json::from_str(body)
-        .map_err(|_| invalid("The body must be {\"account_id\", \"id\", \"kind\", \"amount_usd\"}."))?;
+    let new: NewEntry = typed(body)?;
     let routing_id = ids::routing_id(&new.account_id).ok_or_else(|| invalid("There is no such account."))?;
     let (negative, digits) = new.amount_usd.strip_prefix('-').map_or((false, &*new.amount_usd), |rest| (true, rest));
     let amount = NanoUsd::from_usd(digits).map_err(|_| invalid("The amount must be a decimal number of USD."))?;
@@ -54,7 +55,7 @@ pub async fn enter(headers: &Headers, body: &str, context: &Context) -> Result<R
         Kind::Adjustment => EntryKind::Adjustment,
     };
     // Ids of operators live beside those of the gateway's own entries.
-    let id = format!("operator:{}", new.id);
+    let id = format!("operator:{}", name::read("id", &new.id)?);
     let enter = Enter { id, kind, amount: if negative { amount.negated() } else { amount } };
     match context.account(routing_id)?.call(Command::Enter(enter)).await.map_err(auth::unanswered)? {
         Ok(Answer::Entered { seq, balance }) => {
@@ -83,8 +84,7 @@ struct NewAudit {
 pub async fn audit(headers: &Headers, body: &str, context: &Context) -> Result<Response, ApiError> {
     authorize(headers, context)?;
     let no_account = || ApiError::new(Code::InvalidRequest, "There is no such account.");
-    let new: NewAudit = serde_json::from_str(body)
-        .map_err(|_| ApiError::new(Code::InvalidRequest, "The body must be {\"account_id\", \"repair\"?}."))?;
+    let new: NewAudit = typed(body)?;
     let routing_id = ids::routing_id(&new.account_id).ok_or_else(no_account)?;
     match context.account(routing_id)?.audit(new.repair).await.map_err(auth::unanswered)? {
         Ok(report) => Ok(Response::from_json(&report)?),

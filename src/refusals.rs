@@ -99,7 +99,13 @@ mod tests {
         let mut memory = Memory::default();
         let zero = NanoUsd::ZERO;
         let needed = NanoUsd::new(100).unwrap();
-        let refusal = Refusal::InsufficientCredit { reason: Shortage::Balance, available: zero, held: zero, needed };
+        let refusal = Refusal::InsufficientCredit {
+            reason: Shortage::Balance,
+            available: zero,
+            held: zero,
+            needed,
+            period: None,
+        };
         memory.note_short("a", &refusal, 1_000);
         assert_eq!(memory.recall("a", &hold(100), 1_999), Some(refusal));
         assert_eq!(memory.recall("a", &hold(99), 1_999), None);

@@ -87,9 +87,30 @@ pub enum Route {
     Page,
 }
 
-/// First segments of paths that belong to the API, in any case: what is unknown there is an error for a program
+/// First segments of paths that belong to the API, in any case: an unknown path there is an error for a program
 /// to read, not a page.
 const API: [&str; 8] = ["v1", "console", "mcp", "operator", "webhooks", "health", "api", ".well-known"];
+
+/// First segments that clients try in search of OAuth and of the older transports of MCP, which are not here. A page
+/// in their place would be taken for an endpoint.
+const PROBED: [&str; 16] = [
+    "authorize",
+    "register",
+    "token",
+    "revoke",
+    "introspect",
+    "userinfo",
+    "jwks",
+    "jwks.json",
+    "oauth",
+    "oauth2",
+    "openid",
+    "connect",
+    "sse",
+    "message",
+    "messages",
+    "openid-configuration",
+];
 
 impl Route {
     /// The methods that it has, for `Allow`.
@@ -156,7 +177,13 @@ pub fn route(method: &str, path: &str) -> Result<Route, ApiError> {
 
 fn is_api(path: &str) -> bool {
     let first = path.split('/').find(|segment| !segment.is_empty());
-    first.is_some_and(|first| API.iter().any(|api| api.eq_ignore_ascii_case(first)))
+    first.is_some_and(|first| API.iter().chain(&PROBED).any(|api| api.eq_ignore_ascii_case(first)))
+}
+
+/// The route of a path, whatever its method; a page for a path that is none of the API's. `None`: nothing is there.
+#[must_use]
+pub fn known(path: &str) -> Option<Route> {
+    find(path).or_else(|| (!is_api(path)).then_some(Route::Page))
 }
 
 fn find(path: &str) -> Option<Route> {
@@ -208,8 +235,20 @@ fn find(path: &str) -> Option<Route> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// A path for each line of [`find`], read from its text, so that none is forgotten.
+    pub(crate) fn paths() -> Vec<String> {
+        let arms = include_str!("router.rs").lines().map(str::trim).filter(|line| line.starts_with("[\""));
+        let heads =
+            arms.filter_map(|line| Some(line.split_once("] =>")?.0.split('|').next()?.trim_end_matches([' ', ']'])));
+        let segment = |text: &str| match text.trim().strip_prefix('"') {
+            Some(name) => name.trim_end_matches('"').to_owned(),
+            None => "x".to_owned(),
+        };
+        heads.map(|head| head[1..].split(',').map(|part| format!("/{}", segment(part))).collect()).collect()
+    }
 
     #[test]
     fn paths_lead_to_routes() {
@@ -243,6 +282,46 @@ mod tests {
     fn what_is_no_path_of_the_api_is_a_page() {
         for path in ["/", "/keys", "/favicon.svg", "/auth/callback", "/v10", "/no/such/page"] {
             assert_eq!((route("GET", path), route("HEAD", path)), (Ok(Route::Page), Ok(Route::Page)), "{path}");
+        }
+    }
+
+    #[test]
+    fn issue_13_what_is_probed_for_oauth_and_old_transports_is_not_there() {
+        for path in [
+            "/authorize",
+            "/Authorize/",
+            "/register",
+            "/token",
+            "/token/",
+            "/revoke",
+            "/introspect",
+            "/userinfo",
+            "/jwks.json",
+            "/oauth/authorize",
+            "/oauth/token",
+            "/oauth2/token",
+            "/connect/register",
+            "/sse",
+            "//sse",
+            "/sse/x",
+            "/message",
+            "/messages",
+            "/messages/x",
+            "/.well-known/oauth-authorization-server",
+            "/.well-known/oauth-authorization-server/mcp",
+            "/.well-known/oauth-protected-resource",
+            "/.well-known/oauth-protected-resource/mcp",
+            "/.well-known/openid-configuration",
+            "/.well-known/openid-configuration/mcp",
+            "/mcp/.well-known/openid-configuration",
+            "/mcp/sse",
+        ] {
+            for method in ["GET", "HEAD", "POST"] {
+                assert_eq!(route(method, path).unwrap_err().status, 404, "{method} {path}");
+            }
+        }
+        for page in ["/tokens", "/auth/callback", "/register-now", "/keys"] {
+            assert_eq!(route("GET", page), Ok(Route::Page), "{page}");
         }
     }
 

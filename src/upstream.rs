@@ -2,6 +2,7 @@
 //! refusal means.
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 
 use catalog::{Auth, Catalog, Dialect, Model, Route, Upstream};
 use dialect::rejection::{self, Rejection};
@@ -209,6 +210,13 @@ fn credentials(upstream: &Upstream, context: &Context) -> Option<Option<String>>
 #[must_use]
 pub fn is_usable(upstream: &Upstream, context: &Context) -> bool {
     upstream.enabled && credentials(upstream, context).is_some()
+}
+
+/// The ids of the upstreams that can be called.
+#[must_use]
+pub fn usable<'a>(catalog: &'a Catalog, context: &Context) -> BTreeSet<&'a str> {
+    let upstreams = catalog.upstreams.values();
+    upstreams.filter(|upstream| is_usable(upstream, context)).map(|upstream| upstream.id.as_str()).collect()
 }
 
 impl Candidate<'_> {

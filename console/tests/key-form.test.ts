@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Key } from "../src/api/types.ts";
-import { EMPTY, formOf, limitsOf } from "../src/pages/keys/form.ts";
+import { changeOf, EMPTY, formOf, limitsOf } from "../src/pages/keys/form.ts";
 
 const NOW = Date.parse("2026-11-24T12:00:00Z");
 
@@ -34,4 +34,20 @@ test("the form of a key that is there asks for what it has", () => {
   const limits = { budget: { usd: "0.000000001", period: "total" as const }, expires_at: "2027-01-01T00:00:00.000Z", models: ["a", "b"], requests_per_minute: 3 };
   const key = { name: "a", permissions: ["inference"], limits } as unknown as Key;
   assert.deepEqual(limitsOf(formOf(key), NOW), { limits });
+});
+
+test("issue 13: only what was changed in the form is sent, and what was emptied is null", () => {
+  const limits = { budget: { usd: "5", period: "monthly" as const }, expires_at: "2027-01-01T00:00:30.000Z", requests_per_minute: 3, models: ["a"] };
+  const before = formOf({ name: "a", permissions: ["inference"], limits } as unknown as Key);
+  const changed = (part: Partial<typeof before>) => {
+    const form = { ...before, ...part };
+    const result = limitsOf(form, NOW);
+    assert.ok("limits" in result);
+    return changeOf(before, form, result.limits);
+  };
+  assert.deepEqual(changed({}), {});
+  assert.deepEqual(changed({ name: "b", perMinute: "60" }), { requests_per_minute: 60 });
+  assert.deepEqual(changed({ budget: "" }), { budget: null });
+  assert.deepEqual(changed({ period: "daily" }), { budget: { usd: "5", period: "daily" } });
+  assert.deepEqual(changed({ ends: "never", models: "", atOnce: "2" }), { max_running: 2, expires_at: null, models: null });
 });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Key } from "../src/api/types.ts";
 import { showAgo } from "../src/lib/time.ts";
-import { endOf, shownStart, stillReplaced } from "../src/pages/keys/state.ts";
+import { endingWith, endOf, shownStart } from "../src/pages/keys/state.ts";
 
 const NOW = Date.parse("2026-11-24T12:00:00Z");
 const key = (id: string, rest: Partial<Key> = {}): Key => ({
@@ -21,14 +21,20 @@ const key = (id: string, rest: Partial<Key> = {}): Key => ({
   ...rest,
 });
 
-test("the keys that a key replaces are those that still count", () => {
+test("issue 13: the keys that end with a key are those that descend from it and still count", () => {
   const fresh = key("key_new");
-  const old = key("key_old", { replaced_by: "key_new", limits: { expires_at: "2026-11-25T12:00:00Z" } });
-  const over = key("key_over", { replaced_by: "key_new", limits: { expires_at: "2026-11-24T12:00:00Z" } });
-  const ended = key("key_ended", { replaced_by: "key_new", revoked_at: "2026-11-24T11:00:00Z" });
-  const other = key("key_other", { replaced_by: "key_else" });
-  assert.deepEqual(stillReplaced([fresh, old, over, ended, other], fresh, NOW), [old]);
-  assert.deepEqual(stillReplaced([fresh, old], old, NOW), []);
+  const old = key("key_old", { parent_id: "key_new", replaced_by: "key_new", limits: { expires_at: "2026-11-25T12:00:00Z" } });
+  const over = key("key_over", { parent_id: "key_new", replaced_by: "key_new", limits: { expires_at: "2026-11-24T12:00:00Z" } });
+  const ended = key("key_ended", { parent_id: "key_new", revoked_at: "2026-11-24T11:00:00Z" });
+  const child = key("key_child", { parent_id: "key_new" });
+  const grandchild = key("key_grandchild", { parent_id: "key_child" });
+  const other = key("key_other", { parent_id: "key_else" });
+  const all = [fresh, old, over, ended, child, grandchild, other];
+  assert.deepEqual(endingWith(all, fresh, NOW), [old, child, grandchild]);
+  assert.deepEqual(endingWith(all, child, NOW), [grandchild]);
+  assert.deepEqual(endingWith(all, grandchild, NOW), []);
+  const circle = [key("key_a", { parent_id: "key_b" }), key("key_b", { parent_id: "key_a" })];
+  assert.deepEqual(endingWith([...circle, fresh], fresh, NOW), []);
 });
 
 test("an end warns within a week, and far away it is a date", () => {

@@ -10,8 +10,8 @@ test("days without requests are there, and sums are exact", () => {
     ["2026-11-22", "2026-11-23", "2026-11-24"],
   );
   assert.deepEqual(series, [
-    { name: "b", total: 200_000_000n },
-    { name: "a", total: 100_000_001n },
+    { id: "b", name: "b", total: 200_000_000n },
+    { id: "a", name: "a", total: 100_000_001n },
   ]);
   assert.deepEqual(days.map((day) => day.exact), [[200_000_000n, 100_000_000n], [0n, 0n], [0n, 1n]]);
   assert.deepEqual([total, requests], [300_000_001n, 3]);
@@ -32,4 +32,12 @@ test("six groups all have their name", () => {
 
 test("days outside of the range do not count", () => {
   assert.equal(chartData([row("2026-10-01", "a", "5")], ["2026-11-24"]).days[0]?.total, 0n);
+});
+
+test("issue 13: groups of one name are series of their own", () => {
+  const rows = [row("2026-11-24", "key_1", "1"), row("2026-11-24", "key_2", "2"), row("2026-11-24", "key_3", "4"), row("2026-11-24", "Other", "8")];
+  const names: Record<string, string> = { key_1: "CI", key_2: "CI", key_3: "Laptop" };
+  const { series, days } = chartData(rows, ["2026-11-24"], (id) => names[id] ?? id);
+  assert.deepEqual(series.map(({ id, name }) => [id, name]), [["Other", "Other"], ["key_3", "Laptop"], ["key_2", "CI (key_2)"], ["key_1", "CI (key_1)"]]);
+  assert.deepEqual(days[0]?.exact, [8_000_000_000n, 4_000_000_000n, 2_000_000_000n, 1_000_000_000n]);
 });

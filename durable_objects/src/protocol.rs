@@ -76,8 +76,8 @@ mod tests {
     use billing::hold::{HoldRequest, OutputBound};
     use billing::ledger::{
         AccountView, Admit, Attempt, AutoSettings, AutoTopUp, BillingStatus, Budget, CreateKey, Enter, Entry,
-        EntryKind, Key, KeyLimits, KeyView, Models, Networks, Period, Permission, RotateKey, SavedMethod, Settle,
-        SettledBy, Shortage, Spend, StopReason, Stopped, Terms, UpdateKey, UsageRecord,
+        EntryKind, Key, KeyLimits, KeyView, Limit, LimitsChange, Models, Networks, Period, Permission, RotateKey,
+        SavedMethod, Settle, SettledBy, Shortage, Spend, StopReason, Stopped, Terms, UpdateKey, UsageRecord,
     };
     use billing::money::{NanoUsd, PicoUsd};
     use billing::price::{LongInput, Price, Rates};
@@ -85,6 +85,10 @@ mod tests {
 
     use super::*;
     use crate::tail::Rows;
+
+    fn key_view() -> KeyView {
+        KeyView { key: key(), spend: Spend::default(), running: 1, last_used_ms: None }
+    }
 
     fn limits() -> KeyLimits {
         let budget = Budget { amount: NanoUsd::new(5).unwrap(), period: Period::Monthly };
@@ -189,6 +193,14 @@ mod tests {
                 key_id: "key_1".into(),
                 name: Some("n".into()),
                 limits: Some(limits()),
+                change: LimitsChange::default(),
+                by: None,
+            }),
+            Command::UpdateKey(UpdateKey {
+                key_id: "key_1".into(),
+                name: None,
+                limits: None,
+                change: LimitsChange { set: limits(), lift: [Limit::Models, Limit::Addresses].into() },
                 by: None,
             }),
             Command::RevokeKey { key_id: "key_1".into(), by: None },
@@ -229,6 +241,7 @@ mod tests {
                     addresses: Networks::new(&["203.0.113.0/24".into(), "2001:db8::1".into()]).ok(),
                     ..KeyLimits::default()
                 }),
+                change: LimitsChange::default(),
                 by: None,
             }),
             Command::AutoTopUp,
@@ -310,7 +323,8 @@ mod tests {
             Outcome::Answer(Answer::Provisioned { created: true }),
             Outcome::Answer(Answer::Entered { seq: 1, balance: nano(2) }),
             Outcome::Answer(Answer::KeyCreated { key_id: key_id() }),
-            Outcome::Answer(Answer::KeyUpdated { key_id: key_id() }),
+            Outcome::Answer(Answer::KeyUpdated { key_id: key_id(), key: None }),
+            Outcome::Answer(Answer::KeyUpdated { key_id: key_id(), key: Some(Box::new(key_view())) }),
             Outcome::Answer(Answer::KeyRevoked { key_ids: vec![key_id()] }),
             Outcome::Answer(Answer::Keys(vec![KeyView {
                 key: key(),
@@ -347,6 +361,14 @@ mod tests {
                 available: nano(1),
                 held: nano(2),
                 needed: nano(3),
+                period: None,
+            }),
+            Outcome::Refused(Refusal::InsufficientCredit {
+                reason: Shortage::KeyBudget,
+                available: nano(1),
+                held: nano(2),
+                needed: nano(3),
+                period: Some(Period::Total),
             }),
             Outcome::Refused(Refusal::TooLarge),
             Outcome::Refused(Refusal::AddressNotAllowed),

@@ -91,7 +91,9 @@ pub async fn get(headers: &Headers, context: &Context) -> Result<Response, ApiEr
     show(&caller.client, caller.session()).await
 }
 
-/// `DELETE /console/api/sessions`: signs the user out everywhere. What was issued until now opens nothing more.
+/// `DELETE /console/api/sessions`: refuses every access token that was issued until now. Refresh tokens are the
+/// sign-in service's: until `POST {supabase_url}/auth/v1/logout?scope=global` ends them there, with one of the user's
+/// own access tokens, a device that holds one can get a new session. The web app does both.
 ///
 /// # Errors
 /// `invalid_api_key` without a session; `invalid_request` with 404 for a user who has no account.

@@ -91,7 +91,6 @@ pub async fn csv(headers: &Headers, url: &Url, context: &Context) -> Result<Serv
     let headers = Headers::new();
     headers.set("content-type", "text/csv; charset=utf-8")?;
     headers.set("content-disposition", "attachment; filename=\"usage.csv\"")?;
-    headers.set("cache-control", "no-store")?;
     Ok(Served { response: Response::builder().with_headers(headers).stream(readable), rest: Some(rest) })
 }
 

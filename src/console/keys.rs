@@ -5,22 +5,17 @@ pub mod view;
 use std::collections::BTreeSet;
 
 use billing::ledger::{Answer, Command, CreateKey, Permission, Refusal, RotateKey, UpdateKey};
-use dialect::typed::typed;
+use dialect::typed::{Whole, typed, typed_change};
 use worker::{Headers, Response};
 
 use self::view::{ChangedKey, LimitsView, ListView, ListedView, MadeView, NewKey, RevokedView, RotatedView, Rotation};
 use super::caller::Caller;
-use super::page::{ErrorView, invalid};
-use super::{random, rfc3339};
+use super::page::ErrorView;
+use super::{name, random, rfc3339};
 use crate::context::Context;
 use crate::error::{ApiError, Code};
 use crate::keys::ApiKey;
 use crate::{auth, ids, keys};
-
-/// The longest name of a key, in characters.
-const MAX_NAME_CHARS: usize = 100;
-/// The longest grace of a rotation, in seconds: a week.
-const MAX_GRACE_S: u32 = 604_800;
 
 /// Makes a key.
 ///
@@ -40,16 +35,16 @@ pub async fn create(headers: &Headers, body: &str, context: &Context) -> Result<
 /// # Errors
 /// As [`create`].
 pub async fn make(caller: &Caller, new: NewKey, context: &Context) -> Result<MadeView, ApiError> {
-    check_name(&new.name)?;
+    let name = name::read("name", &new.name)?;
     let Fresh { key, key_id, stored } = fresh(caller, context)?;
-    let limits = new.limits.limits()?;
+    let limits = new.limits.limits(context.started_ms)?;
     let permissions = new.permissions.unwrap_or_else(|| caller.permissions());
     let permissions: Vec<Permission> = BTreeSet::from_iter(permissions).into_iter().collect();
     let create = CreateKey {
         key_id,
         digest: stored.digest,
         start: keys::start(&key).to_owned(),
-        name: new.name.clone(),
+        name: name.clone(),
         permissions: permissions.clone(),
         limits: limits.clone(),
         by: caller.by(),
@@ -61,7 +56,7 @@ pub async fn make(caller: &Caller, new: NewKey, context: &Context) -> Result<Mad
         Err(Refusal::TooManyKeys) => return Err(too_many()),
         Err(other) => return Err(auth::refused(&other)),
     }
-    Ok(MadeView { id, key, name: new.name, permissions, limits: LimitsView::from(&limits), start })
+    Ok(MadeView { id, key, name, permissions, limits: LimitsView::from(&limits), start })
 }
 
 /// Lists all keys.
@@ -86,23 +81,24 @@ pub async fn all(caller: &Caller, context: &Context) -> Result<Vec<ListedView>, 
     }
 }
 
-/// Changes a key's name or limits.
+/// Changes a key's name or single limits, and shows the key as it is then.
 ///
 /// # Errors
 /// `invalid_request` with 404 for an unknown key, 409 for one that has ended.
 #[utoipa::path(patch, path = "/console/api/keys/{id}", tag = "keys", operation_id = "updateKey",
     params(("id" = String, Path)), request_body = ChangedKey,
-    responses((status = 204), (status = "default", body = ErrorView)))]
+    responses((status = 200, body = ListedView), (status = "default", body = ErrorView)))]
 pub async fn update(id: &str, headers: &Headers, body: &str, context: &Context) -> Result<Response, ApiError> {
     let caller = Caller::new(headers, Permission::KeysWrite, context).await?;
-    let changed: ChangedKey = typed(body)?;
-    if let Some(name) = &changed.name {
-        check_name(name)?;
-    }
-    let limits = changed.limits.map(|limits| limits.limits()).transpose()?;
-    let update = UpdateKey { key_id: id.to_owned(), name: changed.name, limits, by: caller.by() };
+    let ChangedKey { name, limits } = typed_change(body)?;
+    let name = name.map(|name| name::read("name", &name)).transpose()?;
+    let change = limits.map(|limits| limits.change(context.started_ms)).transpose()?.unwrap_or_default();
+    let update = UpdateKey { key_id: id.to_owned(), name, limits: None, change, by: caller.by() };
     match caller.client.call(Command::UpdateKey(update)).await.map_err(auth::unanswered)? {
-        Ok(_) => Ok(Response::empty()?.with_status(204)),
+        Ok(Answer::KeyUpdated { key: Some(view), .. }) => {
+            Ok(Response::from_json(&ListedView::new(&view, context.started_ms))?)
+        }
+        Ok(other) => Err(auth::unexpected(&other)),
         Err(refusal) => Err(of_key(&refusal)),
     }
 }
@@ -143,16 +139,14 @@ pub async fn rotate(id: &str, headers: &Headers, body: &str, context: &Context) 
     let caller = Caller::new(headers, Permission::KeysWrite, context).await?;
     let body = if body.is_empty() { "{}" } else { body };
     let Rotation { grace_seconds } = typed(body)?;
-    if grace_seconds > MAX_GRACE_S {
-        return Err(invalid("grace_seconds", &format!("The grace must be 0 to {MAX_GRACE_S} seconds.")));
-    }
+    let grace_s = grace_seconds.map_or(0, |Whole(seconds)| seconds);
     let Fresh { key, key_id, stored } = fresh(&caller, context)?;
     let rotation = RotateKey {
         key_id: id.to_owned(),
         new_key_id: key_id,
         digest: stored.digest,
         start: keys::start(&key).to_owned(),
-        grace_ms: u64::from(grace_seconds).saturating_mul(1_000),
+        grace_ms: u64::from(grace_s).saturating_mul(1_000),
         by: caller.by(),
     };
     match caller.client.call(Command::RotateKey(rotation)).await.map_err(auth::unanswered)? {
@@ -200,12 +194,4 @@ fn of_key(refusal: &Refusal) -> ApiError {
         }
         other => auth::refused(other),
     }
-}
-
-fn check_name(name: &str) -> Result<(), ApiError> {
-    let length = name.chars().count();
-    if length == 0 || length > MAX_NAME_CHARS {
-        return Err(invalid("name", &format!("The name must have 1 to {MAX_NAME_CHARS} characters.")));
-    }
-    Ok(())
 }

@@ -57,7 +57,6 @@ pub async fn get(request: &Request, context: &Context) -> Result<Served, ApiErro
     });
     let headers = Headers::new();
     headers.set("content-type", "text/event-stream; charset=utf-8")?;
-    headers.set("cache-control", "no-cache")?;
     Ok(Served { response: Response::builder().with_headers(headers).stream(readable), rest: Some(rest) })
 }
 

@@ -10,6 +10,7 @@ pub mod journal;
 pub mod keys;
 pub mod live;
 pub mod models;
+pub mod name;
 pub mod openapi;
 pub mod page;
 pub mod recent;

@@ -101,8 +101,7 @@ pub struct RatesView {
     responses((status = 200, body = ModelsView), (status = "default", body = ErrorView)))]
 pub async fn list(context: &Context) -> Result<Response, ApiError> {
     let catalog = d1::catalogue::load(&context.env, context.started_ms).await?;
-    let sold = catalog.models.values().filter(|model| models::is_sold(model, context));
-    let data = sold.map(|model| PublicModel {
+    let data = models::listed(&catalog, context).map(|model| PublicModel {
         id: model.id.clone(),
         name: model.display_name.clone(),
         owned_by: model.owned_by.clone(),

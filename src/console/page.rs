@@ -74,10 +74,17 @@ pub fn before(cursor: Option<&str>) -> Result<Option<u64>, ApiError> {
 /// `invalid_request` outside 1 to 200.
 pub fn limit(text: Option<&str>) -> Result<u64, ApiError> {
     let Some(text) = text else { return Ok(DEFAULT_LIMIT) };
-    text.parse()
-        .ok()
+    whole(text)
         .filter(|limit| (1..=MAX_LIMIT).contains(limit))
         .ok_or_else(|| invalid("limit", &format!("The limit must be a number from 1 to {MAX_LIMIT}.")))
+}
+
+/// A whole number of a query, with a point or an exponent too where it has no fraction.
+#[must_use]
+pub fn whole(text: &str) -> Option<u64> {
+    let number: f64 = text.parse().ok()?;
+    // A double without a fraction is written without a point and without an exponent.
+    text.parse().or_else(|_| number.to_string().parse()).ok()
 }
 
 /// A span of time, in milliseconds since the epoch: from the first, before the second.
@@ -152,7 +159,8 @@ mod tests {
     #[test]
     fn limits_and_cursors_are_numbers_of_ours() {
         assert_eq!((limit(None), limit(Some("200"))), (Ok(50), Ok(200)));
-        for wrong in ["0", "201", "-1", "ten", "1.5"] {
+        assert_eq!((limit(Some("7.0")), limit(Some("7e0"))), (Ok(7), Ok(7)));
+        for wrong in ["0", "201", "-1", "ten", "1.5", "inf", "NaN", "201.0", "1e30"] {
             assert_eq!(limit(Some(wrong)).unwrap_err().param.as_deref(), Some("limit"), "{wrong}");
         }
         assert_eq!((before(None), before(Some("7"))), (Ok(None), Ok(Some(7))));

@@ -87,7 +87,6 @@ pub async fn streamed(
 /// The headers of a stream.
 fn stream_headers(lowered_output: Option<u64>, available: Option<NanoUsd>, way: &Way<'_>) -> Result<Headers, ApiError> {
     let headers = headers("text/event-stream; charset=utf-8", lowered_output, way, None)?;
-    headers.set("cache-control", "no-cache")?;
     if let Some(available) = available {
         headers.set("x-oneinterface-balance", &available.to_string())?;
     }

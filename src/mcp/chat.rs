@@ -88,7 +88,6 @@ fn folded(served: Served, model: String, turn: Turn, context: &Context) -> Resul
     };
     let headers = Headers::new();
     headers.set("content-type", if takes_events { "text/event-stream; charset=utf-8" } else { "application/json" })?;
-    headers.set("cache-control", "no-cache")?;
     let response = Response::builder().with_headers(headers).stream(readable);
     Ok(Served { response, rest: Some(rest) })
 }

@@ -154,7 +154,7 @@ pub async fn balance(caller: &Caller) -> Result<Value, Failed> {
 
 async fn list_models(arguments: &str, caller: &Caller, context: &Context) -> Result<Value, Failed> {
     let arguments: arguments::Models = arguments::parse(arguments)?;
-    let limit = arguments.limit()?;
+    let limit = arguments.limit();
     let query = arguments.query.map_or_else(String::new, |query| query.to_lowercase());
     let names = |value: &Value| {
         ["id", "display_name", "owned_by"].iter().any(|field| {
@@ -167,7 +167,7 @@ async fn list_models(arguments: &str, caller: &Caller, context: &Context) -> Res
 
 async fn list_keys(arguments: &str, caller: &Caller, context: &Context) -> Result<Value, Failed> {
     let arguments: arguments::Keys = arguments::parse(arguments)?;
-    let limit = arguments.limit()?;
+    let limit = arguments.limit();
     let keys = keys::all(caller, context).await?;
     let fitting = keys.into_iter().filter(|key| arguments.include_revoked || key.revoked_at.is_none());
     let fitting = fitting.map(|key| (key.id.clone(), serde_json::to_value(key).unwrap_or_default()));
@@ -192,11 +192,11 @@ async fn revoke_key(arguments: &str, caller: &Caller) -> Result<Value, Failed> {
 
 async fn used(arguments: &arguments::Usage, caller: &Caller, context: &Context) -> Result<Value, Failed> {
     let today = day_of(context.started_ms);
-    let first = today.saturating_sub(i64::from(arguments.days()?)).saturating_add(1);
+    let first = today.saturating_sub(i64::from(arguments.days())).saturating_add(1);
     let text = |text: &Option<arguments::Text>| text.as_deref().map(str::to_owned);
     let (model, key_id) = (text(&arguments.model), text(&arguments.key_id));
     let filter = Filter { model, key_id, ..Filter::of_days(first, today) };
-    let (before, limit) = (arguments.before()?.map(u64::from), arguments.limit()?);
+    let (before, limit) = (arguments.before()?.map(u64::from), arguments.limit());
     let mut members = Map::new();
     let mut as_of_ms = context.started_ms;
     if before.is_none() {
@@ -256,8 +256,8 @@ async fn shown(caller: &Caller, context: &Context) -> Result<Vec<(String, Value)
     const FIELDS: [&str; 7] =
         ["id", "display_name", "owned_by", "context_window", "max_output_tokens", "capabilities", "pricing"];
     let catalog = d1::catalogue::load(&context.env, context.started_ms).await?;
-    let allowed = catalog.models.values().filter(|model| caller.may_ask(&model.id));
-    let views = allowed.filter_map(|model| models::view(model, context));
+    let allowed = models::listed(&catalog, context).filter(|model| caller.may_ask(&model.id));
+    let views = allowed.map(|model| models::view(model, context));
     let views = views.map(|view| {
         let Ok(Value::Object(members)) = serde_json::to_value(&view) else { return (view.id.to_owned(), Value::Null) };
         let told = members.into_iter().filter(|(name, _)| FIELDS.contains(&name.as_str()));

@@ -148,6 +148,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn issue_13_null_and_the_empty_string_are_absent() {
+        let new: NewTopUp = typed(r#"{"amount_usd":"20","save_method":null}"#).unwrap();
+        assert!(!new.save_method);
+        for absent in [r#"{"amount_usd":null}"#, r#"{"amount_usd":""}"#, "{}"] {
+            assert_eq!(
+                typed::<NewTopUp>(absent).err().unwrap().message,
+                "the field `amount_usd` is required",
+                "{absent}"
+            );
+        }
+    }
+
+    #[test]
     fn amounts_are_whole_cents_within_the_limits() {
         for (usd, cents) in [
             ("5", Some(500)),

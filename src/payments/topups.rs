@@ -1,13 +1,13 @@
 //! `GET /console/api/topups`: what was paid, and how it stands.
 
 use billing::ledger::Permission;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use worker::{Headers, Response, Url};
 
 use super::meaning::usd;
 use crate::console::caller::Caller;
-use crate::console::rfc3339;
+use crate::console::{page, rfc3339};
 use crate::context::Context;
 use crate::error::{ApiError, Code};
 use crate::{d1, ids};
@@ -58,6 +58,13 @@ pub struct TopUpList {
     next_cursor: Option<String>,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Query {
+    cursor: Option<String>,
+    limit: Option<String>,
+}
+
 /// Lists top-ups.
 ///
 /// # Errors
@@ -67,17 +74,17 @@ pub struct TopUpList {
 pub async fn list(headers: &Headers, url: &Url, context: &Context) -> Result<Response, ApiError> {
     // All that follows is D1's.
     let caller = Caller::asked(headers, Permission::AccountRead, context).await?;
-    let query = |name: &str| url.query_pairs().find(|(n, _)| n == name).map(|(_, value)| value.into_owned());
+    let query: Query = page::query(url)?;
     let invalid = |param: &str| ApiError {
         param: Some(param.into()),
         ..ApiError::new(Code::InvalidRequest, format!("This is no {param}."))
     };
-    let limit = match query("limit").map(|text| text.parse::<u32>()) {
+    let limit = match query.limit.map(|text| page::whole(&text).and_then(|limit| u32::try_from(limit).ok())) {
         None => PAGE.0,
-        Some(Ok(limit)) if (1..=PAGE.1).contains(&limit) => limit,
+        Some(Some(limit)) if (1..=PAGE.1).contains(&limit) => limit,
         Some(_) => return Err(invalid("limit")),
     };
-    let before = match query("cursor") {
+    let before = match query.cursor {
         None => (MAX_TIME_MS, String::new()),
         Some(cursor) => read_cursor(&cursor).ok_or_else(|| invalid("cursor"))?,
     };

@@ -49,7 +49,8 @@ struct DayView {
 pub async fn get(request: &Request, context: &Context) -> Result<Response, ApiError> {
     let caller = Caller::of_key(request.headers(), Permission::AccountRead, context).await?;
     let url = request.url()?;
-    let asked = url.query_pairs().find(|(name, _)| name == "date").map(|(_, date)| date.into_owned());
+    let asked =
+        url.query_pairs().find(|(name, date)| name == "date" && !date.is_empty()).map(|(_, date)| date.into_owned());
     let (first, last) = days(asked.as_deref(), context.started_ms)
         .ok_or_else(|| invalid("date", "The date must be a day of UTC: 2026-11-24."))?;
     let summed = daily::sum(&caller, &Filter::of_days(first, last), Group::Model, context).await?;

@@ -52,7 +52,7 @@ struct GenerationView {
 pub async fn get(request: &Request, context: &Context) -> Result<Response, ApiError> {
     let key = auth::api_key(request.headers(), context)?;
     let url = request.url()?;
-    let id = url.query_pairs().find(|(name, _)| name == "id").map(|(_, id)| id.into_owned());
+    let id = url.query_pairs().find(|(name, id)| name == "id" && !id.is_empty()).map(|(_, id)| id.into_owned());
     let id = id.ok_or_else(|| ApiError {
         param: Some("id".into()),
         ..ApiError::new(Code::InvalidRequest, "The query must have the id of a request: ?id=req_….")

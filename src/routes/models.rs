@@ -4,14 +4,14 @@
 use billing::ledger::{Key, Permission, Refusal};
 use billing::money::PicoUsd;
 use billing::price::{Price, Rates};
-use catalog::Model;
+use catalog::{Catalog, Model};
 use chrono::{DateTime, SecondsFormat};
 use serde::Serialize;
 use worker::{Headers, Response};
 
 use crate::context::Context;
 use crate::error::ApiError;
-use crate::{auth, d1};
+use crate::{auth, d1, upstream};
 
 /// Both SDKs' page in one.
 #[derive(Serialize)]
@@ -88,8 +88,8 @@ struct PriceView {
 pub async fn list(headers: &Headers, context: &Context) -> Result<Response, ApiError> {
     let key = authorize(headers, context).await?;
     let catalog = d1::catalogue::load(&context.env, context.started_ms).await?;
-    let allowed = catalog.models.values().filter(|model| may_ask(&key, &model.id));
-    let data: Vec<ModelView<'_>> = allowed.filter_map(|model| view(model, context)).collect();
+    let allowed = listed(&catalog, context).filter(|model| may_ask(&key, &model.id));
+    let data: Vec<ModelView<'_>> = allowed.map(|model| view(model, context)).collect();
     let page = Page {
         object: "list",
         has_more: false,
@@ -107,12 +107,11 @@ pub async fn list(headers: &Headers, context: &Context) -> Result<Response, ApiE
 pub async fn get(id: &str, headers: &Headers, context: &Context) -> Result<Response, ApiError> {
     let key = authorize(headers, context).await?;
     let catalog = d1::catalogue::load(&context.env, context.started_ms).await?;
-    let model =
-        catalog.models.get(id).and_then(|model| view(model, context)).ok_or_else(ApiError::model_not_available)?;
-    if !may_ask(&key, model.id) {
+    let model = listed(&catalog, context).find(|model| model.id == id).ok_or_else(ApiError::model_not_available)?;
+    if !may_ask(&key, &model.id) {
         return Err(auth::refused(&Refusal::ModelNotAllowed));
     }
-    Ok(Response::from_json(&model)?)
+    Ok(Response::from_json(&view(model, context))?)
 }
 
 async fn authorize(headers: &Headers, context: &Context) -> Result<Key, ApiError> {
@@ -126,24 +125,26 @@ pub fn may_ask(key: &Key, model: &str) -> bool {
     key.limits.models.as_ref().is_none_or(|models| models.allow(model))
 }
 
-/// Whether anybody may ask for the model.
-#[must_use]
-pub fn is_sold(model: &Model, context: &Context) -> bool {
+/// The models that are sold and that an upstream can serve, by id.
+pub fn listed<'a>(catalog: &'a Catalog, context: &Context) -> impl Iterator<Item = &'a Model> {
+    let usable = upstream::usable(catalog, context);
+    catalog.models.values().filter(move |model| is_sold(model, context) && model.is_served_by(&usable))
+}
+
+/// Whether the model has a price in effect, or may be asked for without one.
+fn is_sold(model: &Model, context: &Context) -> bool {
     let price = model.price_at(context.started_ms);
     let priced = price.is_some_and(|price| !price.is_free());
     let unpriced = price.is_some() || model.prices.is_empty();
     model.enabled && (priced || (unpriced && context.config.allow_unpriced_models))
 }
 
-/// The model as it is shown; `None` when it is not served.
+/// The model as it is shown.
 #[must_use]
-pub fn view<'a>(model: &'a Model, context: &Context) -> Option<ModelView<'a>> {
-    if !is_sold(model, context) {
-        return None;
-    }
+pub fn view<'a>(model: &'a Model, context: &Context) -> ModelView<'a> {
     let price = model.price_at(context.started_ms);
     let created_at = DateTime::from_timestamp(model.created, 0).unwrap_or_default();
-    Some(ModelView {
+    ModelView {
         id: &model.id,
         object: "model",
         r#type: "model",
@@ -156,7 +157,7 @@ pub fn view<'a>(model: &'a Model, context: &Context) -> Option<ModelView<'a>> {
         max_output_tokens: model.max_output_tokens,
         capabilities: &model.capabilities,
         pricing: price.map(pricing),
-    })
+    }
 }
 
 /// The price as it is shown.

@@ -56,7 +56,10 @@ pub async fn post(request: &mut Request, context: &Context) -> Result<Response, 
     let key = auth::api_key(request.headers(), context)?;
     let body = body::read(request).await?;
     let url = request.url()?;
-    let in_query = url.query_pairs().find(|(name, _)| name == "endpoint").map(|(_, endpoint)| endpoint.into_owned());
+    let in_query = url
+        .query_pairs()
+        .find(|(name, endpoint)| name == "endpoint" && !endpoint.is_empty())
+        .map(|(_, endpoint)| endpoint.into_owned());
     let in_body = Envelope::parse(&body).map_err(RequestError::from)?.present("endpoint").and_then(as_string);
     let named = in_query.as_deref().or(in_body.as_deref()).unwrap_or(DEFAULT_ENDPOINT);
     let (endpoint, parse) = endpoint(named).ok_or_else(|| ApiError {

@@ -131,7 +131,7 @@ test("a stream is a stream of events", async () => {
   const response = await post(CHAT, chatBody("chat", { stream: true }));
   assert.equal(response.status, 200);
   assert.match(response.headers.get("content-type"), /^text\/event-stream/);
-  assert.equal(response.headers.get("cache-control"), "no-cache");
+  assert.equal(response.headers.get("cache-control"), "no-store");
   assert.match(await response.text(), /data: \[DONE\]\n\n$/);
 });
 

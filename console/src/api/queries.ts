@@ -71,10 +71,20 @@ export const journalQuery = (kind: string) =>
     getNextPageParam: ({ next_cursor }) => next_cursor,
   });
 
+/** The newest of them. */
 export const topUpsQuery = () =>
   queryOptions({
     queryKey: ["topups", "list"],
     queryFn: ({ signal }) => askJson<Page<TopUp>>(`${API}/topups`, { params: { limit: 50 }, signal }),
+  });
+
+/** All of them, by pages. */
+export const topUpPagesQuery = () =>
+  infiniteQueryOptions({
+    queryKey: ["topups", "pages"],
+    queryFn: ({ pageParam, signal }) => askJson<Page<TopUp>>(`${API}/topups`, { params: { cursor: pageParam, limit: 50 }, signal }),
+    initialPageParam: null as string | null,
+    getNextPageParam: ({ next_cursor }) => next_cursor,
   });
 
 export const autoTopUpQuery = () =>

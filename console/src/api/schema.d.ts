@@ -105,7 +105,7 @@ export interface paths {
         delete: operations["revokeKey"];
         options?: never;
         head?: never;
-        /** Changes a key's name or limits. */
+        /** Changes a key's name or single limits, and shows the key as it is then. */
         patch: operations["updateKey"];
         trace?: never;
     };
@@ -357,11 +357,34 @@ export interface components {
             /** @description Decimal USD. */
             usd: string;
         };
-        /** @description What a key is to become; what is absent stays. `limits` replaces all of them. */
+        /** @description What a key is to become; what is absent stays. */
         ChangedKey: {
-            limits?: null | components["schemas"]["LimitsView"];
+            limits?: null | components["schemas"]["ChangedLimits"];
             /** @description For people: 1 to 100 characters. */
             name?: string | null;
+        };
+        /** @description Single limits to change: a value sets one, `null` lifts it, and those that are absent stay. */
+        ChangedLimits: {
+            /** @description Networks (CIDR) and addresses, the only ones that the key may be used from. */
+            addresses?: string[] | null;
+            budget?: null | components["schemas"]["BudgetView"];
+            /**
+             * Format: date-time
+             * @description When the key ends by itself, a time to come.
+             */
+            expires_at?: string | null;
+            /**
+             * Format: int32
+             * @description Requests that run at once.
+             */
+            max_running?: number | null;
+            /** @description Ids of models, the only ones that may be asked for; a `*` at an end stands for whatever follows. */
+            models?: string[] | null;
+            /**
+             * Format: int32
+             * @description Requests that are admitted within any 60 seconds.
+             */
+            requests_per_minute?: number | null;
         };
         /** @description What the web app must know. */
         ConfigView: {
@@ -478,7 +501,7 @@ export interface components {
             budget?: null | components["schemas"]["BudgetView"];
             /**
              * Format: date-time
-             * @description When the key ends by itself.
+             * @description When the key ends by itself, a time to come.
              * @default null
              */
             expires_at?: string | null;
@@ -740,7 +763,7 @@ export interface components {
              * Format: int32
              * @description How much longer the old secret counts, in seconds: up to a week, 0 when absent.
              */
-            grace_seconds?: number;
+            grace_seconds?: number | null;
         };
         /**
          * @description Who counted the tokens of a usage row.
@@ -1125,11 +1148,13 @@ export interface operations {
             };
         };
         responses: {
-            204: {
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["ListedView"];
+                };
             };
             default: {
                 headers: {

@@ -18,6 +18,7 @@ export type JournalRow = Schemas["EntryView"];
 export type Model = Schemas["PublicModel"];
 export type Key = Schemas["ListedView"];
 export type Limits = Schemas["LimitsView"];
+export type ChangedLimits = Schemas["ChangedLimits"];
 export type Permission = Schemas["Permission"];
 export type Period = Schemas["Period"];
 /** What a new key is answered with: the secret is in it this once. */

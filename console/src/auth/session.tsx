@@ -2,7 +2,7 @@
 import type { Session } from "@supabase/auth-js";
 import { useQueryClient } from "@tanstack/react-query";
 import { createContext, use, useEffect, useRef, useState, type ReactNode } from "react";
-import { askJson } from "../api/client.ts";
+import { ApiError, askJson } from "../api/client.ts";
 import { holdKey } from "../pages/playground/held-key.ts";
 import { authClient } from "./auth.ts";
 
@@ -66,12 +66,19 @@ export async function signOut(): Promise<void> {
   await (await authClient())?.signOut({ scope: "local" });
 }
 
-/** Ends every session: the gateway refuses what was issued until now, and the sign-in service renews none of it. */
+/**
+ * Ends every session: the gateway refuses the tokens that were issued until now, and the sign-in service ends the refresh
+ * tokens, which could make new ones. Throws where one of the two did not, and can be called again.
+ */
 export async function signOutEverywhere(): Promise<void> {
   isEndingAll = true;
   try {
-    await askJson("/console/api/sessions", { method: "DELETE" });
-    await (await authClient())?.signOut({ scope: "global" });
+    await askJson("/console/api/sessions", { method: "DELETE" }).catch((error: unknown) => {
+      // A first call has ended this session at the gateway, and failed at the sign-in service.
+      if (!(error instanceof ApiError && error.status === 401)) throw error;
+    });
+    const ended = await (await authClient())?.signOut({ scope: "global" });
+    if (ended?.error) throw new Error("Your sessions are refused from now on, but the sign-in service did not end them: a device could renew its own. Try again.");
   } finally {
     isEndingAll = false;
   }

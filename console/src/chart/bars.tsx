@@ -95,13 +95,13 @@ interface TipProps {
 function Tip({ active, label, data }: TipProps) {
   const day = active ? data.days.find((one) => one.day === label) : undefined;
   if (!day) return null;
-  const shown = data.series.map(({ name }, index) => ({ name, index, cost: day.exact[index] ?? 0n })).filter(({ cost }) => cost > 0n);
+  const shown = data.series.map(({ id, name }, index) => ({ id: id ?? "rest", name, index, cost: day.exact[index] ?? 0n })).filter(({ cost }) => cost > 0n);
   return (
     <div className="chart-tip">
       <strong>{showDay(day.day)}</strong>
       <dl>
-        {shown.map(({ name, index, cost }) => (
-          <div key={name}>
+        {shown.map(({ id, name, index, cost }) => (
+          <div key={id}>
             <dt>
               <i className={`swatch s${index + 1}`} /> {name}
             </dt>

@@ -6,6 +6,8 @@ const NAMED = 5;
 const OTHER = "Other";
 
 export interface Series {
+  /** The group; `null`: all groups that have no series of their own. */
+  id: string | null;
   name: string;
   /** Nano-dollars over all days. */
   total: bigint;
@@ -35,25 +37,29 @@ interface Row {
   cost_usd: string;
 }
 
-/** Fills `days` (UTC days, oldest first) with `rows`; days without any are zero. `labels` names groups. */
+/**
+ * Fills `days` (UTC days, oldest first) with `rows`; days without any are zero. `labels` names groups. Groups are told
+ * apart by their ids, for two keys may have one name.
+ */
 export function chartData(rows: readonly Row[], days: readonly string[], labels: (group: string) => string = (group) => group): ChartData {
   const totals = new Map<string, bigint>();
   for (const { group, cost_usd } of rows) {
-    const name = labels(group ?? "");
-    totals.set(name, (totals.get(name) ?? 0n) + parseUsd(cost_usd));
+    const id = group ?? "";
+    totals.set(id, (totals.get(id) ?? 0n) + parseUsd(cost_usd));
   }
   const ranked = [...totals].sort(([a, x], [b, y]) => (x === y ? a.localeCompare(b) : x > y ? -1 : 1));
   // One more in its own colour takes no more room than "Other" would.
   const named = ranked.length <= NAMED + 1 ? ranked : ranked.slice(0, NAMED);
-  const series: Series[] = named.map(([name, total]) => ({ name, total }));
+  const nameOf = distinct(named.map(([id]) => id), labels);
+  const series: Series[] = named.map(([id, total]) => ({ id, name: nameOf(id), total }));
   const rest = ranked.slice(named.length);
-  if (rest.length > 0) series.push({ name: OTHER, total: rest.reduce((sum, [, total]) => sum + total, 0n) });
+  if (rest.length > 0) series.push({ id: null, name: OTHER, total: rest.reduce((sum, [, total]) => sum + total, 0n) });
 
-  const place = new Map(named.map(([name], index) => [name, index]));
+  const place = new Map(named.map(([id], index) => [id, index]));
   const byDay = new Map(days.map((day) => [day, { exact: series.map(() => 0n), requests: 0 }]));
   for (const { day, group, cost_usd, requests } of rows) {
     const at = byDay.get(day);
-    const index = place.get(labels(group ?? "")) ?? series.length - 1;
+    const index = place.get(group ?? "") ?? series.length - 1;
     if (!at) continue;
     at.exact[index] = (at.exact[index] ?? 0n) + parseUsd(cost_usd);
     at.requests += requests;
@@ -67,5 +73,15 @@ export function chartData(rows: readonly Row[], days: readonly string[], labels:
     days: filled,
     total: filled.reduce((sum, { total }) => sum + total, 0n),
     requests: filled.reduce((sum, { requests }) => sum + requests, 0),
+  };
+}
+
+/** Names of groups, with the id behind a name that another group has too. */
+function distinct(ids: readonly string[], labels: (group: string) => string): (id: string) => string {
+  const names = ids.map(labels);
+  const isShared = (name: string) => names.indexOf(name) !== names.lastIndexOf(name);
+  return (id) => {
+    const name = labels(id);
+    return isShared(name) && name !== id ? `${name} (${id})` : name;
   };
 }

@@ -35,8 +35,8 @@ export function SpendChart({ data, what }: { data: ChartData; what: string }) {
         </Suspense>
       </figure>
       <ul className="chart-legend">
-        {data.series.map(({ name, total }, index) => (
-          <li key={name}>
+        {data.series.map(({ id, name, total }, index) => (
+          <li key={id ?? "rest"}>
             <i className={`swatch s${index + 1}`} aria-hidden="true" />
             {name} <span className="num muted">{showUsd(total)}</span>
           </li>
@@ -51,8 +51,8 @@ export function SpendChart({ data, what }: { data: ChartData; what: string }) {
                 <th scope="col"><span>Day (UTC)</span></th>
                 <th scope="col" className="end"><span>Requests</span></th>
                 <th scope="col" className="end"><span>Total</span></th>
-                {data.series.map(({ name }) => (
-                  <th key={name} scope="col" className="end"><span>{name}</span></th>
+                {data.series.map(({ id, name }) => (
+                  <th key={id ?? "rest"} scope="col" className="end"><span>{name}</span></th>
                 ))}
               </tr>
             </thead>
@@ -63,7 +63,7 @@ export function SpendChart({ data, what }: { data: ChartData; what: string }) {
                   <td className="end">{showCount(day.requests)}</td>
                   <td className="end"><strong>{showUsd(day.total)}</strong></td>
                   {day.exact.map((cost, index) => (
-                    <td key={data.series[index]?.name} className="end">{showUsd(cost)}</td>
+                    <td key={index} className="end">{showUsd(cost)}</td>
                   ))}
                 </tr>
               ))}

@@ -71,13 +71,18 @@ interface ConfirmProps {
   open: boolean;
   onClose: () => void;
   onConfirm: () => void;
+  /** More about what will happen. */
+  children?: ReactNode;
 }
 
 /** Asks before something that cannot be taken back. */
-export function Confirm({ title, description, action, busy, failure, open, onClose, onConfirm }: ConfirmProps) {
+export function Confirm({ title, description, action, busy, failure, open, onClose, onConfirm, children }: ConfirmProps) {
   return (
     <Dialog title={title} description={description} open={open} onClose={onClose} narrow alert>
-      <div className="body">{failure && <p role="alert" className="notice danger">{failure}</p>}</div>
+      <div className="body stack">
+        {children}
+        {failure && <p role="alert" className="notice danger">{failure}</p>}
+      </div>
       <footer>
         <Button onClick={onClose}>Cancel</Button>
         <Button look="danger" busy={busy} onClick={onConfirm}>

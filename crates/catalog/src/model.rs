@@ -1,6 +1,6 @@
 //! What the catalogue holds once it is read: no raw text, no half-valid state.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use billing::price::{Price, Rates};
 use dialect::Dialect;
@@ -141,6 +141,14 @@ pub struct Route {
     pub priority: Option<u32>,
     /// What the operator pays.
     pub cost: Option<Rates>,
+}
+
+impl Model {
+    /// Whether one of these upstreams serves the model.
+    #[must_use]
+    pub fn is_served_by(&self, upstreams: &BTreeSet<&str>) -> bool {
+        self.routes.iter().any(|route| upstreams.contains(route.upstream.as_str()))
+    }
 }
 
 impl Catalog {

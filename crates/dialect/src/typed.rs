@@ -3,26 +3,47 @@
 //! The one rule: of what the client sent only a field's name is repeated to it, for a value may be long, or a
 //! secret.
 
+mod lenient;
+mod whole;
+
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::error::Category;
 
+use self::lenient::{Lenient, Nulls};
+pub use self::whole::{Whole, positive};
 use crate::request::RequestError;
 
 /// How much of a name is shown that the client made up, in characters.
 const MOST_SHOWN_CHARS: usize = 64;
 
-/// Reads a body, an object.
+/// What serde_json says of a number in the place of an enum's word.
+const NO_WORD: &str = "expected value";
+
+/// Reads a body, an object. Members that are `null` or an empty string are absent.
 ///
 /// # Errors
 /// [`RequestError`] with the path of the field (`limits.budget.usd`) and what it must be.
 pub fn typed<'a, T: Deserialize<'a>>(body: &'a str) -> Result<T, RequestError> {
+    read(body, Nulls::Absent)
+}
+
+/// Reads a change, an object whose type says what `null` means. Members that are an empty string are absent.
+///
+/// # Errors
+/// As [`typed`].
+pub fn typed_change<'a, T: Deserialize<'a>>(body: &'a str) -> Result<T, RequestError> {
+    read(body, Nulls::Given)
+}
+
+fn read<'a, T: Deserialize<'a>>(body: &'a str, nulls: Nulls) -> Result<T, RequestError> {
     // An array of the fields in their order would do for serde.
     if body.trim_start().starts_with('[') {
         return Err(RequestError { message: "the body must be an object".into(), param: None });
     }
     let mut reader = serde_json::Deserializer::from_str(body);
-    let read = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+    let lenient = Lenient { inner: &mut reader, nulls };
+    let read = serde_path_to_error::deserialize(lenient).map_err(|error| {
         let path = error.path().to_string();
         // The whole body is a dot.
         refused(body, if path == "." { "" } else { &path }, error.inner())
@@ -58,7 +79,7 @@ fn refused(body: &str, path: &str, error: &serde_json::Error) -> RequestError {
     }
     let wanted = match expected {
         Some(expected) => plain(expected),
-        None if error.classify() == Category::Data => {
+        None if error.classify() == Category::Data && problem != NO_WORD => {
             return RequestError::field(path, format!("the field `{path}` is wrong: {problem}"));
         }
         None => "a string".to_owned(),
@@ -104,11 +125,15 @@ mod tests {
         #[expect(dead_code, reason = "read by serde")]
         name: String,
         #[serde(default)]
-        #[expect(dead_code, reason = "read by serde")]
         inner: Option<Inner>,
         #[serde(default)]
         #[expect(dead_code, reason = "read by serde")]
         kinds: Vec<Kind>,
+        #[serde(default)]
+        #[expect(dead_code, reason = "read by serde")]
+        kind: Option<Kind>,
+        #[serde(default)]
+        days: Option<Whole<1, 90>>,
     }
 
     #[derive(Debug, Deserialize)]
@@ -117,7 +142,6 @@ mod tests {
         #[expect(dead_code, reason = "read by serde")]
         usd: String,
         #[serde(default)]
-        #[expect(dead_code, reason = "read by serde")]
         most: Option<u32>,
         #[serde(default)]
         #[expect(dead_code, reason = "read by serde")]
@@ -142,12 +166,21 @@ mod tests {
             ("[\"a\"]", None, "the body must be an object"),
             ("{}", Some("name"), "the field `name` is required"),
             ("{\"name\":7}", Some("name"), "the field `name` must be a string"),
-            ("{\"name\":null}", Some("name"), "the field `name` must be a string"),
+            ("{\"name\":null}", Some("name"), "the field `name` is required"),
+            ("{\"name\":\"\"}", Some("name"), "the field `name` is required"),
+            ("{\"name\":\"a\",\"inner\":{\"usd\":null}}", Some("inner.usd"), "the field `inner.usd` is required"),
+            ("{\"name\":\"a\",\"kinds\":[null]}", Some("kinds[0]"), "the field `kinds[0]` must be a string"),
+            ("{\"name\":\"a\",\"days\":0}", Some("days"), "the field `days` must be a whole number from 1 to 90"),
+            ("{\"name\":\"a\",\"days\":91.0}", Some("days"), "the field `days` must be a whole number from 1 to 90"),
+            ("{\"name\":\"a\",\"days\":7.5}", Some("days"), "the field `days` must be a whole number from 1 to 90"),
+            ("{\"name\":\"a\",\"days\":1e400}", Some("days"), "the field `days` is wrong: number out of range"),
+            ("{\"name\":\"a\",\"days\":\"7\"}", Some("days"), "the field `days` must be a whole number from 1 to 90"),
+            ("{\"name\":\"a\",\"kind\":1}", Some("kind"), "the field `kind` must be a string"),
             ("{\"name\":\"a\",\"name\":\"b\"}", Some("name"), "the field `name` stands twice"),
             (
                 "{\"name\":\"a\",\"colour\":\"secret\"}",
                 Some("colour"),
-                "there is no field `colour`; there are `name`, `inner`, `kinds`",
+                "there is no field `colour`; there are `name`, `inner`, `kinds`, `kind`, `days`",
             ),
             ("{\"name\":\"a\",\"inner\":[]}", Some("inner"), "the field `inner` must be an object"),
             ("{\"name\":\"a\",\"inner\":5}", Some("inner"), "the field `inner` must be an object"),
@@ -182,5 +215,32 @@ mod tests {
         }
         let whole = "{\"name\":\"a\",\"inner\":{\"usd\":\"5\"},\"kinds\":[\"monthly\"]} ";
         assert!(typed::<Outer>(whole).is_ok());
+    }
+
+    #[test]
+    fn null_and_the_empty_string_are_absent_at_every_depth() {
+        for body in [
+            "{\"name\":\"a\",\"inner\":null,\"days\":null,\"kind\":\"\",\"colour\":null,\"shape\":\"\"}",
+            "{\"name\":null,\"name\":\"a\",\"days\":\"\"}",
+        ] {
+            let read = typed::<Outer>(body).unwrap();
+            assert!(read.inner.is_none() && read.days.is_none(), "{body}");
+        }
+        let nested = typed::<Outer>("{\"name\":\"a\",\"inner\":{\"usd\":\"5\",\"most\":null,\"on\":\"\"}}").unwrap();
+        assert_eq!(nested.inner.unwrap().most, None);
+        assert!(typed_change::<Outer>("{\"name\":null}").is_err() && typed_change::<Outer>("{\"name\":\"\"}").is_err());
+    }
+
+    #[test]
+    fn a_number_without_a_fraction_is_whole_at_every_depth() {
+        for number in ["7", "7.0", "7e0", "70e-1", "0.7e1", "7.000"] {
+            let body = format!("{{\"name\":\"a\",\"days\":{number},\"inner\":{{\"usd\":\"5\",\"most\":{number}}}}}");
+            let read = typed::<Outer>(&body).unwrap();
+            assert_eq!((read.days, read.inner.unwrap().most), (Some(Whole(7)), Some(7)), "{body}");
+        }
+        for number in ["-7.0", "7.5", "1e30", "4294967296.0"] {
+            let body = format!("{{\"name\":\"a\",\"inner\":{{\"usd\":\"5\",\"most\":{number}}}}}");
+            assert_eq!(typed::<Outer>(&body).unwrap_err().param.as_deref(), Some("inner.most"), "{body}");
+        }
     }
 }

@@ -162,7 +162,7 @@ impl Asked {
 fn list(asked: Asked, params: &str) -> Result<Asked, Fault> {
     let params: ListParams = parse(params, "A cursor must be a string.")?;
     // Every list is one page, so no cursor is ours.
-    if params.cursor.is_some() {
+    if params.cursor.is_some_and(|cursor| !cursor.is_empty()) {
         return Err(Fault::invalid_params("There is no such cursor: the list has one page."));
     }
     Ok(asked)

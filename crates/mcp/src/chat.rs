@@ -25,6 +25,9 @@ const FIELDS: [&str; 12] = [
     "parallel_tool_calls",
 ];
 
+/// Those of them that are whole numbers.
+const WHOLE: [&str; 2] = ["max_tokens", "seed"];
+
 /// What is told of an answer beside what it says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Told {
@@ -51,9 +54,25 @@ pub fn body(arguments: &str) -> Result<String, String> {
         return Err(format!("chat_completion has no argument {shown}. It takes {}.", FIELDS.join(", ")));
     }
     let mut edits = envelope.edit();
+    for (name, json) in envelope.members() {
+        // Absent, as in every other tool.
+        if matches!(json, "null" | "\"\"") {
+            edits.remove(name);
+        } else if let Some(whole) = whole(json).filter(|_| WHOLE.contains(&name)) {
+            edits.set(name, &whole);
+        }
+    }
     edits.set("stream", "true");
     edits.set("stream_options", r#"{"include_usage":true}"#);
     Ok(edits.finish())
+}
+
+/// A whole number that is written with a point or an exponent, as providers read it: without them.
+fn whole(json: &str) -> Option<String> {
+    let number: f64 = json.parse().ok().filter(|_| json.contains(['.', 'e', 'E']))?;
+    // A double without a fraction is written without a point and without an exponent.
+    let text = number.to_string();
+    text.parse::<i64>().is_ok().then_some(text)
 }
 
 /// The model that the arguments name.
@@ -223,6 +242,22 @@ mod tests {
         let streamed = body(arguments).unwrap();
         assert!(streamed.contains(r#""content":"\u00e9"}], "seed": 12345678901234567890"#), "{streamed}");
         assert!(streamed.contains(r#""stream":true,"stream_options":{"include_usage":true}"#), "{streamed}");
+    }
+
+    #[test]
+    fn issue_13_whole_floats_are_integers_and_empty_strings_are_absent() {
+        for (arguments, expected) in [
+            (r#"{"model":"m","max_tokens":7.0}"#, r#"{"model":"m","max_tokens":7,"#),
+            (r#"{"model":"m","max_tokens":7e0,"seed":-5.0}"#, r#"{"model":"m","max_tokens":7,"seed":-5,"#),
+            (
+                r#"{"model":"m","max_tokens":7.5,"temperature":1.0}"#,
+                r#"{"model":"m","max_tokens":7.5,"temperature":1.0,"#,
+            ),
+            (r#"{"model":"m","reasoning_effort":"","stop":"","tool_choice":null}"#, r#"{"model":"m","#),
+        ] {
+            let expected = format!(r#"{expected}"stream":true,"stream_options":{{"include_usage":true}}}}"#);
+            assert_eq!(body(arguments), Ok(expected), "{arguments}");
+        }
     }
 
     #[test]

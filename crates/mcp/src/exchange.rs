@@ -206,8 +206,12 @@ fn era_of(headers: &Headers, method: &str, meta: &Meta<'_>) -> Result<Era, Fault
     if meta.version.is_some() || method == "server/discover" {
         return Ok(Era::Modern);
     }
+    // `initialize` negotiates the version, so a header cannot name one that both sides know.
+    if method == "initialize" {
+        return Ok(Era::Legacy);
+    }
     match headers.protocol_version.as_deref() {
-        // The header came with 2025-06-18, and `initialize` has none.
+        // The header came with 2025-06-18.
         None => Ok(Era::Legacy),
         Some(known) if LEGACY.contains(&known) => Ok(Era::Legacy),
         Some(MODERN) => Ok(Era::Modern),

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use crate::arguments;
 use crate::rpc::{self, Fault};
 
 /// The longest text that is put into a prompt, in characters.
@@ -96,10 +97,7 @@ impl Prompt {
                 )
             }
             Self::ExplainSpend => {
-                let days = text("days", arguments.days.as_deref())?.unwrap_or("7".into());
-                if !days.parse::<u32>().is_ok_and(|days| (1..=90).contains(&days)) {
-                    return Err(Fault::invalid_params("days must be 1 to 90."));
-                }
+                let days = days(arguments.days.as_deref())?;
                 format!(
                     "Explain what my money on One Interface went into.\n\nCall get_usage with days {days}, and \
                      get_balance. Say what was spent by model, what the dearest requests had in common, how long the \
@@ -125,9 +123,22 @@ impl Arguments {
     }
 }
 
+/// Days, as a number or, as the protocol has arguments of prompts, in a string.
+fn days(json: Option<&RawValue>) -> Result<u32, Fault> {
+    let Some(json) = given(json) else { return Ok(arguments::DAYS) };
+    let number = rpc::text(json).unwrap_or(json.get().into());
+    let wrong = || Fault::invalid_params(format!("days must be a whole number from 1 to {}.", arguments::MAX_DAYS));
+    arguments::days(&number).ok_or_else(wrong)
+}
+
+/// An argument that is neither null nor an empty string.
+fn given(json: Option<&RawValue>) -> Option<&RawValue> {
+    json.filter(|json| !matches!(json.get(), "null" | "\"\""))
+}
+
 /// An argument; `None`: it is not there.
 fn text<'a>(name: &str, json: Option<&'a RawValue>) -> Result<Option<Cow<'a, str>>, Fault> {
-    let Some(json) = json else { return Ok(None) };
+    let Some(json) = given(json) else { return Ok(None) };
     let text = rpc::text(json).filter(|text| text.chars().count() <= MAX_CHARS);
     let wrong = || Fault::invalid_params(format!("{name} must be a string of at most {MAX_CHARS} characters."));
     text.map(Some).ok_or_else(wrong)
@@ -154,6 +165,12 @@ mod tests {
         let text = get(Prompt::ChooseModel, json!({ "task": "translate", "like": "gpt-4o" })).unwrap();
         assert!(text.contains("task: translate\n") && text.ends_with("Compare them with gpt-4o."), "{text}");
         assert!(get(Prompt::ExplainSpend, json!({})).unwrap().contains("with days 7,"));
+        for days in [json!(""), Value::Null, json!("7.0"), json!(7), json!(7.0), json!("7e0")] {
+            let text = get(Prompt::ExplainSpend, json!({ "days": days })).unwrap();
+            assert!(text.contains("with days 7,"), "{days}: {text}");
+        }
+        let text = get(Prompt::ChooseModel, json!({ "task": "translate", "like": "" })).unwrap();
+        assert!(!text.contains("Compare them"), "{text}");
         assert!(get(Prompt::ExplainSpend, json!({ "days": "30" })).unwrap().contains("with days 30,"));
     }
 
@@ -164,7 +181,11 @@ mod tests {
             (Prompt::ChooseModel, json!({ "task": 1 })),
             (Prompt::ChooseModel, json!(["translate"])),
             (Prompt::ChooseModel, json!({ "task": "x".repeat(4_001) })),
+            (Prompt::ChooseModel, json!({ "task": "" })),
             (Prompt::ExplainSpend, json!({ "days": "0" })),
+            (Prompt::ExplainSpend, json!({ "days": 91.0 })),
+            (Prompt::ExplainSpend, json!({ "days": "7.5" })),
+            (Prompt::ExplainSpend, json!({ "days": [7] })),
             (Prompt::ExplainSpend, json!({ "days": "7 and all keys" })),
         ] {
             assert_eq!(get(prompt, arguments.clone()).unwrap_err().code, -32602, "{arguments}");

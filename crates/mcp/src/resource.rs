@@ -3,13 +3,13 @@
 use billing::ledger::Permission;
 use serde_json::{Value, json};
 
+use crate::arguments::{self, DAYS};
+
 const MODELS: &str = "oneinterface://models";
 const USAGE: &str = "oneinterface://usage";
 /// The template of one model's resource.
 pub(crate) const MODEL_TEMPLATE: &str = "oneinterface://models/{id}";
 const USAGE_TEMPLATE: &str = "oneinterface://usage/{days}";
-/// What the resource without days covers.
-const DAYS: u32 = 7;
 
 /// A resource that exists for everybody, or may.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,13 +75,16 @@ impl Resource {
             USAGE => return Some(Self::Usage(DAYS)),
             _ => {}
         }
+        // A template whose variable is an empty string: the variable is absent, as everywhere.
+        if let Some(whole) = uri.strip_suffix('/').filter(|whole| matches!(*whole, MODELS | USAGE)) {
+            return Self::parse(whole);
+        }
         if let Some(id) = uri.strip_prefix(MODELS).and_then(|rest| rest.strip_prefix('/')) {
             // Ids may hold slashes, which a client may or may not encode.
             let id = percent_encoding::percent_decode_str(id).decode_utf8().ok()?;
-            return (!id.is_empty()).then(|| Self::Model(id.into_owned()));
+            return Some(Self::Model(id.into_owned()));
         }
-        let days = uri.strip_prefix(USAGE)?.strip_prefix('/')?.parse().ok()?;
-        (1..=90).contains(&days).then_some(Self::Usage(days))
+        arguments::days(uri.strip_prefix(USAGE)?.strip_prefix('/')?).map(Self::Usage)
     }
 
     /// What its reader must be allowed to do.
@@ -156,7 +159,12 @@ mod tests {
             ("oneinterface://models/gpt-4o", Some(Resource::Model("gpt-4o".into()))),
             ("oneinterface://models/meta%2Fllama", Some(Resource::Model("meta/llama".into()))),
             ("oneinterface://models/meta/llama", Some(Resource::Model("meta/llama".into()))),
-            ("oneinterface://models/", None),
+            ("oneinterface://models/", Some(Resource::Models)),
+            ("oneinterface://models//", Some(Resource::Model("/".into()))),
+            ("oneinterface://usage/", Some(Resource::Usage(7))),
+            ("oneinterface://usage/7.0", Some(Resource::Usage(7))),
+            ("oneinterface://usage/7,", None),
+            ("oneinterface://usage/\"7\"", None),
             ("oneinterface://models/%ff", None),
             ("oneinterface://usage", Some(Resource::Usage(7))),
             ("oneinterface://usage/30", Some(Resource::Usage(30))),

@@ -125,7 +125,8 @@ fn a_legacy_request_is_refused_by_its_method() {
         for version in [None, Some("2025-03-26"), Some("2025-06-18"), Some("2025-11-25")] {
             assert_eq!(open(&sent(version, None, None), &body).unwrap_err(), expected, "{version:?} {body}");
         }
-        if method != "server/discover" {
+        // `initialize` negotiates, whatever the header says.
+        if !matches!(method, "server/discover" | "initialize") {
             assert_eq!(open(&sent(Some("2024-01-01"), None, None), &body).unwrap_err(), (400, -32022), "{body}");
         }
     }
@@ -263,4 +264,19 @@ fn a_client_is_told_nothing_long_of_what_it_sent() {
     let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "ping", "params": { "_meta": meta } }).to_string();
     let reply = Exchange::open(&sent(Some(&long), Some("ping"), None), &body).unwrap_err();
     assert!(reply.body.unwrap().len() < 600);
+}
+
+#[test]
+fn issue_13_initialize_negotiates_whatever_the_header_says() {
+    let params =
+        json!({ "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": { "name": "c", "version": "1" } });
+    let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params }).to_string();
+    for version in [None, Some("2024-11-05"), Some("2025-11-25"), Some(MODERN), Some("1999-01-01"), Some(""), Some("x")]
+    {
+        let Ok(Opened::Request(exchange)) = Exchange::open(&sent(version, None, None), &body) else {
+            panic!("{version:?}")
+        };
+        let reply: Value = serde_json::from_str(&exchange.plain(&[]).unwrap().body.unwrap()).unwrap();
+        assert_eq!(reply["result"]["protocolVersion"], "2025-06-18", "{version:?}");
+    }
 }

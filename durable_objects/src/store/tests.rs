@@ -1,6 +1,6 @@
 //! The store's SQL on a native SQLite: a reload after every command must make no difference.
 
-use billing::ledger::{Answer, HOLD_TTL_MS, Period, Refusal, UpdateKey, decide};
+use billing::ledger::{Answer, HOLD_TTL_MS, LimitsChange, Period, Refusal, UpdateKey, decide};
 use proptest::prelude::*;
 
 use super::*;
@@ -248,7 +248,7 @@ fn commands() -> impl Strategy<Value = Vec<(i64, Command)>> {
         1 => "key_[2-4]".prop_map(|key_id| Command::RevokeKey { key_id, by: None }),
         1 => Just(Command::EndSessions),
         1 => ("key_[1-3]", 1i64..4).prop_map(|(key_id, usd)| {
-            Command::UpdateKey(UpdateKey { key_id, name: Some(usd.to_string()), limits: Some(limits(usd)), by: None })
+            Command::UpdateKey(UpdateKey { key_id, name: Some(usd.to_string()), limits: Some(limits(usd)), change: LimitsChange::default(), by: None })
         }),
         1 => ("key_[1-3]", "key_[5-7]", 0u64..60_000).prop_map(|(key_id, new, grace_ms)| rotate_key(&key_id, &new, grace_ms)),
     ];

@@ -1,14 +1,22 @@
 //! Keys as the API shows and takes them.
 
-use billing::ledger::{AllowError, Budget, KeyLimits, KeyView, Models, Networks, Period, Permission};
+use std::collections::BTreeSet;
+
+use billing::ledger::{
+    AllowError, Budget, KeyLimits, KeyView, Limit, LimitsChange, Models, Networks, Period, Permission,
+};
 use billing::money::NanoUsd;
 use chrono::DateTime;
-use serde::{Deserialize, Serialize};
+use dialect::typed::{Whole, positive};
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 use crate::console::page::invalid;
 use crate::console::rfc3339;
 use crate::error::ApiError;
+
+/// The longest grace of a rotation, in seconds: a week.
+const MAX_GRACE_S: u32 = 604_800;
 
 /// A key to make.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -23,14 +31,95 @@ pub struct NewKey {
     pub limits: LimitsView,
 }
 
-/// What a key is to become; what is absent stays. `limits` replaces all of them.
+/// What a key is to become; what is absent stays.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChangedKey {
     /// For people: 1 to 100 characters.
     pub name: Option<String>,
-    /// All of them anew.
-    pub limits: Option<LimitsView>,
+    /// Each limit by itself.
+    pub limits: Option<ChangedLimits>,
+}
+
+/// Single limits to change: a value sets one, `null` lifts it, and those that are absent stay.
+#[derive(Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChangedLimits {
+    /// Requests that are admitted within any 60 seconds.
+    #[serde(default)]
+    #[schema(value_type = Option<u32>, minimum = 1)]
+    pub requests_per_minute: Change<Whole<1, { u32::MAX }>>,
+    /// Requests that run at once.
+    #[serde(default)]
+    #[schema(value_type = Option<u32>, minimum = 1)]
+    pub max_running: Change<Whole<1, { u32::MAX }>>,
+    /// Money: amount and period together.
+    #[serde(default)]
+    #[schema(value_type = Option<BudgetView>)]
+    pub budget: Change<BudgetView>,
+    /// When the key ends by itself, a time to come.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub expires_at: Change<String>,
+    /// Ids of models, the only ones that may be asked for; a `*` at an end stands for whatever follows.
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<String>>)]
+    pub models: Change<Vec<String>>,
+    /// Networks (CIDR) and addresses, the only ones that the key may be used from.
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<String>>)]
+    pub addresses: Change<Vec<String>>,
+}
+
+/// What becomes of a limit.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub enum Change<T> {
+    /// The limit is not named.
+    #[default]
+    Stays,
+    /// The limit is `null`.
+    Ends,
+    /// The limit has this value from now on.
+    Becomes(T),
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Change<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Option::deserialize(deserializer)?.map_or(Self::Ends, Self::Becomes))
+    }
+}
+
+impl<T> Change<T> {
+    /// The value, or the limit among those that are lifted.
+    fn noted(self, limit: Limit, lift: &mut BTreeSet<Limit>) -> Option<T> {
+        match self {
+            Self::Stays => None,
+            Self::Ends => {
+                lift.insert(limit);
+                None
+            }
+            Self::Becomes(value) => Some(value),
+        }
+    }
+}
+
+impl ChangedLimits {
+    /// As the account takes it.
+    ///
+    /// # Errors
+    /// `invalid_request` that names the limit.
+    pub fn change(self, now_ms: i64) -> Result<LimitsChange, ApiError> {
+        let mut lift = BTreeSet::new();
+        let set = LimitsView {
+            requests_per_minute: self.requests_per_minute.noted(Limit::RequestsPerMinute, &mut lift).map(|most| most.0),
+            max_running: self.max_running.noted(Limit::MaxRunning, &mut lift).map(|most| most.0),
+            budget: self.budget.noted(Limit::Budget, &mut lift),
+            expires_at: self.expires_at.noted(Limit::ExpiresAt, &mut lift),
+            models: self.models.noted(Limit::Models, &mut lift),
+            addresses: self.addresses.noted(Limit::Addresses, &mut lift),
+        };
+        Ok(LimitsChange { set: set.limits(now_ms)?, lift })
+    }
 }
 
 /// How a key is to be replaced.
@@ -38,9 +127,8 @@ pub struct ChangedKey {
 #[serde(deny_unknown_fields)]
 pub struct Rotation {
     /// How much longer the old secret counts, in seconds: up to a week, 0 when absent.
-    #[serde(default)]
-    #[schema(maximum = 604_800)]
-    pub grace_seconds: u32,
+    #[schema(value_type = Option<u32>, maximum = 604_800)]
+    pub grace_seconds: Option<Whole<0, MAX_GRACE_S>>,
 }
 
 /// How much a key may do; what is absent is as much as the account may.
@@ -48,17 +136,17 @@ pub struct Rotation {
 #[serde(default, deny_unknown_fields)]
 pub struct LimitsView {
     /// Requests that are admitted within any 60 seconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "positive")]
     #[schema(minimum = 1)]
     pub requests_per_minute: Option<u32>,
     /// Requests that run at once.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "positive")]
     #[schema(minimum = 1)]
     pub max_running: Option<u32>,
     /// Money.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub budget: Option<BudgetView>,
-    /// When the key ends by itself.
+    /// When the key ends by itself, a time to come.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
     pub expires_at: Option<String>,
@@ -162,20 +250,21 @@ impl LimitsView {
     /// As the account keeps them.
     ///
     /// # Errors
-    /// `invalid_request` that names the limit.
-    pub fn limits(&self) -> Result<KeyLimits, ApiError> {
-        if self.requests_per_minute == Some(0) || self.max_running == Some(0) {
-            return Err(invalid("limits", "A limit must be at least 1: to end a key, revoke it."));
-        }
+    /// `invalid_request` that names the limit. An expiry must lie behind `now_ms`: a key that has ended cannot be
+    /// brought back.
+    pub fn limits(&self, now_ms: i64) -> Result<KeyLimits, ApiError> {
         let budget = self.budget.as_ref().map(|budget| {
             let amount = NanoUsd::from_usd(&budget.usd)
                 .map_err(|_| invalid("limits.budget.usd", "The budget must be a decimal number of USD."))?;
             Ok::<_, ApiError>(Budget { amount, period: budget.period })
         });
         let expires_at_ms = self.expires_at.as_ref().map(|text| {
-            DateTime::parse_from_rfc3339(text)
-                .map(|at| at.timestamp_millis())
-                .map_err(|_| invalid("limits.expires_at", "The expiry must be a date and time of RFC 3339."))
+            let at = DateTime::parse_from_rfc3339(text)
+                .map_err(|_| invalid("limits.expires_at", "The expiry must be a date and time of RFC 3339."))?;
+            let at_ms = Some(at.timestamp_millis()).filter(|at_ms| *at_ms > now_ms);
+            at_ms.ok_or_else(|| {
+                invalid("limits.expires_at", "The expiry must lie in the future: to end a key, revoke it.")
+            })
         });
         Ok(KeyLimits {
             requests_per_minute: self.requests_per_minute,
@@ -236,29 +325,93 @@ impl ListedView {
 
 #[cfg(test)]
 mod tests {
+    use dialect::typed::{typed, typed_change};
+
     use super::*;
+
+    const NOW_MS: i64 = 1_795_000_000_000;
 
     #[test]
     fn limits_read_back_as_they_were_given() {
         let given = r#"{"requests_per_minute":60,"max_running":2,"budget":{"usd":"5.5","period":"monthly"},"expires_at":"2027-01-01T00:00:00.000Z","models":["gpt-4o","claude-*"],"addresses":["203.0.113.0/24","2001:db8::1"]}"#;
-        let view: LimitsView = serde_json::from_str(given).unwrap();
-        let limits = view.limits().unwrap();
+        let view: LimitsView = typed(given).unwrap();
+        let limits = view.limits(NOW_MS).unwrap();
         assert_eq!(serde_json::to_string(&LimitsView::from(&limits)).unwrap(), given);
+    }
+
+    /// What is wrong with limits, in a key to make and in a change of one alike.
+    fn wrong(limits: &str) -> ApiError {
+        let body = format!(r#"{{"name":"x","limits":{limits}}}"#);
+        let made = typed::<NewKey>(&body).map_err(ApiError::from).and_then(|new| new.limits.limits(NOW_MS));
+        let changed = typed_change::<ChangedKey>(&body).map_err(ApiError::from);
+        let changed = changed.and_then(|changed| changed.limits.unwrap().change(NOW_MS));
+        let error = made.unwrap_err();
+        assert_eq!(error, changed.unwrap_err(), "{limits}");
+        error
     }
 
     #[test]
     fn wrong_limits_name_the_field() {
-        for (given, param) in [
-            (r#"{"requests_per_minute":0}"#, "limits"),
+        for (limits, param) in [
+            (r#"{"requests_per_minute":0}"#, "limits.requests_per_minute"),
+            (r#"{"max_running":0.0}"#, "limits.max_running"),
             (r#"{"budget":{"usd":"-1","period":"daily"}}"#, "limits.budget.usd"),
+            (r#"{"budget":{"usd":"1"}}"#, "limits.budget.period"),
+            (r#"{"budget":{"usd":"","period":"daily"}}"#, "limits.budget.usd"),
             (r#"{"expires_at":"tomorrow"}"#, "limits.expires_at"),
             (r#"{"models":[]}"#, "limits.models"),
             (r#"{"models":["a*b"]}"#, "limits.models"),
             (r#"{"addresses":["203.0.113.7/24"]}"#, "limits.addresses"),
+            (r#"{"requests_per_hour":1}"#, "limits.requests_per_hour"),
         ] {
-            let view: LimitsView = serde_json::from_str(given).unwrap();
-            assert_eq!(view.limits().unwrap_err().param.as_deref(), Some(param), "{given}");
+            assert_eq!(wrong(limits).param.as_deref(), Some(param), "{limits}");
         }
-        assert!(serde_json::from_str::<LimitsView>(r#"{"requests_per_hour":1}"#).is_err());
+    }
+
+    #[test]
+    fn issue_13_an_expiry_in_the_past_is_refused() {
+        for past in ["2020-01-01T00:00:00Z", "1969-01-01T00:00:00Z", &rfc3339(NOW_MS), &rfc3339(NOW_MS - 1)] {
+            let error = wrong(&format!(r#"{{"expires_at":"{past}"}}"#));
+            assert_eq!((error.status, error.param.as_deref()), (400, Some("limits.expires_at")), "{past}");
+            assert!(error.message.contains("in the future"), "{}", error.message);
+        }
+        let near: LimitsView = typed(&format!(r#"{{"expires_at":"{}"}}"#, rfc3339(NOW_MS + 1))).unwrap();
+        assert_eq!(near.limits(NOW_MS).unwrap().expires_at_ms, Some(NOW_MS + 1));
+    }
+
+    #[test]
+    fn issue_13_a_change_tells_null_from_absent() {
+        let change = |text: &str| typed_change::<ChangedKey>(text).unwrap().limits.map(|it| it.change(NOW_MS).unwrap());
+        assert_eq!((change("{}"), change(r#"{"name":null,"limits":null}"#)), (None, None));
+        assert_eq!(change(r#"{"limits":{}}"#), Some(LimitsChange::default()));
+        let empty = change(r#"{"limits":{"expires_at":"","requests_per_minute":""}}"#);
+        assert_eq!(empty, Some(LimitsChange::default()), "an empty string is absent");
+        let LimitsChange { set, lift } =
+            change(r#"{"limits":{"max_running":2.0,"budget":null,"models":null}}"#).unwrap();
+        assert_eq!(
+            (set, lift),
+            (KeyLimits { max_running: Some(2), ..KeyLimits::default() }, [Limit::Budget, Limit::Models].into(),)
+        );
+        let all = r#"{"limits":{"requests_per_minute":null,"max_running":null,"budget":null,"expires_at":null,"models":null,"addresses":null}}"#;
+        let lifted = change(all).unwrap();
+        let before = KeyLimits {
+            requests_per_minute: Some(1),
+            max_running: Some(1),
+            expires_at_ms: Some(NOW_MS + 1),
+            ..KeyLimits::default()
+        };
+        assert_eq!((lifted.lift.len(), lifted.applied(&before)), (6, KeyLimits::default()));
+    }
+
+    #[test]
+    fn issue_13_null_is_absent_where_a_key_is_made_or_rotated() {
+        let new = typed::<NewKey>(r#"{"name":"x","permissions":null,"limits":{"budget":null,"models":null}}"#).unwrap();
+        assert_eq!((new.permissions, new.limits), (None, LimitsView::default()));
+        assert_eq!(typed::<NewKey>(r#"{"name":"x","limits":null}"#).unwrap().limits, LimitsView::default());
+        for none in ["{}", r#"{"grace_seconds":null}"#] {
+            assert_eq!(typed::<Rotation>(none).unwrap().grace_seconds, None, "{none}");
+        }
+        assert_eq!(typed::<Rotation>(r#"{"grace_seconds":60.0}"#).unwrap().grace_seconds, Some(Whole(60)));
+        assert!(typed::<Rotation>(r#"{"grace_seconds":604801}"#).is_err());
     }
 }

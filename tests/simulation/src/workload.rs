@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use billing::hold::{HoldRequest, OutputBound};
 use billing::ledger::{
-    Admit, Answer, Command, CreateKey, Enter, EntryKind, Outcome, Permission, Refusal, Settle, SettledBy, Terms,
-    UpdateKey,
+    Admit, Answer, Command, CreateKey, Enter, EntryKind, LimitsChange, Outcome, Permission, Refusal, Settle, SettledBy,
+    Terms, UpdateKey,
 };
 use billing::money::{NanoUsd, PicoUsd};
 use billing::price::{Price, Rates};
@@ -189,7 +189,7 @@ impl Workload {
         }
         let name = rng.chance(300).then(|| format!("name {}", self.made));
         let limits = rng.chance(800).then(|| random_limits(now_ms, rng));
-        Command::UpdateKey(UpdateKey { key_id, name, limits, by })
+        Command::UpdateKey(UpdateKey { key_id, name, limits, change: LimitsChange::default(), by })
     }
 
     fn create_key(&mut self, now_ms: i64, rng: &mut Rng) -> Command {

@@ -1,5 +1,5 @@
 // What the form of a key holds, as it is typed, and what becomes of it. Pure.
-import type { Key, Limits, Period, Permission } from "../../api/types.ts";
+import type { ChangedLimits, Key, Limits, Period, Permission } from "../../api/types.ts";
 import { hasDecimalComma, readUsd } from "../../lib/usd.ts";
 
 export interface KeyForm {
@@ -86,6 +86,22 @@ export function limitsOf(form: KeyForm, now: number): { limits: Limits } | { wro
   if (addresses.some((line) => !ADDRESS.test(line))) wrong.addresses = "One address or range a line, as 203.0.113.0/24.";
   else if (addresses.length > 0) limits.addresses = addresses;
   return Object.keys(wrong).length > 0 ? { wrong } : { limits };
+}
+
+/** The fields of the form that make up each limit. */
+const FIELDS: Record<keyof Limits, (keyof KeyForm)[]> = {
+  requests_per_minute: ["perMinute"],
+  max_running: ["atOnce"],
+  budget: ["budget", "period"],
+  expires_at: ["ends", "endsAt"],
+  models: ["models"],
+  addresses: ["addresses"],
+};
+
+/** The limits that `form` changes in `before`: those that it has emptied are `null`, and all others stay unnamed. */
+export function changeOf(before: KeyForm, form: KeyForm, limits: Limits): ChangedLimits {
+  const names = (Object.keys(FIELDS) as (keyof Limits)[]).filter((limit) => FIELDS[limit].some((field) => form[field] !== before[field]));
+  return Object.fromEntries(names.map((limit) => [limit, limits[limit] ?? null]));
 }
 
 const lines = (text: string) => text.split(/[\n,]/).map((line) => line.trim()).filter(Boolean);

@@ -7,7 +7,7 @@ import { Button } from "../../ui/button.tsx";
 import { Dialog } from "../../ui/dialog.tsx";
 import { messageOf } from "../../ui/states.tsx";
 import { useToast } from "../../ui/toast.tsx";
-import { EMPTY, formOf, limitsOf, type KeyForm, type Wrong } from "./form.ts";
+import { changeOf, EMPTY, formOf, limitsOf, type KeyForm, type Wrong } from "./form.ts";
 import { KeyFields } from "./key-fields.tsx";
 
 /** Asks for a new key. */
@@ -38,9 +38,14 @@ export function MakeKey({ onClose, onMade }: { onClose: () => void; onMade: (mad
 export function EditKey({ apiKey, onClose }: { apiKey: Key; onClose: () => void }) {
   const queries = useQueryClient();
   const say = useToast();
+  // As the key was when the form was opened: what is not changed there is not sent.
+  const [first] = useState(() => formOf(apiKey));
   const change = useMutation({
     mutationFn: ({ form, limits }: Checked) =>
-      askJson(`/console/api/keys/${encodeURIComponent(apiKey.id)}`, { method: "PATCH", body: { name: form.name.trim(), limits } }),
+      askJson<Key>(`/console/api/keys/${encodeURIComponent(apiKey.id)}`, {
+        method: "PATCH",
+        body: { name: form.name.trim(), limits: changeOf(first, form, limits) },
+      }),
     onSuccess: () => {
       void queries.invalidateQueries(keysQuery());
       say("The key is changed. It holds from the next request on.");
@@ -50,7 +55,7 @@ export function EditKey({ apiKey, onClose }: { apiKey: Key; onClose: () => void 
   return (
     <KeyDialog
       title={`Change ${apiKey.name}`}
-      first={formOf(apiKey)}
+      first={first}
       action="Save"
       busy={change.isPending}
       failure={change.error && messageOf(change.error)}

@@ -16,7 +16,7 @@ import { EditKey, MakeKey } from "./key-dialogs.tsx";
 import { MadeKey } from "./made-key.tsx";
 import { RevokeKey } from "./revoke-key.tsx";
 import { RotateKey } from "./rotate-key.tsx";
-import { isEnded, shownStart, stillReplaced } from "./state.ts";
+import { endingWith, isEnded, shownStart } from "./state.ts";
 
 export type KeyAction = "edit" | "rotate" | "revoke";
 type Open = { what: KeyAction; key: Key } | { what: "make" } | null;
@@ -83,7 +83,7 @@ export default function Keys() {
       {open?.what === "make" && <MakeKey onClose={close} onMade={onMade} />}
       {open?.what === "edit" && <EditKey apiKey={open.key} onClose={close} />}
       {open?.what === "rotate" && <RotateKey apiKey={open.key} onClose={close} onMade={onMade} />}
-      {open?.what === "revoke" && <RevokeKey apiKey={open.key} replaced={stillReplaced(keys.data ?? [], open.key, now)} onClose={close} />}
+      {open?.what === "revoke" && <RevokeKey apiKey={open.key} ending={endingWith(keys.data ?? [], open.key, now)} onClose={close} />}
       {made && <MadeKey made={made} onClose={() => setMade(null)} />}
     </Page>
   );

@@ -20,9 +20,18 @@ export function hasExpired({ limits }: Key, now: number): boolean {
 /** A key by what is shown of it: its first characters, or its id where they were not kept. */
 export const shownStart = ({ start, id }: Pick<Key, "start" | "id">) => (start ? `${start}…` : id);
 
-/** The keys that `key` replaces and that still count: they descend from it, so they end when it is revoked. */
-export function stillReplaced(keys: readonly Key[], key: Key, now: number): Key[] {
-  return keys.filter((old) => old.replaced_by === key.id && !isEnded(old, now));
+/** The keys that end when `key` is revoked: those that still count and descend from it, itself excepted. */
+export function endingWith(keys: readonly Key[], key: Key, now: number): Key[] {
+  const parents = new Map(keys.map(({ id, parent_id }) => [id, parent_id]));
+  const descends = (id: string) => {
+    const seen = new Set<string>();
+    for (let at = parents.get(id); at && !seen.has(at); at = parents.get(at)) {
+      if (at === key.id) return true;
+      seen.add(at);
+    }
+    return false;
+  };
+  return keys.filter((other) => other.id !== key.id && !isEnded(other, now) && descends(other.id));
 }
 
 /** The end of a key by its date, in words for its badge, and whether it is near enough to warn. */

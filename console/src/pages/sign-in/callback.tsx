@@ -5,7 +5,7 @@ import { authClient } from "../../auth/auth.ts";
 import { PublicFrame } from "../../shell/public-frame.tsx";
 import { PagePlace } from "../../shell/page.tsx";
 import { Empty } from "../../ui/states.tsx";
-import { explain } from "./explain.ts";
+import { explain, explainAddress } from "./explain.ts";
 
 // A code works once, and React calls effects twice in development.
 let redeeming: Promise<string | null> | undefined;
@@ -16,7 +16,7 @@ async function redeem(): Promise<string | null> {
   const hash = new URLSearchParams(location.hash.slice(1));
   history.replaceState(null, "", "/auth/callback");
   const code = params.get("error_code") ?? hash.get("error_code") ?? params.get("error") ?? hash.get("error");
-  if (code) return explain({ code, message: params.get("error_description") ?? hash.get("error_description") });
+  if (code !== null) return explainAddress(code);
   const given = params.get("code");
   if (!given) return "The address holds no code. Sign in again.";
   const auth = await authClient();

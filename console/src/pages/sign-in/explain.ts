@@ -16,9 +16,18 @@ const WORDS: Record<string, string> = {
   access_denied: "The provider says that you did not agree.",
 };
 
+const wordsFor = (code: unknown): string | undefined => (typeof code === "string" && Object.hasOwn(WORDS, code) ? WORDS[code] : undefined);
+
+/** A failure that the address tells of. Anybody can write an address, so none of its text is shown. */
+export function explainAddress(code: string): string {
+  return wordsFor(code) ?? "The sign-in did not succeed. Try again.";
+}
+
+/** A failure that the sign-in service itself has answered. */
 export function explain(error: unknown): string {
   const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
-  if (typeof code === "string" && code in WORDS) return WORDS[code] ?? "";
+  const words = wordsFor(code);
+  if (words) return words;
   if (typeof message === "string" && message !== "" && message !== "{}") return message;
   return "The sign-in service does not answer. Try again in a moment.";
 }

@@ -67,26 +67,26 @@ pub(super) fn admit(state: &State, asked: &Admit, prior: &Prior, now_ms: i64) ->
 fn grant(state: &State, admit: &Admit, key_id: Option<&str>, now_ms: i64) -> Result<Granted, Refusal> {
     let needed = admit.hold.least().map_err(|_| Refusal::TooLarge)?;
     let held = state.held();
-    let refused = |reason, available| Refusal::InsufficientCredit { reason, available, held, needed };
+    let refused = |reason, available, period| Refusal::InsufficientCredit { reason, available, held, needed, period };
     let available = state.available();
-    let budget = state.budget_left(key_id, now_ms);
+    let budget = state.tightest_budget(key_id, now_ms);
     if !admit.terms.price.is_free() {
         // Prepaid: even a request that rounds to nothing asks for something that is left.
         let short = |left: NanoUsd| left <= NanoUsd::ZERO || left < needed;
-        if let Some(left) = budget.filter(|left| short(*left)) {
-            return Err(refused(Shortage::KeyBudget, left));
+        if let Some((left, period)) = budget.filter(|(left, _)| short(*left)) {
+            return Err(refused(Shortage::KeyBudget, left, Some(period)));
         }
         // The last request could not be paid in full: nothing more until money comes in.
         if state.uncollected > NanoUsd::ZERO || short(state.balance) {
-            return Err(refused(Shortage::Balance, available));
+            return Err(refused(Shortage::Balance, available, None));
         }
         if short(available) {
-            return Err(refused(Shortage::Held, available));
+            return Err(refused(Shortage::Held, available, None));
         }
     }
     // What is free needs nothing, even where something is owed.
-    let covered = budget.map_or(available, |left| left.min(available)).max(NanoUsd::ZERO);
-    admit.hold.grant(covered).ok_or_else(|| refused(Shortage::Held, covered))
+    let covered = budget.map_or(available, |(left, _)| left.min(available)).max(NanoUsd::ZERO);
+    admit.hold.grant(covered).ok_or_else(|| refused(Shortage::Held, covered, None))
 }
 
 /// Moves the deadline, and grows the hold as far as budget and balance allow.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::auto::{Attempt, AutoTopUp};
-use super::key::Key;
+use super::key::{Key, Period};
 use super::spend::Spend;
 use super::state::{Entry, Event};
 use crate::money::NanoUsd;
@@ -33,6 +33,10 @@ pub enum Answer {
     KeyUpdated {
         /// Its public id.
         key_id: String,
+        /// The key as it is now; `None`: the account object is of the version before and knows no change of single
+        /// limits.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key: Option<Box<KeyView>>,
     },
     /// The key has ended, and with it every key that it made.
     KeyRevoked {
@@ -225,6 +229,9 @@ pub enum Refusal {
         held: NanoUsd,
         /// The least amount with which the request would be admitted.
         needed: NanoUsd,
+        /// How often the budget that is short renews; `None`: no budget is short.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        period: Option<Period>,
     },
     /// The amount does not fit into an account.
     #[error("the amount is beyond what an account can hold")]

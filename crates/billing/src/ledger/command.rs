@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use super::auto::{AutoSettings, SavedMethod, StopReason};
+use super::change::LimitsChange;
 use super::key::{KeyLimits, Permission};
 use crate::hold::HoldRequest;
 use crate::money::NanoUsd;
@@ -227,6 +228,9 @@ pub struct UpdateKey {
     /// All limits anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<KeyLimits>,
+    /// Single limits to set or to lift, once `limits` has counted.
+    #[serde(default, skip_serializing_if = "LimitsChange::is_empty")]
+    pub change: LimitsChange,
     /// SHA-256 of the secret of the key that asks; `None`: the account's owner.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,

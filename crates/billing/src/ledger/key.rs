@@ -136,9 +136,14 @@ impl State {
 
     /// What is left of the tightest budget of the key's lineage in the period that `at_ms` lies in;
     /// `None`: there is none.
-    /// Running requests count in the period that admitted them.
     #[must_use]
     pub fn budget_left(&self, key_id: Option<&str>, at_ms: i64) -> Option<NanoUsd> {
+        self.tightest_budget(key_id, at_ms).map(|(left, _)| left)
+    }
+
+    /// The same with the period of that budget. Running requests count in the period that admitted them.
+    #[must_use]
+    pub fn tightest_budget(&self, key_id: Option<&str>, at_ms: i64) -> Option<(NanoUsd, Period)> {
         let left = |key: &Key| {
             let Budget { amount, period } = key.limits.budget?;
             let spent = self.spend.get(&key.key_id).map_or(NanoUsd::ZERO, |spend| spend.within(period, at_ms));
@@ -149,9 +154,9 @@ impl State {
                 .filter(|hold| calendar::start_of(period, hold.opened_at_ms) == start_ms)
                 .filter(|hold| self.lineage(hold.key_id.as_deref()).any(|ancestor| ancestor.key_id == key.key_id))
                 .fold(NanoUsd::ZERO, |sum, hold| sum.plus(hold.amount).unwrap_or(sum));
-            amount.minus(spent).and_then(|left| left.minus(reserved)).ok()
+            Some((amount.minus(spent).and_then(|left| left.minus(reserved)).ok()?, period))
         };
-        self.lineage(key_id).filter_map(left).min()
+        self.lineage(key_id).filter_map(left).min_by_key(|(left, _)| *left)
     }
 }
 
@@ -256,14 +261,14 @@ pub(super) fn update(state: &State, update: &UpdateKey, now_ms: i64) -> Decision
     if let Some(name) = &update.name {
         changed.name.clone_from(name);
     }
-    if let Some(limits) = &update.limits {
-        let parent = key.parent.as_ref().and_then(|parent| state.keys.get(parent));
-        if parent.is_some_and(|parent| limits.exceed(&parent.limits)) {
-            return Err(Refusal::Exceeds);
-        }
-        changed.limits.clone_from(limits);
+    // A limit that is not named may be looser than the parent's, if the parent's was tightened since.
+    let mut named = update.limits.iter().chain([&update.change.set]);
+    let parent = key.parent.as_ref().and_then(|parent| state.keys.get(parent));
+    if parent.is_some_and(|parent| named.any(|limits| limits.exceed(&parent.limits))) {
+        return Err(Refusal::Exceeds);
     }
-    let answer = Answer::KeyUpdated { key_id: key.key_id.clone() };
+    changed.limits = update.change.applied(update.limits.as_ref().unwrap_or(&key.limits));
+    let answer = Answer::KeyUpdated { key_id: key.key_id.clone(), key: Some(Box::new(view(state, &changed))) };
     Ok((if changed == *key { Vec::new() } else { vec![Event::KeySet(changed)] }, answer))
 }
 

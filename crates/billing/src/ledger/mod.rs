@@ -17,6 +17,7 @@ mod ask;
 mod auto;
 mod bill;
 mod calendar;
+mod change;
 mod command;
 mod decide;
 mod key;
@@ -29,6 +30,7 @@ pub use allow::{AllowError, MAX_ENTRIES, Models, Networks};
 pub use answer::{AccountView, Answer, Decision, KeyView, Refusal, Shortage};
 pub use auto::{ATTEMPT_STALE_MS, Attempt, AutoSettings, AutoTopUp, SavedMethod, StopReason, Stopped, entry_id};
 pub use bill::Bill;
+pub use change::{Limit, LimitsChange};
 pub use command::{
     Admit, Command, CreateKey, Enter, EntryKind, Outcome, RotateKey, Settle, SettledBy, Terms, UpdateKey,
 };

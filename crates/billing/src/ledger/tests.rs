@@ -169,7 +169,8 @@ fn trap_25_balance_for_one_serves_one() {
             reason: Shortage::Held,
             available: amount("0.044"),
             held: amount("0.256"),
-            needed: amount("0.256")
+            needed: amount("0.256"),
+            period: None,
         }
     );
 }

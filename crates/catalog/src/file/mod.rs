@@ -18,7 +18,7 @@ mod tests;
 
 pub use date_time::utc;
 
-use std::collections::{BTreeMap, btree_map::Entry};
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 use toml::Spanned;
 use toml::de::DeTable;
@@ -39,7 +39,7 @@ pub struct Problem {
 const CATALOGUE: Shape = Shape::new(&["upstream", "model"]);
 
 /// What an overlay holds at its top.
-const OVERLAY: Shape = Shape::new(&["upstream"]);
+const OVERLAY: Shape = Shape::new(&["secrets_set", "upstream"]);
 
 /// Reads a whole catalogue. `allow_unpriced` lets models without a price, or with price zero, through.
 ///
@@ -64,8 +64,9 @@ pub fn parse(text: &str, allow_unpriced: bool) -> Result<Catalog, Vec<Problem>> 
     problems.into_result(Catalog { upstreams: complete(upstreams), models: complete(models) })
 }
 
-/// Reads a file of `[[upstream]]` entries alone and lays it behind `catalog`: each becomes the last route
-/// of every model that one of its dialects can serve, under the model's own id.
+/// Reads a file of `[[upstream]]` entries and lays it behind `catalog`: each becomes the last route of every model
+/// that one of its dialects can serve, under the model's own id. Its `secrets_set` names the secrets that the Worker
+/// has: a model that an upstream of the catalogue serves with one of them, or without any, keeps its own routes.
 ///
 /// # Errors
 /// Every problem of the file, by line; `catalog` is then unchanged.
@@ -73,17 +74,25 @@ pub fn parse_overlay(text: &str, catalog: &mut Catalog) -> Result<(), Vec<Proble
     let root = syntax(text)?;
     let problems = Problems::new(text);
     let root = Table::open(&problems, root.get_ref(), &OVERLAY);
+    let secrets: Vec<&str> =
+        root.strings("secrets_set").unwrap_or_default().into_iter().map(|(_, name)| name).collect();
     let overlay = upstreams(&root, &catalog.upstreams);
+    let has_key = |upstream: &Upstream| upstream.secret.as_ref().is_none_or(|name| secrets.contains(&name.as_str()));
+    let callable = catalog.upstreams.values().filter(|upstream| upstream.enabled && has_key(upstream));
+    let callable: BTreeSet<&str> = callable.map(|upstream| upstream.id.as_str()).collect();
+    let served = catalog.models.values().filter(|model| model.is_served_by(&callable));
+    let served: BTreeSet<String> = served.map(|model| model.id.clone()).collect();
     for upstream in complete(problems.into_result(overlay)?).into_values() {
-        lay_behind(catalog, upstream);
+        lay_behind(catalog, upstream, &served);
     }
     Ok(())
 }
 
 /// The priority is the largest of the model's routes: equal ones keep the order of the file, so the new
-/// route is the last.
-fn lay_behind(catalog: &mut Catalog, upstream: Upstream) {
-    for model in catalog.models.values_mut().filter(|model| upstream.can_serve(model)) {
+/// route is the last. Models that are `served` already are left as they are.
+fn lay_behind(catalog: &mut Catalog, upstream: Upstream, served: &BTreeSet<String>) {
+    let models = catalog.models.values_mut().filter(|model| !served.contains(&model.id));
+    for model in models.filter(|model| upstream.can_serve(model)) {
         let on = |route: &Route| catalog.upstreams.get(&route.upstream).map(|upstream| route.priority_on(upstream));
         let largest = model.routes.iter().filter_map(on).max().unwrap_or(0);
         model.routes.push(Route {

@@ -384,6 +384,33 @@ fn an_overlay_is_the_last_route_of_every_model_it_can_serve() {
 }
 
 #[test]
+fn issue_13_an_overlay_answers_for_no_model_whose_provider_has_a_key() {
+    let catalog = parse(include_str!("../../tests/full.toml"), !UNPRICED).unwrap();
+    let overlaid = |secrets: &str| {
+        let demo = format!(
+            "secrets_set = [{secrets}]\n[[upstream]]\nid = \"demo\"\n\
+             dialects = [\"openai_chat\", \"openai_embeddings\"]\nbase_url = \"http://127.0.0.1:8788/v1\""
+        );
+        let mut overlaid = catalog.clone();
+        parse_overlay(&demo, &mut overlaid).unwrap();
+        let models = overlaid.models.into_values();
+        let laid = models.filter(|model| model.routes.iter().any(|route| route.upstream == "demo"));
+        laid.map(|model| model.id).collect::<Vec<_>>()
+    };
+    let secret_of = |model: &crate::Model| {
+        let of = |route: &crate::Route| catalog.upstreams.get(&route.upstream)?.secret.clone();
+        model.routes.iter().filter_map(of).collect::<Vec<_>>()
+    };
+    let all = overlaid("\"UNRELATED\"");
+    assert!(!all.is_empty());
+    for model in catalog.models.values().filter(|model| all.contains(&model.id)) {
+        for secret in secret_of(model) {
+            assert!(!overlaid(&format!("\"X\", \"{secret}\"")).contains(&model.id), "{} with {secret}", model.id);
+        }
+    }
+}
+
+#[test]
 fn a_wrong_overlay_changes_nothing() {
     let catalog = parse(GOOD, !UNPRICED).unwrap();
     let mut overlaid = catalog.clone();

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use billing::ledger::{AutoSettings, KeyLimits, SavedMethod, UpdateKey};
+use billing::ledger::{AutoSettings, KeyLimits, LimitsChange, SavedMethod, UpdateKey};
 use rusqlite::{Connection, StatementStatus};
 
 use super::super::load::{RATE_PAGE, entries_backwards, open_holds};
@@ -40,7 +40,13 @@ fn wake(bench: &Bench) -> (State, (i64, i64)) {
 fn after_requests(requests: i64) -> Bench {
     let mut bench = Bench::funded();
     let limits = Some(KeyLimits { requests_per_minute: Some(1_000), ..limits(5) });
-    bench.ok(&Command::UpdateKey(UpdateKey { key_id: "key_1".into(), name: None, limits, by: None }));
+    bench.ok(&Command::UpdateKey(UpdateKey {
+        key_id: "key_1".into(),
+        name: None,
+        limits,
+        change: LimitsChange::default(),
+        by: None,
+    }));
     for n in 1..=requests {
         bench.now_ms += 100;
         let id = format!("req_{n:06}");

@@ -110,7 +110,13 @@ fn a_rotated_key_goes_on_until_its_grace_ends() {
     assert_eq!(bench.ok(rotation), answer, "a repeat");
     assert_eq!(bench.run(rotate("old", "new", "d5", 60_000, None)), Err(Refusal::Conflict));
     assert_eq!(bench.run(rotate("old", "newer", "d5", 0, None)), Err(Refusal::ReplacedKey));
-    let revive = UpdateKey { key_id: "old".into(), name: None, limits: Some(KeyLimits::default()), by: None };
+    let revive = UpdateKey {
+        key_id: "old".into(),
+        name: None,
+        limits: Some(KeyLimits::default()),
+        change: LimitsChange::default(),
+        by: None,
+    };
     assert_eq!(bench.run(Command::UpdateKey(revive)), Err(Refusal::ReplacedKey));
 
     // 0.4 are spent and 0.3 held: 0.3 are left for all of them together.
@@ -128,6 +134,7 @@ fn a_rotated_key_goes_on_until_its_grace_ends() {
         key_id: "new".into(),
         name: None,
         limits: Some(budget("9", Period::Total)),
+        change: LimitsChange::default(),
         by: None,
     }));
     bench.ok(admit_with("d2", "r4", 1, now));

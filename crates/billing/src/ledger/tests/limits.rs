@@ -100,7 +100,13 @@ fn trap_27_a_lowered_budget_counts_at_once() {
     bench.ok(key("k", "d2", budget("5", Period::Total), None));
     let now = bench.now_ms;
     bench.ok(admit_with("d2", "running", 1_000, now));
-    let lowered = UpdateKey { key_id: "k".into(), name: None, limits: Some(budget("0.5", Period::Total)), by: None };
+    let lowered = UpdateKey {
+        key_id: "k".into(),
+        name: None,
+        limits: Some(budget("0.5", Period::Total)),
+        change: LimitsChange::default(),
+        by: None,
+    };
     bench.ok(Command::UpdateKey(lowered));
     assert_eq!(shortage(bench.run(admit_with("d2", "next", 256, now))), Some(Shortage::KeyBudget));
     bench.ok(settle("running", 1_000));
@@ -200,6 +206,7 @@ fn no_key_does_more_through_another_than_by_itself() {
             key_id: key_id.into(),
             name: Some("new".into()),
             limits: None,
+            change: LimitsChange::default(),
             by: Some(by.into()),
         })
     };
@@ -228,6 +235,71 @@ fn a_key_expires_by_itself() {
     bench.now_ms = expires_at_ms;
     assert_eq!(bench.run(admit_with("d2", "r2", 1, expires_at_ms)), Err(Refusal::ExpiredKey));
     bench.ok(settle("r1", 1));
-    let revive = UpdateKey { key_id: "brief".into(), name: None, limits: Some(KeyLimits::default()), by: None };
+    let revive = UpdateKey {
+        key_id: "brief".into(),
+        name: None,
+        limits: Some(KeyLimits::default()),
+        change: LimitsChange::default(),
+        by: None,
+    };
     assert_eq!(bench.run(Command::UpdateKey(revive)), Err(Refusal::ExpiredKey), "expiry is final");
+}
+
+#[test]
+fn issue_13_a_change_sets_and_lifts_single_limits() {
+    let mut bench = Bench::funded("10");
+    let before = KeyLimits { requests_per_minute: Some(60), max_running: Some(2), ..budget("0.5", Period::Daily) };
+    bench.ok(key("k", "d2", before.clone(), None));
+    let mut change = |set: KeyLimits, lift: &[Limit]| {
+        let change = LimitsChange { set, lift: lift.iter().copied().collect() };
+        let update = UpdateKey { key_id: "k".into(), name: None, limits: None, change, by: None };
+        let Answer::KeyUpdated { key: Some(view), .. } = bench.ok(Command::UpdateKey(update)) else { panic!() };
+        assert_eq!(view.key, bench.state.keys["k"], "the answer is the key as it is now");
+        view.key.limits.clone()
+    };
+    let faster = KeyLimits { requests_per_minute: Some(120), ..before.clone() };
+    let set = KeyLimits { requests_per_minute: Some(120), ..KeyLimits::default() };
+    assert_eq!(change(set.clone(), &[]), faster, "the budget stays");
+    assert_eq!(change(set, &[]), faster, "a repeat");
+    assert_eq!(change(KeyLimits::default(), &[]), faster, "nothing is named");
+    let lifted = KeyLimits { budget: None, ..faster };
+    assert_eq!(change(KeyLimits::default(), &[Limit::Budget]), lifted);
+    let all =
+        [Limit::RequestsPerMinute, Limit::MaxRunning, Limit::Budget, Limit::ExpiresAt, Limit::Models, Limit::Addresses];
+    assert_eq!(change(budget("1", Period::Total), &all), budget("1", Period::Total), "what is set is not lifted");
+    assert_eq!(change(KeyLimits::default(), &all), KeyLimits::default());
+}
+
+#[test]
+fn issue_13_a_change_is_no_looser_than_the_parent_in_what_it_names() {
+    let mut bench = Bench::funded("10");
+    let rate = |most| KeyLimits { requests_per_minute: Some(most), ..KeyLimits::default() };
+    bench.ok(key("parent", "d2", rate(60), None));
+    bench.ok(key("child", "d3", rate(60), Some("d2")));
+    let change = |key_id: &str, set: KeyLimits| {
+        let change = LimitsChange { set, lift: [].into() };
+        Command::UpdateKey(UpdateKey { key_id: key_id.into(), name: None, limits: None, change, by: None })
+    };
+    assert_eq!(bench.run(change("child", rate(61))), Err(Refusal::Exceeds));
+    bench.ok(change("parent", rate(30)));
+    bench.ok(change("child", KeyLimits { max_running: Some(1), ..KeyLimits::default() }));
+    assert_eq!(bench.state.keys["child"].limits, KeyLimits { max_running: Some(1), ..rate(60) });
+}
+
+#[test]
+fn issue_13_a_short_budget_says_how_often_it_renews() {
+    for period in [Period::Daily, Period::Weekly, Period::Monthly, Period::Total] {
+        let mut bench = Bench::funded("10");
+        bench.ok(key("parent", "d2", budget("0.1", period), None));
+        bench.ok(key("child", "d3", KeyLimits::default(), Some("d2")));
+        for digest in ["d2", "d3"] {
+            let now = bench.now_ms;
+            let Err(Refusal::InsufficientCredit { reason, period: told, .. }) =
+                bench.run(admit_with(digest, "r", 256, now))
+            else {
+                panic!("{digest}")
+            };
+            assert_eq!((reason, told), (Shortage::KeyBudget, Some(period)), "the tightest budget of the lineage");
+        }
+    }
 }
