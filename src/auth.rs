@@ -83,6 +83,11 @@ pub fn refused(refusal: &Refusal) -> ApiError {
         Refusal::NoAccount | Refusal::UnknownKey | Refusal::RevokedKey | Refusal::ExpiredKey => {
             ApiError::invalid_api_key()
         }
+        Refusal::RotatedKey => {
+            let sentence =
+                "This API key was rotated: until it ends it only runs requests. Use the key that replaces it.";
+            ApiError::new(Code::InvalidApiKey, sentence).with_status(403)
+        }
         Refusal::NotPermitted => {
             ApiError::new(Code::InvalidApiKey, "This API key does not have the permission for this request.")
                 .with_status(403)

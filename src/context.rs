@@ -8,7 +8,7 @@ use worker::{Env, Headers};
 
 use crate::config::{Config, ConfigError};
 use crate::inference::waiting::Early;
-use crate::payments::auto::DueTopUps;
+use crate::payments::charge::DueTopUps;
 use crate::{clock, entropy, ids};
 
 /// The durable object binding of `wrangler.toml`.
@@ -31,7 +31,7 @@ pub struct Context {
     pub started_ms: i64,
     /// Where it came from, as the platform says. Compared with what a key allows, and never logged or kept.
     pub address: Option<IpAddr>,
-    /// Automatic top-ups that accounts name meanwhile: they are charged once the response is out.
+    /// Accounts that name an automatic top-up meanwhile: they are looked after once the response is out.
     pub due_top_ups: DueTopUps,
     /// Hands a response over before the request is done, where that can be.
     pub early: Option<Box<Early>>,

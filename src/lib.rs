@@ -33,7 +33,8 @@ pub mod refusals;
 pub mod retry_after;
 pub mod router;
 pub mod routes;
-pub mod session;
+pub mod seal;
+mod session;
 pub mod token;
 pub mod upstream;
 
@@ -65,7 +66,7 @@ async fn fetch(request: Request, env: Env, platform: worker::Context) -> worker:
             rest.await;
         }
         if let Some(context) = served.context
-            && let Err(panicked) = caught(payments::auto::charge_due(&context)).await
+            && let Err(panicked) = caught(payments::charge::charge_due(&context)).await
         {
             console_error!("{}: {panicked} while a top-up was charged", context.request_id);
         }
@@ -204,6 +205,7 @@ async fn serve(request: &mut Request, method: &str, path: &str, context: &Contex
             Ok(payments::auto::put(request.headers(), &body, context).await?.into())
         }
         Route::ConsoleAutoTopUp => Ok(payments::auto::get(request.headers(), context).await?.into()),
+        Route::ConsoleAutoTopUpAttempt => Ok(payments::auto::cancel(request.headers(), context).await?.into()),
         Route::ConsoleTopUpMethod => Ok(payments::auto::remove_method(request.headers(), context).await?.into()),
         Route::StripeWebhook => Ok(payments::webhook::post(request, context).await?.into()),
         Route::OperatorEntries => {

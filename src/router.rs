@@ -67,6 +67,8 @@ pub enum Route {
     ConsoleTopUps,
     /// `GET`, `PUT /console/api/topups/auto`
     ConsoleAutoTopUp,
+    /// `DELETE /console/api/topups/auto/attempt`
+    ConsoleAutoTopUpAttempt,
     /// `DELETE /console/api/topups/method`
     ConsoleTopUpMethod,
     /// `POST /webhooks/stripe`
@@ -132,7 +134,7 @@ impl Route {
             Self::ConsoleSessions => "DELETE",
             Self::ConsoleKey(_) => "PATCH, DELETE",
             Self::ConsoleAutoTopUp => "GET, HEAD, PUT",
-            Self::ConsoleTopUpMethod => "DELETE",
+            Self::ConsoleAutoTopUpAttempt | Self::ConsoleTopUpMethod => "DELETE",
             Self::StoredResponse => "GET, HEAD, POST, DELETE",
             // Streams that are asked for are made: `HEAD` would throw them away.
             Self::ConsoleLive | Self::ConsoleExport => "GET",
@@ -222,6 +224,7 @@ fn find(path: &str) -> Option<Route> {
         ["console", "api", "models"] => Route::ConsoleModels,
         ["console", "api", "topups"] => Route::ConsoleTopUps,
         ["console", "api", "topups", "auto"] => Route::ConsoleAutoTopUp,
+        ["console", "api", "topups", "auto", "attempt"] => Route::ConsoleAutoTopUpAttempt,
         ["console", "api", "topups", "method"] => Route::ConsoleTopUpMethod,
         ["webhooks", "stripe"] => Route::StripeWebhook,
         ["operator", "entries"] => Route::OperatorEntries,

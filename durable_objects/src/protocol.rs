@@ -77,7 +77,7 @@ mod tests {
     use billing::ledger::{
         AccountView, Admit, Attempt, AutoSettings, AutoTopUp, BillingStatus, Budget, CreateKey, Enter, Entry,
         EntryKind, Key, KeyLimits, KeyView, Limit, LimitsChange, Models, Networks, Period, Permission, RotateKey,
-        SavedMethod, Settle, SettledBy, Shortage, Spend, StopReason, Stopped, Terms, UpdateKey, UsageRecord,
+        SavedMethod, Settle, SettledBy, Shortage, Spend, Stage, StopReason, Stopped, Terms, UpdateKey, UsageRecord,
     };
     use billing::money::{NanoUsd, PicoUsd};
     use billing::price::{LongInput, Price, Rates};
@@ -257,6 +257,9 @@ mod tests {
             Command::OwnKey { digest: "ab".into(), address: "203.0.113.9".parse().ok() },
             Command::Find { request_id: request_id(), created_at_ms: 1, digest: "ab".into(), address: None },
             Command::Admit(Box::new(Admit { digest: None, ..admit })),
+            Command::ChargeAttempt,
+            Command::AttemptNotFound { attempt_id: "auto_1_1".into() },
+            Command::CancelAttempt,
         ]
     }
 
@@ -287,7 +290,9 @@ mod tests {
             customer: "cus_1".into(),
             method: "pm_1".into(),
             began_at_ms: 9,
-            handed_at_ms: Some(10),
+            terms: None,
+            told_at_ms: None,
+            stage: Stage::Charging { handed_at_ms: 10 },
         }
     }
 
@@ -340,7 +345,13 @@ mod tests {
                 available: Some(nano(4)),
             }),
             Outcome::Answer(Answer::Checkpointed { granted_output: Some(5) }),
-            Outcome::Answer(Answer::Settled { cost: nano(1), uncollected: nano(0), balance: nano(2), top_up: None }),
+            Outcome::Answer(Answer::Settled {
+                cost: nano(1),
+                uncollected: nano(0),
+                balance: nano(2),
+                top_up: None,
+                top_up_waits: false,
+            }),
             Outcome::Answer(Answer::Swept { expired: 1 }),
             Outcome::Refused(Refusal::NoAccount),
             Outcome::Refused(Refusal::Conflict),
@@ -399,9 +410,14 @@ mod tests {
                 uncollected: nano(0),
                 balance: nano(2),
                 top_up: Some(Box::new(attempt())),
+                top_up_waits: false,
             }),
-            Outcome::Answer(Answer::AutoTopUp { auto: Box::new(auto()), top_up: Some(Box::new(attempt())) }),
-            Outcome::Answer(Answer::AutoTopUp { auto: Box::default(), top_up: None }),
+            Outcome::Answer(Answer::AutoTopUp {
+                auto: Box::new(auto()),
+                top_up: Some(Box::new(attempt())),
+                top_up_waits: false,
+            }),
+            Outcome::Answer(Answer::AutoTopUp { auto: Box::default(), top_up: None, top_up_waits: false }),
             Outcome::Answer(Answer::SessionsEnded),
             Outcome::Answer(Answer::Account(Box::new(AccountView {
                 account_id: "acct_1".into(),
@@ -421,6 +437,31 @@ mod tests {
             Outcome::Answer(Answer::Found { entry: Some(Box::new(entry())) }),
             Outcome::Refused(Refusal::SignedOut),
             Outcome::Answer(Answer::Admitted { key_id: None, granted_output: None, available: Some(nano(4)) }),
+            Outcome::Refused(Refusal::RotatedKey),
+            Outcome::Answer(Answer::Settled {
+                cost: nano(1),
+                uncollected: nano(0),
+                balance: nano(2),
+                top_up: None,
+                top_up_waits: true,
+            }),
+            Outcome::Answer(Answer::AutoTopUp {
+                auto: Box::new(AutoTopUp {
+                    attempt: Some(Attempt {
+                        terms: Some(auto().settings),
+                        told_at_ms: Some(11),
+                        stage: Stage::Withdrawn { handed_at_ms: 10 },
+                        ..attempt()
+                    }),
+                    stopped: Some(Stopped { reason: StopReason::Cancelled, at_ms: 5 }),
+                    ..auto()
+                }),
+                top_up: None,
+                top_up_waits: true,
+            }),
+            Outcome::Answer(Answer::Found {
+                entry: Some(Box::new(Entry { id: "debt:e".into(), kind: EntryKind::Debt, usage: None, ..entry() })),
+            }),
         ];
         let replies: Vec<String> =
             results.into_iter().map(|result| serde_json::to_string(&Reply { v: VERSION, result }).unwrap()).collect();

@@ -58,7 +58,7 @@ pub struct Tail {
     pub balance: NanoUsd,
     /// Reserved by running requests.
     pub held: NanoUsd,
-    /// What usage could not be collected since money last came in.
+    /// What usage could not collect and the account still owes.
     pub uncollected: NanoUsd,
     /// Running requests.
     pub running: u64,

@@ -116,5 +116,6 @@ fn description(row: &Row) -> String {
         (EntryKind::Dispute, _) if row.amount > NanoUsd::ZERO => "Dispute of a top-up won".into(),
         (EntryKind::Dispute, _) => "Top-up disputed".into(),
         (EntryKind::Adjustment, None) => "Correction".into(),
+        (EntryKind::Debt, _) => "Paid for earlier requests that the balance did not cover".into(),
     }
 }

@@ -40,6 +40,7 @@ use crate::payments::{auto, checkout, topups};
         checkout::create,
         auto::get,
         auto::put,
+        auto::cancel,
         auto::remove_method,
     ),
     components(schemas(balance::BalanceView, daily::Group, usage::UsageView))

@@ -1,13 +1,12 @@
 //! Settles that an account did not take, until it does.
 
-use billing::ledger::Command;
 use serde::Deserialize;
 use worker::D1Database;
 use worker::wasm_bindgen::JsValue;
 
-const INSERT: &str = "INSERT INTO undelivered_settles (request_id, routing_id, command, created_at_ms)
-VALUES (?1, ?2, ?3, ?4) ON CONFLICT (request_id) DO NOTHING";
-const SELECT: &str = "SELECT request_id, routing_id, command FROM undelivered_settles
+const INSERT: &str = "INSERT INTO undelivered_settles (request_id, routing_id, command, created_at_ms, mac)
+VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (request_id) DO NOTHING";
+const SELECT: &str = "SELECT request_id, routing_id, command, mac FROM undelivered_settles
 WHERE last_refusal IS NULL ORDER BY created_at_ms LIMIT ?1";
 const DELETE: &str = "DELETE FROM undelivered_settles WHERE request_id = ?1";
 const REFUSED: &str = "UPDATE undelivered_settles SET attempts = attempts + 1, last_refusal = ?2 WHERE request_id = ?1";
@@ -22,23 +21,21 @@ pub struct Undelivered {
     pub routing_id: String,
     /// The command, as JSON of the account's protocol.
     pub command: String,
+    /// The Worker's own, see [`crate::seal`]; `None`: the row has none.
+    pub mac: Option<String>,
 }
 
 /// Writes a settle down.
 ///
 /// # Errors
 /// What D1 said.
-pub async fn insert(
-    db: &D1Database,
-    request_id: &str,
-    routing_id: &str,
-    command: &Command,
-    now_ms: i64,
-) -> worker::Result<()> {
+pub async fn insert(db: &D1Database, waiting: &Undelivered, now_ms: i64) -> worker::Result<()> {
     // Times are far below 2^53, the border of exact JavaScript numbers.
     #[expect(clippy::cast_precision_loss, reason = "a time in milliseconds")]
     let now = JsValue::from_f64(now_ms as f64);
-    let values = [request_id.into(), routing_id.into(), serde_json::to_string(command)?.into(), now];
+    let Undelivered { request_id, routing_id, command, mac } = waiting;
+    let mac = mac.as_deref().map_or(JsValue::NULL, JsValue::from_str);
+    let values = [request_id.into(), routing_id.into(), command.into(), now, mac];
     db.prepare(INSERT).bind(&values)?.run().await.map(drop)
 }
 

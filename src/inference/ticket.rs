@@ -2,6 +2,7 @@
 //! happens, because the machine is gone, its hold expires in the account.
 
 use std::cell::Cell;
+use std::rc::Rc;
 
 use account::client::AccountClient;
 use billing::hold::HoldRequest;
@@ -14,10 +15,12 @@ use futures::future::{Either, select};
 
 use worker::Env;
 
+use crate::config::Config;
 use crate::context::Context;
-use crate::payments::auto::DueTopUps;
+use crate::d1::undelivered::Undelivered;
+use crate::payments::charge::DueTopUps;
 use crate::upstream::within;
-use crate::{clock, d1};
+use crate::{clock, d1, seal};
 
 /// When a running request first says that it lives, in milliseconds from its dispatch.
 const FIRST_CHECKPOINT_MS: u64 = 10_000;
@@ -37,13 +40,14 @@ const FIRST_COUNT_TOKENS: u64 = 8;
 pub struct Ticket {
     client: AccountClient,
     env: Env,
+    config: Rc<Config>,
     request_id: String,
     terms: Terms,
     /// What is known of the running answer.
     seen: Cell<Seen>,
     /// Output tokens of all choices together that the hold covers; `None`: the model produces none.
     covered: Cell<Option<u64>>,
-    /// Hears of an automatic top-up that the account names at the end.
+    /// Collects the automatic top-up that the account may name when the hold settles.
     due_top_ups: DueTopUps,
 }
 
@@ -107,6 +111,7 @@ impl Ticket {
         Self {
             client,
             env: context.env.clone(),
+            config: Rc::clone(&context.config),
             request_id: context.request_id.clone(),
             terms,
             seen: Cell::default(),
@@ -268,10 +273,12 @@ impl Ticket {
     }
 
     async fn write_down(&self, command: &Command) {
-        let routing_id = self.client.routing_id();
         let written = async {
-            let db = self.env.d1(d1::BINDING)?;
-            d1::undelivered::insert(&db, &self.request_id, routing_id, command, clock::now_ms()).await
+            let (request_id, routing_id) = (self.request_id.clone(), self.client.routing_id().to_owned());
+            let command = serde_json::to_string(command)?;
+            let mac = seal::seal(&self.config.peppers, &request_id, &routing_id, &command);
+            let waiting = Undelivered { request_id, routing_id, command, mac };
+            d1::undelivered::insert(&self.env.d1(d1::BINDING)?, &waiting, clock::now_ms()).await
         };
         match within(SETTLE_PATIENCE_MS, written).await {
             Some(Ok(())) => worker::console_error!("{}: its settle waits for the cron", self.request_id),

@@ -1,125 +1,27 @@
-//! Automatic top-ups: what the owner sets, and the charges that accounts ask for.
-//!
-//! The account decides that money is wanted and names the attempt; here it is charged, under the attempt's id, so
-//! whoever is told of an attempt may charge it. Nobody waits for that: a charge runs after the response.
+//! Automatic top-ups as their owner sees them: what is set, what is in flight, and how to end it.
 
 use dialect::typed::typed;
-use std::cell::RefCell;
-use std::rc::Rc;
 
-use billing::ledger::{Answer, Attempt, AutoSettings, AutoTopUp, Command, Permission, StopReason};
+use billing::ledger::{Answer, Attempt, AutoSettings, AutoTopUp, Command, Permission, Stage, StopReason};
 use billing::money::NanoUsd;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use worker::{Headers, Response, console_error};
+use worker::{Headers, Response};
 
-use super::books::{Books, Failed};
 use super::checkout::{AMOUNT_CENTS, owner};
 use super::form::Form;
-use super::meaning::{ACCOUNT_ID, KIND, Kind, Status, TOPUP_ID, TopUp, cents};
+use super::meaning::cents;
 use super::settings;
 use super::stripe::{Stripe, StripeError};
-use super::wire::{List, Object, PaymentIntent};
+use super::wire::Object;
+use crate::auth;
 use crate::console::caller::Caller;
 use crate::console::rfc3339;
 use crate::context::Context;
 use crate::error::{ApiError, Code};
-use crate::{auth, clock, ids};
 
 /// The most that automatic top-ups may bring in a month, in cents.
 const MAX_MONTHLY_CENTS: u64 = 10_000_000;
-
-/// How long an attempt is charged under its id alone, in milliseconds: Stripe forgets idempotency keys after a day.
-/// An older one is looked for first.
-const KEY_LIFE_MS: i64 = 20 * 3_600_000;
-
-/// Attempts that accounts have named while a request or a cron ran. They are charged at its end.
-#[derive(Clone, Default)]
-pub struct DueTopUps(Rc<RefCell<Vec<(String, Attempt)>>>);
-
-impl DueTopUps {
-    /// Notes what the account with this routing id answered.
-    pub fn note(&self, routing_id: &str, answer: &Answer) {
-        let (Answer::Settled { top_up, .. } | Answer::AutoTopUp { top_up, .. }) = answer else { return };
-        if let Some(attempt) = top_up {
-            self.0.borrow_mut().push((routing_id.to_owned(), Attempt::clone(attempt)));
-        }
-    }
-}
-
-/// Charges what was noted. What fails is logged, and named by its account again.
-pub async fn charge_due(context: &Context) {
-    let due = context.due_top_ups.0.take();
-    // Without payments nobody could have saved a method.
-    let Some(payments) = context.config.payments.as_ref().filter(|_| !due.is_empty()) else { return };
-    let books = Books::new(context, Stripe(payments));
-    for (routing_id, attempt) in due {
-        if let Err(error) = charge(&books, &ids::account_id(&routing_id), &attempt).await {
-            console_error!("{}: it is not charged yet: {error}", attempt.id);
-        }
-    }
-}
-
-async fn charge(books: &Books<'_>, account_id: &str, attempt: &Attempt) -> Result<(), Failed> {
-    let age_ms = clock::now_ms().saturating_sub(attempt.began_at_ms);
-    if age_ms > KEY_LIFE_MS
-        && let Some(intent) = charged_before(books, attempt).await?
-    {
-        return books.intent(&intent).await.map(drop);
-    }
-    // What may be set is whole cents.
-    let cents = cents(attempt.amount).unwrap_or_default();
-    let form = Form::default()
-        .with("amount", cents)
-        .with("currency", "usd")
-        .with("customer", &attempt.customer)
-        .with("payment_method", &attempt.method)
-        .with("off_session", "true")
-        .with("confirm", "true")
-        // Nobody is there to be sent to another page.
-        .with("automatic_payment_methods[enabled]", "true")
-        .with("automatic_payment_methods[allow_redirects]", "never")
-        .with("description", "One Interface credit, automatic top-up")
-        .with(&format!("metadata[{ACCOUNT_ID}]"), account_id)
-        .with(&format!("metadata[{TOPUP_ID}]"), &attempt.id)
-        .with(&format!("metadata[{KIND}]"), Kind::Auto.text())
-        .with("expand[0]", "latest_charge");
-    let reason = match books.stripe.post::<PaymentIntent>("/v1/payment_intents", &form, &attempt.id).await {
-        Ok(intent) => return books.intent(&intent).await.map(drop),
-        Err(StripeError::Declined(error)) => stop_reason(error.code.as_deref()),
-        Err(StripeError::Missing | StripeError::Refused { status: 400, .. }) => StopReason::MethodUnusable,
-        Err(error) => return Err(error.into()),
-    };
-    let refused = TopUp {
-        id: attempt.id.clone(),
-        account_id: account_id.to_owned(),
-        kind: Kind::Auto,
-        cents,
-        status: Status::Failed,
-        session: None,
-        intent: None,
-        saves_method: false,
-        created_at_ms: attempt.began_at_ms,
-    };
-    books.refused(&refused, reason).await
-}
-
-/// The payment of an attempt that was made and whose answer was lost, long ago.
-async fn charged_before(books: &Books<'_>, attempt: &Attempt) -> Result<Option<PaymentIntent>, StripeError> {
-    let since_s = attempt.began_at_ms.div_euclid(1_000).saturating_sub(60);
-    let query = Form::default().with("customer", &attempt.customer).with("limit", 100).with("created[gte]", since_s);
-    let page: List<PaymentIntent> = books.stripe.get("/v1/payment_intents", &query).await?;
-    Ok(page.data.into_iter().find(|intent| intent.metadata.get(TOPUP_ID) == Some(&attempt.id)))
-}
-
-/// Why a payment was refused, by the code of the refusal.
-#[must_use]
-pub fn stop_reason(code: Option<&str>) -> StopReason {
-    match code {
-        Some("authentication_required") => StopReason::AuthenticationRequired,
-        _ => StopReason::Declined,
-    }
-}
 
 /// What the owner wants.
 #[derive(Deserialize, ToSchema)]
@@ -127,7 +29,8 @@ pub fn stop_reason(code: Option<&str>) -> StopReason {
 pub struct NewAutoTopUp {
     /// Whether the account tops itself up.
     enabled: bool,
-    /// Below this much available money it does; decimal USD.
+    /// The account tops itself up when its balance is below this; what running requests hold does not count.
+    /// Decimal USD, the amount at most.
     #[schema(example = "5")]
     threshold_usd: String,
     /// By how much; decimal USD, whole cents from 5 to 5,000 USD.
@@ -154,6 +57,34 @@ pub struct AutoTopUpView {
     method: Option<MethodView>,
     /// Why nothing is charged any more, until they are set again.
     stopped: Option<StoppedView>,
+    /// The payment in flight.
+    attempt: Option<AttemptView>,
+}
+
+/// A payment in flight.
+#[derive(Serialize, ToSchema)]
+pub struct AttemptView {
+    /// Its id, as in the list of top-ups once Stripe has it.
+    id: String,
+    /// Decimal USD.
+    amount_usd: String,
+    /// When it began, RFC 3339.
+    began_at: String,
+    /// How far it has come.
+    status: AttemptStatus,
+}
+
+/// How far a payment in flight has come.
+#[derive(Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AttemptStatus {
+    /// The card has not been charged.
+    Waiting,
+    /// The card is being charged, or the answer was lost.
+    Charging,
+    /// The payment was withdrawn. The card may have been charged before that: Stripe is asked, and if so the amount
+    /// is credited.
+    Withdrawn,
 }
 
 /// A saved method.
@@ -168,7 +99,7 @@ pub struct MethodView {
 /// Why nothing is charged any more.
 #[derive(Serialize, ToSchema)]
 pub struct StoppedView {
-    /// `declined`, `authentication_required`, `method_unusable` or `disputed`.
+    /// `declined`, `authentication_required`, `method_unusable`, `disputed` or `cancelled`.
     #[schema(value_type = String)]
     reason: StopReason,
     /// RFC 3339.
@@ -201,6 +132,20 @@ pub async fn put(headers: &Headers, body: &str, context: &Context) -> Result<Res
     Ok(Response::from_json(&AutoTopUpView::new(&auto, context.started_ms))?)
 }
 
+/// Cancels the payment in flight, and stops automatic top-ups until they are set again. What Stripe has charged
+/// already is credited.
+///
+/// # Errors
+/// `invalid_api_key` without a session.
+#[utoipa::path(delete, path = "/console/api/topups/auto/attempt", tag = "payments", operation_id = "cancelAutoTopUp",
+    responses((status = 200, body = AutoTopUpView)))]
+pub async fn cancel(headers: &Headers, context: &Context) -> Result<Response, ApiError> {
+    settings(context)?;
+    let caller = owner(headers, context).await?;
+    let auto = ask(&caller, Command::CancelAttempt, context).await?;
+    Ok(Response::from_json(&AutoTopUpView::new(&auto, context.started_ms))?)
+}
+
 /// Forgets the saved method, here and at Stripe.
 ///
 /// # Errors
@@ -212,6 +157,8 @@ pub async fn remove_method(headers: &Headers, context: &Context) -> Result<Respo
     let caller = owner(headers, context).await?;
     let auto = ask(&caller, Command::AutoTopUp, context).await?;
     if let Some(method) = auto.method {
+        // Whether or not Stripe answers now, the payment in flight is not to be charged to it any more.
+        ask(&caller, Command::CancelAttempt, context).await?;
         // There first: an account that forgot it could not say any more what is to be forgotten there.
         let path = format!("/v1/payment_methods/{}/detach", method.method);
         let key = format!("detach:{}", method.method);
@@ -245,12 +192,16 @@ impl NewAutoTopUp {
             let amount = amount.and_then(|amount| Some((amount, cents(amount)?)));
             amount.ok_or_else(|| invalid(param, "The amount must be a decimal number of USD, in whole cents."))
         };
-        let (threshold, _) = whole("threshold_usd", &self.threshold_usd)?;
+        let (threshold, threshold_cents) = whole("threshold_usd", &self.threshold_usd)?;
         let (amount, amount_cents) = whole("amount_usd", &self.amount_usd)?;
         let (monthly_cap, cap_cents) = whole("monthly_cap_usd", &self.monthly_cap_usd)?;
         // What is switched off may be anything.
         if self.enabled && !AMOUNT_CENTS.contains(&amount_cents) {
             return Err(invalid("amount_usd", "The amount must be 5 to 5,000 USD, in whole cents."));
+        }
+        // One top-up must end the shortage that it is made for, or the next one would follow at once.
+        if self.enabled && threshold_cents > amount_cents {
+            return Err(invalid("threshold_usd", "The threshold must not be above the amount."));
         }
         if self.enabled && !(amount_cents..=MAX_MONTHLY_CENTS).contains(&cap_cents) {
             return Err(invalid("monthly_cap_usd", "The cap must be the amount at least, and 100,000 USD at most."));
@@ -273,6 +224,22 @@ impl AutoTopUpView {
                 .as_ref()
                 .map(|method| MethodView { brand: method.brand.clone(), last4: method.last4.clone() }),
             stopped: auto.stopped.map(|stopped| StoppedView { reason: stopped.reason, at: rfc3339(stopped.at_ms) }),
+            attempt: auto.attempt.as_ref().map(AttemptView::from),
+        }
+    }
+}
+
+impl From<&Attempt> for AttemptView {
+    fn from(attempt: &Attempt) -> Self {
+        Self {
+            id: attempt.id.clone(),
+            amount_usd: attempt.amount.to_string(),
+            began_at: rfc3339(attempt.began_at_ms),
+            status: match attempt.stage {
+                Stage::Waiting => AttemptStatus::Waiting,
+                Stage::Charging { .. } => AttemptStatus::Charging,
+                Stage::Withdrawn { .. } => AttemptStatus::Withdrawn,
+            },
         }
     }
 }
@@ -289,10 +256,11 @@ mod tests {
             amount_usd: amount.into(),
             monthly_cap_usd: cap.into(),
         };
-        assert!(new(true, "5", "20", "100").settings().is_ok() && new(true, "0.5", "20", "20").settings().is_ok());
+        assert!(new(true, "5", "20", "100").settings().is_ok() && new(true, "20", "20", "20").settings().is_ok());
         assert!(new(false, "0", "0", "0").settings().is_ok());
         for (new, param) in [
             (new(true, "-1", "20", "100"), "threshold_usd"),
+            (new(true, "20.01", "20", "100"), "threshold_usd"),
             (new(true, "5", "4.99", "100"), "amount_usd"),
             (new(true, "5", "5000.01", "9000"), "amount_usd"),
             (new(false, "5", "20.001", "100"), "amount_usd"),

@@ -6,7 +6,7 @@ use account::client::CallError;
 use billing::ledger::{Command, Enter, Refusal, SavedMethod, StopReason};
 use worker::{D1Database, console_error, console_warn};
 
-use super::auto::stop_reason;
+use super::charge::stop_reason;
 use super::form::Form;
 use super::meaning::{Kind, Odd, Return, Status, TopUp, account_of};
 use super::stripe::{Stripe, StripeError};

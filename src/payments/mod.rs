@@ -6,6 +6,7 @@
 
 pub mod auto;
 pub mod books;
+pub mod charge;
 pub mod checkout;
 pub mod config;
 pub mod form;

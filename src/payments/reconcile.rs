@@ -4,12 +4,11 @@
 //! them one page of each of Stripe's lists is read, from the newest back to [`REACH_S`], page by page from run to
 //! run, so that what D1 has lost, or never had, is found as well.
 
-use billing::ledger::Command;
 use serde::de::DeserializeOwned;
 use worker::console_error;
 
-use super::auto;
 use super::books::Books;
+use super::charge;
 use super::form::Form;
 use super::meaning::{TOPUP_ID, TopUp};
 use super::stripe::Stripe;
@@ -46,23 +45,18 @@ pub async fn run(context: &Context) -> worker::Result<()> {
     disputes(&books).await
 }
 
-/// Automatic top-ups of which their accounts say that nobody may have charged them.
+/// Automatic top-ups of which their accounts say that nobody may have charged them. A row only says where to look: the
+/// account decides whether anything is charged.
 async fn due(books: &Books<'_>) -> worker::Result<()> {
     let context = books.context;
     let db = context.env.d1(d1::BINDING)?;
     for account_id in d1::topups::due_auto(&db, BATCH).await? {
-        let Some(routing_id) = crate::ids::routing_id(&account_id) else { continue };
-        match context.account(routing_id)?.call(Command::TakeAttempt).await {
-            Ok(Ok(answer)) => context.due_top_ups.note(routing_id, &answer),
-            Ok(Err(refusal)) => console_error!("{account_id}: its automatic top-up: {refusal}"),
-            Err(error) => {
-                console_error!("{account_id}: its automatic top-up waits on: {error}");
-                continue;
-            }
+        if let Some(routing_id) = crate::ids::routing_id(&account_id) {
+            context.due_top_ups.add(routing_id);
         }
         d1::topups::done_auto(&db, &account_id).await?;
     }
-    auto::charge_due(context).await;
+    charge::charge_due(context).await;
     Ok(())
 }
 

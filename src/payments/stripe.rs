@@ -88,6 +88,20 @@ impl Stripe<'_> {
         self.call(Method::Post, path, form, Some(idempotency_key)).await
     }
 
+    /// The same, sent once: the caller decides again before it is sent again.
+    ///
+    /// # Errors
+    /// [`StripeError`].
+    pub async fn post_once<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        form: &Form,
+        idempotency_key: &str,
+    ) -> Result<T, StripeError> {
+        let text = self.attempt(&Method::Post, path, form, Some(idempotency_key)).await?;
+        serde_json::from_str(&text).map_err(|_| StripeError::NoAnswer)
+    }
+
     /// Reads something.
     ///
     /// # Errors

@@ -65,8 +65,10 @@ pub struct Book {
     pub used: i64,
     /// The last row.
     pub seq: u64,
-    /// What could not be collected since money last came in.
+    /// What could not be collected and is still owed.
     pub uncollected: i64,
+    /// What the next row must pay of it: the row's id, and how much.
+    payment: Option<(String, i64)>,
     /// Every admitted request.
     pub requests: BTreeMap<String, Request>,
     /// Those that are not resolved.
@@ -226,7 +228,7 @@ impl Book {
             self.seq = seq;
             self.read_row(&mut row).map_err(|Violation(sentence)| Violation(format!("row {seq}: {sentence}")))?;
         }
-        Ok(())
+        must(self.payment.is_none(), || format!("money came in and did not pay what is owed: {:?}", self.payment))
     }
 
     fn read_row(&mut self, row: &mut Row) -> Result<(), Violation> {
@@ -236,16 +238,31 @@ impl Book {
         let before = self.balance;
         self.balance = before.saturating_add(amount);
         must(after == self.balance, || format!("{before} and {amount} are not {after}"))?;
+        if let Some((expected, due)) = self.payment.take() {
+            self.uncollected = self.uncollected.saturating_sub(due);
+            self.used = self.used.saturating_add(due);
+            return must((id.as_str(), kind.as_str(), amount) == (&expected, "debt", due.saturating_neg()), || {
+                format!("{id} ({kind}) of {amount} stands where {expected} must pay {due}")
+            });
+        }
+        must(kind != "debt", || format!("{id} pays what nobody owes"))?;
         let Some(usage) = usage else {
-            if amount > 0 {
-                self.uncollected = 0;
+            if kind != "grant" {
+                self.comes_in(&id, amount);
             }
             return must(kind != "usage", || format!("{id} has no usage"));
         };
         must(amount >= 0 || after >= 0, || format!("{id}: usage took the balance from {before} to {after}"))?;
         self.resolve(&id, &kind, amount, before, &usage)?;
-        self.uncollected = self.uncollected.saturating_add(usage.uncollected.nano()).max(0);
-        Ok(())
+        self.uncollected = self.uncollected.saturating_add(usage.uncollected.nano());
+        self.comes_in(&id, amount);
+        must(self.uncollected >= 0, || format!("{} is owed", self.uncollected))
+    }
+
+    /// Money comes in: what is owed is paid by the next row, as far as the balance is above zero.
+    fn comes_in(&mut self, id: &str, amount: i64) {
+        let due = self.uncollected.min(amount).min(self.balance);
+        self.payment = (due > 0).then(|| (format!("debt:{id}"), due));
     }
 
     fn resolve(
@@ -256,6 +273,7 @@ impl Book {
         before: i64,
         usage: &UsageRecord,
     ) -> Result<(), Violation> {
+        let owed_before = self.uncollected;
         let request = self.requests.get_mut(id).ok_or_else(|| Violation(format!("{id} was never admitted")))?;
         must(usage.key_id == request.key_id, || format!("{id} is charged to {:?}", usage.key_id))?;
         must(usage.admitted_at_ms == request.opened_at_ms, || format!("{id} counts at {}", usage.admitted_at_ms))?;
@@ -285,9 +303,11 @@ impl Book {
             }
             _ => return Err(Violation(format!("{id} is resolved again ({kind})"))),
         };
-        // What was uncollected before is neither asked for again nor given back.
+        // What was uncollected before is owed already; where it is not due after all, it is forgiven as far as it is
+        // still owed, and given back as far as it was paid.
         let due = cost.saturating_sub(taken).saturating_sub(short);
-        let collected = if due < 0 { due.saturating_add(short).min(0) } else { due.min(before.max(0)) };
+        let collected =
+            if due < 0 { due.saturating_add(short.min(owed_before)).min(0) } else { due.min(before.max(0)) };
         must(amount == collected.saturating_neg(), || {
             format!("{id} costs {cost}, of which {taken} is paid and {short} is not to be had: {amount}")
         })?;

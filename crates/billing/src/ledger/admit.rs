@@ -137,7 +137,7 @@ fn admitted(state: &State, hold: &Hold) -> Answer {
 
 fn admitted_with(key: Option<&Key>, hold: &Hold, available: NanoUsd) -> Answer {
     // The owner may read what is the owner's.
-    let may_read = hold.key_id.is_none() || key.is_some_and(|key| key.permissions.contains(&Permission::AccountRead));
+    let may_read = hold.key_id.is_none() || key.is_some_and(|key| key.may(Permission::AccountRead));
     Answer::Admitted {
         key_id: hold.key_id.clone(),
         granted_output: hold.granted_output,

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::auto::{Attempt, AutoTopUp};
+use super::attempt::Attempt;
+use super::auto::AutoTopUp;
 use super::key::{Key, Period};
 use super::spend::Spend;
 use super::state::{Entry, Event};
@@ -84,9 +85,12 @@ pub enum Answer {
         uncollected: NanoUsd,
         /// The balance after it.
         balance: NanoUsd,
-        /// An automatic top-up for whoever hears this to charge.
+        /// An automatic top-up, as objects of the version before name it here.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         top_up: Option<Box<Attempt>>,
+        /// An automatic top-up waits: the Worker that hears this looks after it, see [`super::Command::ChargeAttempt`].
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        top_up_waits: bool,
     },
     /// The sweep is done.
     Swept {
@@ -104,9 +108,12 @@ pub enum Answer {
     AutoTopUp {
         /// How they stand.
         auto: Box<AutoTopUp>,
-        /// An attempt for whoever hears this to charge.
+        /// The attempt that the Worker charges at once.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         top_up: Option<Box<Attempt>>,
+        /// As in [`Self::Settled`].
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        top_up_waits: bool,
     },
     /// The sessions are over.
     SessionsEnded,
@@ -133,7 +140,7 @@ pub struct AccountView {
     pub balance: NanoUsd,
     /// Reserved by running requests.
     pub held: NanoUsd,
-    /// What usage could not be collected since the last credit.
+    /// What usage could not collect and the account still owes.
     pub uncollected: NanoUsd,
     /// What all requests together have cost since ever.
     pub used: NanoUsd,
@@ -187,6 +194,9 @@ pub enum Refusal {
     /// The key, or one that it descends from, has expired.
     #[error("the key has expired")]
     ExpiredKey,
+    /// The key was rotated: until it ends it runs requests, and does nothing else.
+    #[error("the key was rotated and only runs requests")]
+    RotatedKey,
     /// The key may not do this.
     #[error("the key lacks the permission")]
     NotPermitted,

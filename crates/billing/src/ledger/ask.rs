@@ -35,7 +35,7 @@ pub(super) fn own_key(state: &State, digest: &str, address: Option<IpAddr>, now_
 pub(super) fn find(state: &State, digest: &str, address: Option<IpAddr>, prior: &Prior, now_ms: i64) -> Decision {
     let key = key::living(state, digest, now_ms)?;
     key::check_address(state, key, address)?;
-    let sees_all = key.permissions.contains(&Permission::AccountRead);
+    let sees_all = key.may(Permission::AccountRead);
     let entry = prior.entry.as_ref().filter(|entry| {
         entry.usage.as_ref().is_some_and(|usage| sees_all || usage.key_id.as_ref() == Some(&key.key_id))
     });

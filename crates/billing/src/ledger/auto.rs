@@ -1,22 +1,36 @@
 //! Automatic top-ups: when an account asks for money by itself.
 //!
-//! The one rule: one attempt at most is in flight, and what the attempts of a calendar month (UTC) brought, or may
-//! still bring, never exceeds the month's cap. The account names an attempt and the Worker charges it under the
-//! attempt's id, so a charge that is asked for again happens once. An attempt ends by its credit, the entry
-//! [`entry_id`], or by a refusal, which stops them all until the owner says otherwise.
+//! The rules:
+//! - One attempt at most is in flight, and what the attempts of a calendar month (UTC) brought, or may still bring,
+//!   never exceeds the month's cap.
+//! - The owner's last word counts. Each change of the settings, each new or removed card, a dispute and a
+//!   cancellation withdraw the attempt in flight. Immediately before a charge the Worker asks
+//!   ([`Command::ChargeAttempt`]), and the account decides again whether money is short and allowed.
+//! - An account is short when its balance is below its threshold. What running requests hold does not count: most of
+//!   it is given back, and each request is judged once it is settled. A threshold above the amount counts as the
+//!   amount, so one top-up always ends the shortage that it was made for.
+//! - Money that comes in begins no attempt, and neither does money that goes back to a card.
+//!
+//! The Worker charges an attempt under the attempt's id. An attempt ends by its credit, the entry [`entry_id`]; by a
+//! refusal, which stops them all until the owner says otherwise; or because the payment provider does not have it.
 
 use serde::{Deserialize, Serialize};
 
 use super::answer::Answer;
+use super::attempt::{Attempt, Stage};
 use super::calendar::start_of;
 use super::command::{Command, Enter, EntryKind};
 use super::key::Period;
 use super::state::{Event, State};
 use crate::money::NanoUsd;
 
-/// How long an attempt that was handed out is left alone before it is handed out again, in milliseconds: whoever
-/// charges it gives up within half a minute, and is told again under the same id.
+/// How long a charge that was handed out may be at work, in milliseconds: the Worker gives it up within half a
+/// minute, and the payment provider has it by then or never gets it.
 pub const ATTEMPT_STALE_MS: i64 = 120_000;
+
+/// How long the payment provider remembers an attempt's id, in milliseconds: Stripe forgets idempotency keys after a
+/// day. An older attempt is looked up, and not asked for again.
+pub const ATTEMPT_LIFE_MS: i64 = 20 * 3_600_000;
 
 /// Everything about the automatic top-ups of an account.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,7 +62,7 @@ pub struct AutoTopUp {
 pub struct AutoSettings {
     /// Whether there are any.
     pub enabled: bool,
-    /// Below this much available money is asked for.
+    /// Money is asked for when the balance is below this.
     pub threshold: NanoUsd,
     /// How much.
     pub amount: NanoUsd,
@@ -69,24 +83,6 @@ pub struct SavedMethod {
     pub last4: String,
     /// When it was entered, in milliseconds since the epoch.
     pub created_at_ms: i64,
-}
-
-/// One payment to attempt.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Attempt {
-    /// Names the payment everywhere.
-    pub id: String,
-    /// How much.
-    pub amount: NanoUsd,
-    /// Whose method.
-    pub customer: String,
-    /// Which.
-    pub method: String,
-    /// Milliseconds since the epoch.
-    pub began_at_ms: i64,
-    /// When somebody was last told to charge it, in milliseconds since the epoch; `None`: nobody was.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub handed_at_ms: Option<i64>,
 }
 
 /// Why nothing is attempted any more.
@@ -110,6 +106,8 @@ pub enum StopReason {
     MethodUnusable,
     /// A payment was disputed.
     Disputed,
+    /// The owner cancelled an attempt.
+    Cancelled,
 }
 
 /// The id of the entry that an attempt becomes.
@@ -118,11 +116,10 @@ pub fn entry_id(attempt_id: &str) -> String {
     format!("auto:{attempt_id}")
 }
 
-impl Attempt {
-    /// When somebody is to be told to charge it, in milliseconds since the epoch.
-    #[must_use]
-    pub fn due_at_ms(&self) -> i64 {
-        self.handed_at_ms.map_or(self.began_at_ms, |at_ms| at_ms.saturating_add(ATTEMPT_STALE_MS))
+impl AutoSettings {
+    /// The balance below which money is asked for.
+    fn short_below(&self) -> NanoUsd {
+        self.threshold.min(self.amount)
     }
 }
 
@@ -151,50 +148,147 @@ impl AutoTopUp {
                 self.method_at_ms = self.method_at_ms.max(now_ms);
                 self.method = None;
             }
-            Command::StopTopUp { attempt_id, reason } => {
-                // One that has ended, or was never begun, stops nothing.
-                if let Some(refused) = self.attempt.take_if(|attempt| attempt.id == *attempt_id) {
-                    self.spent = self.spent.minus(refused.amount).unwrap_or(NanoUsd::ZERO);
-                    self.stopped = Some(Stopped { reason: *reason, at_ms: now_ms });
+            Command::CancelAttempt if self.attempt.is_some() => self.stop(StopReason::Cancelled, now_ms),
+            Command::StopTopUp { attempt_id, reason } => self.refused(attempt_id, *reason, now_ms),
+            Command::AttemptNotFound { attempt_id } => self.not_found(attempt_id, now_ms),
+            Command::TakeAttempt => {
+                if let Some(attempt) = &mut self.attempt {
+                    attempt.told_at_ms = Some(now_ms);
                 }
             }
             Command::Enter(Enter { id, kind, amount }) => {
-                self.attempt.take_if(|attempt| entry_id(&attempt.id) == *id);
+                if self.attempt.take_if(|attempt| entry_id(&attempt.id) == *id).is_none() && is_automatic(id, *kind) {
+                    // An attempt that was given up was charged after all.
+                    self.count(*amount, now_ms);
+                }
                 if *kind == EntryKind::Dispute && *amount < NanoUsd::ZERO && self.settings.enabled {
-                    self.stopped = Some(Stopped { reason: StopReason::Disputed, at_ms: now_ms });
+                    self.stop(StopReason::Disputed, now_ms);
                 }
             }
             _ => {}
         }
+        if self.attempt.as_ref().is_some_and(|attempt| !self.allows(attempt)) {
+            self.withdraw();
+        }
+    }
+
+    /// Whether the owner's last word is still the one under which the attempt began.
+    fn allows(&self, attempt: &Attempt) -> bool {
+        self.stopped.is_none() && attempt.is_of(&self.settings, self.method.as_ref())
+    }
+
+    fn stop(&mut self, reason: StopReason, now_ms: i64) {
+        self.stopped = Some(Stopped { reason, at_ms: now_ms });
+    }
+
+    /// Has the attempt not be charged any more. One that may have been charged stays, to be looked up.
+    fn withdraw(&mut self) {
+        let Some(attempt) = self.attempt.take() else { return };
+        match attempt.clone().withdrawn() {
+            Some(withdrawn) => self.attempt = Some(withdrawn),
+            None => self.discount(&attempt),
+        }
+    }
+
+    /// The payment provider refused an attempt. One that has ended, or was never begun, stops nothing, and neither
+    /// does a card that was replaced since.
+    fn refused(&mut self, attempt_id: &str, reason: StopReason, now_ms: i64) {
+        let Some(refused) = self.attempt.take_if(|attempt| attempt.id == attempt_id) else { return };
+        self.discount(&refused);
+        if self.method.as_ref().is_some_and(|method| method.method == refused.method) && self.stopped.is_none() {
+            self.stop(reason, now_ms);
+        }
+    }
+
+    /// The payment provider does not have an attempt. One that is not asked for again ends by that, once the Worker
+    /// that was told to charge it must have given up.
+    fn not_found(&mut self, attempt_id: &str, now_ms: i64) {
+        let is_over = |attempt: &mut Attempt| {
+            attempt.id == attempt_id && attempt.is_answer_lost(now_ms) && !attempt.may_be_asked_again(now_ms)
+        };
+        if let Some(over) = self.attempt.take_if(is_over) {
+            self.discount(&over);
+        }
+    }
+
+    /// Counts an amount in the month of `now_ms`.
+    fn count(&mut self, amount: NanoUsd, now_ms: i64) {
+        let spent = self.spent_in_month(now_ms);
+        // A clock that is set back does not begin an earlier month again.
+        self.month_ms = self.month_ms.max(start_of(Period::Monthly, now_ms));
+        self.spent = spent.plus(amount).unwrap_or(spent);
+    }
+
+    /// Takes an attempt out of the month that it was counted in, unless that is over.
+    fn discount(&mut self, attempt: &Attempt) {
+        if start_of(Period::Monthly, attempt.counted_at_ms()) >= self.month_ms {
+            self.spent = self.spent.minus(attempt.amount).unwrap_or(NanoUsd::ZERO).max(NanoUsd::ZERO);
+        }
+    }
+
+    /// Whether `amount` more fits into the month of `now_ms`.
+    fn has_room(&self, amount: NanoUsd, now_ms: i64) -> bool {
+        self.spent_in_month(now_ms).plus(amount).is_ok_and(|spent| spent <= self.settings.monthly_cap)
     }
 
     /// Begins an attempt, where one is wanted, nothing is in flight, and the month's cap allows it.
-    fn begin(&mut self, account_id: &str, available: NanoUsd, now_ms: i64) {
-        let AutoSettings { enabled, threshold, amount, monthly_cap } = self.settings;
-        let is_wanted = enabled && self.stopped.is_none() && self.attempt.is_none() && available < threshold;
-        let Some(method) = self.method.as_ref().filter(|_| is_wanted && amount > NanoUsd::ZERO) else { return };
-        let Some(spent) = self.spent_in_month(now_ms).plus(amount).ok().filter(|spent| *spent <= monthly_cap) else {
+    fn begin(&mut self, account_id: &str, balance: NanoUsd, now_ms: i64) {
+        let AutoSettings { enabled, amount, .. } = self.settings;
+        let is_short = balance < self.settings.short_below();
+        let is_wanted = enabled && self.stopped.is_none() && self.attempt.is_none() && is_short;
+        let Some(method) = self.method.clone().filter(|_| is_wanted && amount > NanoUsd::ZERO) else { return };
+        if !self.has_room(amount, now_ms) {
             return;
-        };
-        // A clock that is set back does not begin an earlier month again.
-        self.month_ms = self.month_ms.max(start_of(Period::Monthly, now_ms));
-        self.spent = spent;
+        }
+        self.count(amount, now_ms);
         self.attempts = self.attempts.saturating_add(1);
         self.attempt = Some(Attempt {
             id: format!("auto_{}_{}", account_id.trim_start_matches("acct_"), self.attempts),
             amount,
-            customer: method.customer.clone(),
-            method: method.method.clone(),
+            customer: method.customer,
+            method: method.method,
             began_at_ms: now_ms,
-            handed_at_ms: None,
+            terms: Some(self.settings),
+            told_at_ms: None,
+            stage: Stage::Waiting,
         });
     }
 
-    fn hand_out(&mut self, now_ms: i64) -> Option<Box<Attempt>> {
-        let attempt = self.attempt.as_mut()?;
-        attempt.handed_at_ms = Some(now_ms);
-        Some(Box::new(attempt.clone()))
+    /// Decides, immediately before it, whether the attempt in flight is charged: it is handed out, or withdrawn. One
+    /// that was handed out before is charged again, under the same id, where the payment provider does not have it.
+    fn charge(&mut self, balance: NanoUsd, not_found: Option<&str>, now_ms: i64) -> Option<Box<Attempt>> {
+        let attempt = self.attempt.clone().filter(|attempt| match attempt.stage {
+            Stage::Waiting => true,
+            Stage::Charging { .. } => not_found == Some(&attempt.id) && attempt.may_be_asked_again(now_ms),
+            Stage::Withdrawn { .. } => false,
+        })?;
+        let mut counted_out = self.clone();
+        counted_out.discount(&attempt);
+        let is_short = balance < self.settings.short_below();
+        if !(is_short && self.allows(&attempt) && counted_out.has_room(attempt.amount, now_ms)) {
+            self.withdraw();
+            if let Some(attempt_id) = not_found {
+                self.not_found(attempt_id, now_ms);
+            }
+            return None;
+        }
+        counted_out.count(attempt.amount, now_ms);
+        let charging = Attempt { stage: Stage::Charging { handed_at_ms: now_ms }, ..attempt };
+        counted_out.attempt = Some(charging.clone());
+        *self = counted_out;
+        Some(Box::new(charging))
     }
+
+    /// Whether somebody is to be told of the attempt in flight. Whoever is told has it for a while.
+    fn tell(&mut self, now_ms: i64) -> bool {
+        let due = self.attempt.as_mut().filter(|attempt| attempt.due_at_ms() <= now_ms);
+        due.map(|attempt| attempt.told_at_ms = Some(now_ms)).is_some()
+    }
+}
+
+/// Whether an entry is the credit of an automatic top-up.
+fn is_automatic(id: &str, kind: EntryKind) -> bool {
+    kind == EntryKind::Credit && id.starts_with("auto:")
 }
 
 /// What a decision means for automatic top-ups. An account that has none pays nothing for this.
@@ -211,31 +305,41 @@ pub(super) fn follow(
     let (mut events, mut answer) = decision;
     let before = state.auto.clone().unwrap_or_default();
     let mut auto = before.clone();
-    // A dispute that comes again says nothing new.
+    // An entry that comes again says nothing new.
     if !matches!(command, Command::Enter(_)) || !events.is_empty() {
         auto.hear(command, now_ms);
     }
-    // Money that goes back must not have the card charged for it.
+    let balance = balance_after(state, &events);
+    let charge = match command {
+        Command::ChargeAttempt => auto.charge(balance, None, now_ms),
+        Command::AttemptNotFound { attempt_id } => auto.charge(balance, Some(attempt_id), now_ms),
+        _ => None,
+    };
     let begins = match command {
         Command::Settle(_) | Command::Release { .. } => true,
         // Alarms sweep for other reasons too, the delivery of money that went back among them.
         Command::Sweep => !events.is_empty(),
         Command::SetAutoTopUp(_) | Command::SaveMethod(_) => true,
-        Command::Enter(enter) => !matches!(enter.kind, EntryKind::Refund | EntryKind::Dispute),
+        // An attempt that has ended by this made room for what the owner wants now.
+        Command::ChargeAttempt | Command::AttemptNotFound { .. } => true,
+        Command::Enter(Enter { kind, amount, .. }) => {
+            *amount < NanoUsd::ZERO && !matches!(kind, EntryKind::Refund | EntryKind::Dispute)
+        }
         _ => false,
     };
     if let (true, Some(account)) = (begins, &state.account) {
-        auto.begin(&account.account_id, available_after(state, &events), now_ms);
+        auto.begin(&account.account_id, balance, now_ms);
     }
-    let is_due = auto.attempt.as_ref().is_some_and(|attempt| attempt.due_at_ms() <= now_ms);
-    let due = match command {
-        Command::TakeAttempt => auto.hand_out(now_ms),
-        Command::Settle(_) | Command::SetAutoTopUp(_) | Command::SaveMethod(_) if is_due => auto.hand_out(now_ms),
-        _ => None,
+    let is_told = match command {
+        Command::Settle(_) | Command::SetAutoTopUp(_) | Command::SaveMethod(_) => auto.tell(now_ms),
+        Command::ChargeAttempt | Command::AttemptNotFound { .. } => charge.is_none() && auto.tell(now_ms),
+        _ => false,
     };
     match &mut answer {
-        Answer::Settled { top_up, .. } => *top_up = due,
-        Answer::AutoTopUp { auto: told, top_up } => (**told, *top_up) = (auto.clone(), due),
+        Answer::Settled { top_up_waits, .. } => *top_up_waits = is_told,
+        Answer::AutoTopUp { auto: told, top_up, top_up_waits } => {
+            (**told, *top_up, *top_up_waits) = (auto.clone(), charge, is_told);
+        }
         _ => {}
     }
     if auto != before {
@@ -244,18 +348,10 @@ pub(super) fn follow(
     (events, answer)
 }
 
-/// Balance less what is reserved, once the events are applied.
-fn available_after(state: &State, events: &[Event]) -> NanoUsd {
-    let (mut balance, mut held) = (state.balance, state.held());
-    for event in events {
-        match event {
-            Event::EntryAppended(entry) => balance = entry.balance_after,
-            Event::HoldResolved { request_id, .. } => {
-                let freed = state.holds.get(request_id).map_or(NanoUsd::ZERO, |hold| hold.amount);
-                held = held.minus(freed).unwrap_or(NanoUsd::ZERO);
-            }
-            _ => {}
-        }
-    }
-    balance.minus(held).unwrap_or(NanoUsd::ZERO)
+/// The balance once the events are applied.
+fn balance_after(state: &State, events: &[Event]) -> NanoUsd {
+    events.iter().fold(state.balance, |balance, event| match event {
+        Event::EntryAppended(entry) => entry.balance_after,
+        _ => balance,
+    })
 }

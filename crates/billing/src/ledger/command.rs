@@ -90,8 +90,19 @@ pub enum Command {
     SaveMethod(SavedMethod),
     /// Forgets the method. Idempotent.
     RemoveMethod,
-    /// Asks for the attempt in flight, to charge it.
+    /// Notes that the cron was told of the attempt in flight.
     TakeAttempt,
+    /// Asks whether the attempt in flight is to be charged now. Whoever asks does at once what the answer says, see
+    /// [`super::Step`].
+    ChargeAttempt,
+    /// The payment provider does not have an attempt that was handed out to be charged.
+    AttemptNotFound {
+        /// The attempt.
+        attempt_id: String,
+    },
+    /// The owner does not want the attempt in flight: it is withdrawn, and none is made until the owner sets the
+    /// automatic top-ups again. Does nothing where none is in flight.
+    CancelAttempt,
     /// An attempt was refused: none is made until the owner says otherwise. Idempotent by the attempt.
     StopTopUp {
         /// The attempt.
@@ -157,6 +168,9 @@ impl Command {
             | Self::SaveMethod(_)
             | Self::RemoveMethod
             | Self::TakeAttempt
+            | Self::ChargeAttempt
+            | Self::AttemptNotFound { .. }
+            | Self::CancelAttempt
             | Self::StopTopUp { .. }
             | Self::EndSessions
             | Self::Account { .. }
@@ -193,6 +207,8 @@ pub enum EntryKind {
     Dispute,
     /// A correction, a late settle among them.
     Adjustment,
+    /// What usage could not collect, taken from money that came in later.
+    Debt,
 }
 
 /// A key to add. The secret itself never reaches the account.

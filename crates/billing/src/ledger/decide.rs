@@ -3,8 +3,7 @@
 use super::answer::{Answer, Decision, Refusal};
 use super::command::{Command, Enter, EntryKind};
 use super::state::{Account, Entry, Event, Prior, State};
-use super::{admit, ask, auto, key, resolve, rotate};
-use crate::money::NanoUsd;
+use super::{admit, ask, auto, debt, key, resolve, rotate};
 
 /// Decides `command` at `now_ms` (milliseconds since the epoch, the account's clock).
 ///
@@ -52,7 +51,12 @@ pub fn decide(state: &State, command: &Command, prior: &Prior, now_ms: i64) -> D
         | Command::SaveMethod(_)
         | Command::RemoveMethod
         | Command::TakeAttempt
-        | Command::StopTopUp { .. } => Ok((Vec::new(), Answer::AutoTopUp { auto: Box::default(), top_up: None })),
+        | Command::ChargeAttempt
+        | Command::AttemptNotFound { .. }
+        | Command::CancelAttempt
+        | Command::StopTopUp { .. } => {
+            Ok((Vec::new(), Answer::AutoTopUp { auto: Box::default(), top_up: None, top_up_waits: false }))
+        }
     }?;
     Ok(auto::follow(state, command, decision, now_ms))
 }
@@ -78,7 +82,8 @@ fn enter_money(state: &State, enter: &Enter, prior: &Prior, now_ms: i64) -> Deci
         }
         return Err(Refusal::Conflict);
     }
-    if enter.kind == EntryKind::Usage {
+    // Entries of these kinds are the account's own.
+    if matches!(enter.kind, EntryKind::Usage | EntryKind::Debt) || enter.id.starts_with(debt::DEBT_ID) {
         return Err(Refusal::Conflict);
     }
     let balance = state.balance.plus(enter.amount).map_err(|_| Refusal::TooLarge)?;
@@ -92,10 +97,6 @@ fn enter_money(state: &State, enter: &Enter, prior: &Prior, now_ms: i64) -> Deci
         usage: None,
     };
     let answer = Answer::Entered { seq: entry.seq, balance };
-    let mut events = vec![Event::EntryAppended(entry)];
-    // Money that comes in reopens an account that could not pay: the operator bears what was lost.
-    if enter.amount > NanoUsd::ZERO && state.uncollected > NanoUsd::ZERO {
-        events.push(Event::UncollectedSet(NanoUsd::ZERO));
-    }
-    Ok((events, answer))
+    let paid = debt::collect(state.uncollected, &entry);
+    Ok((std::iter::once(Event::EntryAppended(entry)).chain(paid).collect(), answer))
 }

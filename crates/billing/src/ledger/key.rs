@@ -116,6 +116,13 @@ impl Key {
     pub fn has_expired(&self, now_ms: i64) -> bool {
         self.limits.expires_at_ms.is_some_and(|at_ms| at_ms <= now_ms)
     }
+
+    /// What the key may do now. A key that was rotated runs requests until it ends, and nothing else: whoever stole
+    /// it must not reach the keys, or the one in its place.
+    #[must_use]
+    pub fn may(&self, permission: Permission) -> bool {
+        self.permissions.contains(&permission) && (self.replaced_by.is_none() || permission == Permission::Inference)
+    }
 }
 
 impl State {
@@ -168,6 +175,9 @@ pub(super) fn authorize<'a>(
     now_ms: i64,
 ) -> Result<&'a Key, Refusal> {
     let key = living(state, digest, now_ms)?;
+    if key.permissions.contains(&permission) && !key.may(permission) {
+        return Err(Refusal::RotatedKey);
+    }
     if !state.lineage(Some(&key.key_id)).all(|key| key.permissions.contains(&permission)) {
         return Err(Refusal::NotPermitted);
     }
@@ -201,11 +211,12 @@ pub(super) fn check_model(state: &State, key: &Key, model: &str) -> Result<(), R
     if lists.all(|models| models.allow(model)) { Ok(()) } else { Err(Refusal::ModelNotAllowed) }
 }
 
-/// The key with the models that its whole lineage allows.
+/// The key with what it may do now, and the models that its whole lineage allows.
 pub(super) fn narrowed(state: &State, key: &Key) -> Key {
+    let permissions = key.permissions.iter().copied().filter(|permission| key.may(*permission)).collect();
     let lists = state.lineage(Some(&key.key_id)).filter_map(|key| key.limits.models.clone());
     let models = lists.reduce(|all, models| all.and(&models));
-    Key { limits: KeyLimits { models, ..key.limits.clone() }, ..key.clone() }
+    Key { permissions, limits: KeyLimits { models, ..key.limits.clone() }, ..key.clone() }
 }
 
 /// Equality in time that depends on the length alone.
@@ -294,13 +305,9 @@ pub(super) fn view(state: &State, key: &Key) -> KeyView {
     KeyView { key: key.clone(), spend, running: state.running(&key.key_id), last_used_ms }
 }
 
-/// The key that acts; `None` for the account's owner. One that was rotated acts as the key in its place, or what it
-/// makes would end with it.
+/// The key that acts; `None`: the account's owner acts.
 pub(super) fn maker<'a>(state: &'a State, by: Option<&str>, now_ms: i64) -> Result<Option<&'a Key>, Refusal> {
-    let Some(digest) = by else { return Ok(None) };
-    let key = authorize(state, digest, Permission::KeysWrite, now_ms)?;
-    let replacing = |key: &&'a Key| state.keys.get(key.replaced_by.as_deref()?);
-    Ok(std::iter::successors(Some(key), replacing).take(MAX_KEYS).last())
+    by.map(|digest| authorize(state, digest, Permission::KeysWrite, now_ms)).transpose()
 }
 
 /// The key that is to be changed: the owner may change all, a key may change itself no looser and the

@@ -14,11 +14,13 @@ mod admit;
 mod allow;
 mod answer;
 mod ask;
+mod attempt;
 mod auto;
 mod bill;
 mod calendar;
 mod change;
 mod command;
+mod debt;
 mod decide;
 mod key;
 mod resolve;
@@ -28,7 +30,10 @@ mod state;
 
 pub use allow::{AllowError, MAX_ENTRIES, Models, Networks};
 pub use answer::{AccountView, Answer, Decision, KeyView, Refusal, Shortage};
-pub use auto::{ATTEMPT_STALE_MS, Attempt, AutoSettings, AutoTopUp, SavedMethod, StopReason, Stopped, entry_id};
+pub use attempt::{Attempt, Stage, Step};
+pub use auto::{
+    ATTEMPT_LIFE_MS, ATTEMPT_STALE_MS, AutoSettings, AutoTopUp, SavedMethod, StopReason, Stopped, entry_id,
+};
 pub use bill::Bill;
 pub use change::{Limit, LimitsChange};
 pub use command::{

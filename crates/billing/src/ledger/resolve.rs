@@ -3,6 +3,7 @@
 use super::answer::{Answer, Decision, Refusal};
 use super::bill::Bill;
 use super::command::{Admit, EntryKind, Outcome, Settle, SettledBy};
+use super::debt;
 use super::state::{BillingStatus, Checkpoint, Entry, Event, Hold, HoldState, Prior, State, UsageRecord};
 use crate::money::NanoUsd;
 use crate::usage::Usage;
@@ -126,24 +127,27 @@ fn resolve(
     charge(state, hold, record, collected.negated(), EntryKind::Usage, becomes, now_ms)
 }
 
-/// A settle after the hold expired: one adjustment by what its cost differs from that of the expiry. What
-/// the expiry could not collect stays uncollected, and is not asked for again, unless the request turns out
-/// to cost less: then that is what goes first. So what both rows took, and what both could not collect, is
-/// together what the request costs.
+/// A settle after the hold expired: one adjustment by what its cost differs from that of the expiry. What the expiry
+/// could not collect is owed already, so it is not asked for again. When the request turns out to cost less, the part
+/// that is still owed goes first, and the rest is given back. So the balance less what is owed always changes by
+/// exactly what the request costs.
 fn settle_late(state: &State, hold: &Hold, expired: &Entry, end: &Resolution, now_ms: i64) -> (Vec<Event>, Answer) {
     // Costs and their parts lie within 0 and 2^53 − 1, so their differences and this sum fit as well.
     let minus = |from: NanoUsd, what: NanoUsd| from.minus(what).unwrap_or(NanoUsd::ZERO);
-    let owed = expired.usage.as_ref().map_or(NanoUsd::ZERO, |usage| usage.uncollected);
+    let short_before = expired.usage.as_ref().map_or(NanoUsd::ZERO, |usage| usage.uncollected);
     let paid = expired.amount.negated();
-    let more = minus(minus(end.cost(), paid), owed);
+    let more = minus(minus(end.cost(), paid), short_before);
     let (collected, short) = if more >= NanoUsd::ZERO {
         let collected = more.min(state.balance.max(NanoUsd::ZERO));
         (collected, minus(more, collected))
     } else {
-        let forgiven = more.max(owed.negated());
+        let forgiven = more.max(short_before.min(state.uncollected).negated());
         (minus(more, forgiven), forgiven)
     };
-    let record = record(hold, end, short, owed.plus(short).unwrap_or(owed));
+    // A part that was paid since still counts as short in the first row.
+    let change = if more >= NanoUsd::ZERO { short } else { more.max(short_before.negated()) };
+    let short_together = short_before.plus(change).unwrap_or(short_before);
+    let record = record(hold, end, short, short_together);
     charge(state, hold, record, collected.negated(), EntryKind::Adjustment, HoldState::Adjusted, now_ms)
 }
 
@@ -195,12 +199,13 @@ fn charge(
     };
     let answer = settled_answer(&entry);
     let resolved = Event::HoldResolved { request_id, state: becomes(entry.seq) };
+    let owed = state.uncollected.plus(uncollected).unwrap_or(state.uncollected);
+    let paid = debt::collect(owed, &entry);
     let mut events = vec![resolved, Event::EntryAppended(entry)];
-    // Money that came in since an expiry has cleared what that could not collect: nothing is owed below zero.
-    let owed = state.uncollected.plus(uncollected).unwrap_or(state.uncollected).max(NanoUsd::ZERO);
     if owed != state.uncollected {
         events.push(Event::UncollectedSet(owed));
     }
+    events.extend(paid);
     (events, answer)
 }
 
@@ -221,5 +226,6 @@ fn settled_answer(entry: &Entry) -> Answer {
         uncollected: entry.usage.as_ref().map_or(NanoUsd::ZERO, |usage| usage.uncollected),
         balance: entry.balance_after,
         top_up: None,
+        top_up_waits: false,
     }
 }

@@ -15,15 +15,16 @@ use super::state::{Event, State};
 
 /// Makes the new key and has the old one end in a while.
 pub(super) fn rotate(state: &State, rotate: &RotateKey, now_ms: i64) -> Decision {
+    // A repeat is answered before anything else, for by now the key that asked may be the one that was rotated.
+    if let Some((new, old)) = state.keys.get(&rotate.new_key_id).zip(state.keys.get(&rotate.key_id)) {
+        let repeated = old.replaced_by.as_ref() == Some(&new.key_id) && new.digest == rotate.digest;
+        return if repeated { Ok((Vec::new(), answer(new, old, now_ms))) } else { Err(Refusal::Conflict) };
+    }
     let old = changeable(state, &rotate.key_id, rotate.by.as_deref(), now_ms)?;
     // Who rotates a key has its secret, also where it stands for the account and changes keys that it did not make.
     let maker = maker(state, rotate.by.as_deref(), now_ms)?;
     if maker.is_some_and(|maker| !old.permissions.iter().all(|permission| maker.permissions.contains(permission))) {
         return Err(Refusal::Exceeds);
-    }
-    if let Some(new) = state.keys.get(&rotate.new_key_id) {
-        let repeated = old.replaced_by.as_ref() == Some(&new.key_id) && new.digest == rotate.digest;
-        return if repeated { Ok((Vec::new(), answer(new, old, now_ms))) } else { Err(Refusal::Conflict) };
     }
     if old.revoked_at_ms.is_some() {
         return Err(Refusal::RevokedKey);

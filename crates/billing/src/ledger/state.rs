@@ -21,7 +21,7 @@ pub struct State {
     pub seq: u64,
     /// `balance_after` of that row.
     pub balance: NanoUsd,
-    /// What usage could not be collected since the last credit.
+    /// What usage could not collect and the account still owes.
     pub uncollected: NanoUsd,
     /// Open holds by request id.
     pub holds: BTreeMap<String, Hold>,
@@ -300,11 +300,14 @@ impl State {
         }
     }
 
-    /// Counts a charge against the spend of its key's lineage, and of the account. Also how spend is restored
+    /// Counts a charge against the spend of its key's lineage, and of the account. A debt that is paid counts for the
+    /// account: no row says which keys it was made by. Also how spend is restored
     /// from the journal behind its last snapshot.
     pub fn count_spend(&mut self, entry: &Entry) {
+        if entry.usage.is_some() || entry.kind == EntryKind::Debt {
+            self.used = self.used.minus(entry.amount).unwrap_or(self.used);
+        }
         let Some(usage) = &entry.usage else { return };
-        self.used = self.used.minus(entry.amount).unwrap_or(self.used);
         let lineage: Vec<String> = self.lineage(usage.key_id.as_deref()).map(|key| key.key_id.clone()).collect();
         for (generation, key_id) in lineage.into_iter().enumerate() {
             let spend = self.spend.entry(key_id).or_default();

@@ -132,7 +132,8 @@ fn automatic_top_ups_are_read_again_also_where_the_table_is_older_than_they_are(
         created_at_ms: bench.now_ms,
     };
     bench.ok(&Command::SaveMethod(method));
-    let Answer::AutoTopUp { top_up: Some(attempt), .. } = bench.ok(&Command::SetAutoTopUp(settings)) else {
+    bench.ok(&Command::SetAutoTopUp(settings));
+    let Answer::AutoTopUp { top_up: Some(attempt), .. } = bench.ok(&Command::ChargeAttempt) else {
         panic!("nothing is attempted")
     };
     let auto = bench.load().auto.unwrap();

@@ -18,12 +18,14 @@ fn trap_19_a_late_settle_counts_what_the_expiry_could_not_collect_once() {
         ("0", 350, "0.3", "0.05", "0.05"),
         ("0", 300, "0.3", "0", "0"),
         ("0", 200, "0.2", "0", "0"),
-        // What came in pays for what the settle adds, not for what was written off before.
+        // What came in has paid the 0.1: what of it turns out not to be due is given back.
         ("1", 400, "0.3", "0.1", "0"),
         ("1", 450, "0.35", "0.1", "0"),
-        ("1", 350, "0.3", "0.05", "0"),
-        ("1", 200, "0.2", "0", "0"),
-        ("0.02", 450, "0.32", "0.13", "0.03"),
+        ("1", 350, "0.25", "0.1", "0"),
+        ("1", 200, "0.1", "0.1", "0"),
+        ("0.02", 450, "0.3", "0.15", "0.13"),
+        ("0.02", 350, "0.3", "0.05", "0.03"),
+        ("0.02", 310, "0.29", "0.02", "0"),
     ] {
         let mut bench = Bench::funded("0.3");
         let now = bench.now_ms;
@@ -47,7 +49,7 @@ fn trap_19_a_late_settle_counts_what_the_expiry_could_not_collect_once() {
         assert_eq!(nano(taken) + nano(short), i64::try_from(late).unwrap() * 1_000_000, "{case}: the whole cost");
         assert_eq!(bench.state.uncollected.nano(), nano(owed), "{case}");
         let status = bench.journal.last().unwrap().usage.clone().unwrap().billing_status;
-        let expected = if short == "0" { BillingStatus::Settled } else { BillingStatus::Uncollected };
+        let expected = if late <= 300 { BillingStatus::Settled } else { BillingStatus::Uncollected };
         assert_eq!(status, expected, "{case}");
         assert_eq!(bench.ok(settle("r1", late)), first, "{case}");
         assert_eq!(bench.run(settle("r1", late + 1)), Err(Refusal::Conflict), "{case}");
