@@ -247,7 +247,7 @@ impl Candidate<'_> {
             status => {
                 let header = |name| response.headers().get(name).ok().flatten();
                 let (retry_after, retry_after_ms) = (header("retry-after"), header("retry-after-ms"));
-                let rejection = rejection_of(status, &response).await;
+                let rejection = rejection_of(status, &response, call.anthropic).await;
                 if let Some(rejection) = rejection {
                     return Err(Failure::Rejected { status, rejection });
                 }
@@ -319,16 +319,16 @@ impl Candidate<'_> {
 }
 
 /// What a refusal is about, where its body says so in time.
-async fn rejection_of(status: u16, response: &Response) -> Option<Rejection> {
+async fn rejection_of(status: u16, response: &Response, anthropic: &AnthropicHeaders) -> Option<Rejection> {
     if !matches!(status, 400 | 413 | 422) {
         return None;
     }
-    rejection::classify(status, &refusal_text(response).await?)
+    rejection::classify(status, &refusal_text(response).await?, anthropic.beta.as_deref())
 }
 
 /// What a success is about whose body says that it is none.
-pub async fn rejection_in(response: &Response) -> Option<Rejection> {
-    rejection::classify(400, &refusal_text(response).await?)
+pub async fn rejection_in(response: &Response, betas: Option<&str>) -> Option<Rejection> {
+    rejection::classify(400, &refusal_text(response).await?, betas)
 }
 
 async fn refusal_text(response: &Response) -> Option<String> {

@@ -13,7 +13,7 @@ use futures::future::{Either, select};
 use js_sys::Uint8Array;
 use worker::Response;
 
-use super::leaving::Leaving;
+use super::pipeline::Inference;
 use super::stream::Source;
 use super::ticket::is_nothing;
 use crate::upstream::{Candidate, Connection, Exchange, Failure, rejection_in, within};
@@ -53,14 +53,15 @@ pub async fn open(
     exchange: Exchange,
     candidate: &Candidate<'_>,
     relay: Box<dyn Relay>,
-    leaving: &Leaving,
+    inference: &Inference<'_>,
 ) -> Result<Opening, Failure> {
     let Exchange { response, connection, answered_ms } = exchange;
-    let source = event_stream(&response).await?;
+    let betas = inference.anthropic.beta.as_deref();
+    let source = event_stream(&response, betas).await?;
     let mut opening = Opening { source, connection, answered_ms, relay, pieces: VecDeque::new() };
     let deadline_ms = candidate.first_token_ms();
     let begun = async {
-        let (read, left) = (std::pin::pin!(opening.read_first()), std::pin::pin!(leaving.heard()));
+        let (read, left) = (std::pin::pin!(opening.read_first(betas)), std::pin::pin!(inference.leaving.heard()));
         match select(read, left).await {
             Either::Left((read, _)) => read,
             Either::Right(_) => Ok(()),
@@ -75,19 +76,19 @@ pub async fn open(
 }
 
 /// The body of an answer that is a stream of events; some servers answer a failure with 200.
-async fn event_stream(response: &Response) -> Result<Source, Failure> {
+async fn event_stream(response: &Response, betas: Option<&str>) -> Result<Source, Failure> {
     let content_type = response.headers().get("content-type").ok().flatten().unwrap_or_default();
     if content_type.is_empty() || content_type.to_ascii_lowercase().starts_with("text/event-stream") {
         return Source::new(response.body()).ok_or(Failure::NotAnAnswer);
     }
     let status = response.status_code();
-    let rejection = rejection_in(response).await;
+    let rejection = rejection_in(response, betas).await;
     Err(rejection.map_or(Failure::NotAnAnswer, |rejection| Failure::Rejected { status, rejection }))
 }
 
 impl Opening {
     /// Reads up to the first event. It may be given up at any time: what was read is kept.
-    async fn read_first(&mut self) -> Result<(), Failure> {
+    async fn read_first(&mut self, betas: Option<&str>) -> Result<(), Failure> {
         let mut said = Vec::new();
         loop {
             let read = self.source.read().await;
@@ -103,7 +104,7 @@ impl Opening {
             let meter = self.relay.meter();
             let failed = matches!(step.end, Some(End::Failed | End::Truncated));
             if failed && is_nothing(meter.usage, meter.visible_output) {
-                return Err(match rejection_of(&said) {
+                return Err(match rejection_of(&said, betas) {
                     Some(rejection) => Failure::Rejected { status: 200, rejection },
                     None if broke => Failure::Unreachable,
                     None => Failure::NotAnAnswer,
@@ -123,11 +124,11 @@ impl Opening {
 }
 
 /// What an error event is about.
-fn rejection_of(said: &[u8]) -> Option<Rejection> {
+fn rejection_of(said: &[u8], betas: Option<&str>) -> Option<Rejection> {
     let mut parser = Parser::default();
     let mut frames = parser.push(said).ok()?;
     frames.extend(parser.finish());
-    frames.iter().filter_map(|frame| rejection::classify(400, &frame.data()?)).next()
+    frames.iter().filter_map(|frame| rejection::classify(400, &frame.data()?, betas)).next()
 }
 
 /// Whether whole lines of a stream are comments and nothing else.
@@ -157,11 +158,14 @@ mod tests {
     fn the_reason_of_an_error_event_is_read() {
         let too_long = r#"{"error":{"message":"maximum context length is 8192","code":400}}"#;
         assert_eq!(
-            rejection_of(format!("event: error\ndata: {too_long}\n\n").as_bytes()),
+            rejection_of(format!("event: error\ndata: {too_long}\n\n").as_bytes(), None),
             Some(Rejection::ContextLength)
         );
-        assert_eq!(rejection_of(format!(": wait\n\ndata: {too_long}").as_bytes()), Some(Rejection::ContextLength));
-        assert_eq!(rejection_of(b"data: {\"error\":{\"message\":\"overloaded\"}}\n\n"), None);
-        assert_eq!(rejection_of(too_long.as_bytes()), None);
+        assert_eq!(
+            rejection_of(format!(": wait\n\ndata: {too_long}").as_bytes(), None),
+            Some(Rejection::ContextLength)
+        );
+        assert_eq!(rejection_of(b"data: {\"error\":{\"message\":\"overloaded\"}}\n\n", None), None);
+        assert_eq!(rejection_of(too_long.as_bytes(), None), None);
     }
 }

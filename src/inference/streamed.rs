@@ -35,7 +35,7 @@ pub async fn streamed(
         if let Ok(headers) = stream_headers(lowered_output, available, way) {
             waiting.answered(exchange.answered_ms, headers, relay.keep_alive());
         }
-        opening::open(exchange, way.candidate, relay, &inference.leaving).await
+        opening::open(exchange, way.candidate, relay, inference).await
     };
     let asked = {
         let ask = std::pin::pin!(failover::ask(&mut admitted, inference, context, attempt));

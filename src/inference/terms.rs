@@ -59,6 +59,8 @@ pub fn hold(request: &ClientRequest<'_>, model: &Model, price: &Price) -> Result
         let most = most_output(request, model);
         let wanted = if grows(request, model) { most.min(STREAM_HOLD_TOKENS) } else { most };
         let least = LEAST_OUTPUT_TOKENS.max(facts.least_output.unwrap_or(0)).min(wanted);
+        // A lower limit in the request would bound nothing: what the model can make is held, or it is not asked.
+        let least = if model.reasoning_beyond_limit && !grows(request, model) { wanted } else { least };
         OutputBound { wanted, least, choices: facts.n }
     });
     HoldRequest::new(price, input, facts.one_hour_marks, output)
@@ -66,11 +68,13 @@ pub fn hold(request: &ClientRequest<'_>, model: &Model, price: &Price) -> Result
         .map_err(|_| auth::refused(&Refusal::TooLarge))
 }
 
-/// The most output tokens of each choice: the client's limit, else the model's.
+/// The most output tokens of each choice: the client's limit, else the model's; always the model's where the
+/// client's leaves its reasoning unbounded.
 #[must_use]
 pub fn most_output(request: &ClientRequest<'_>, model: &Model) -> u64 {
     let most = model_output(model);
-    request.facts().max_output.unwrap_or(most).min(most)
+    let asked = request.facts().max_output.filter(|_| !model.reasoning_beyond_limit);
+    asked.unwrap_or(most).min(most)
 }
 
 /// The most output tokens that the model makes.

@@ -62,6 +62,7 @@ impl<'a> Way<'a> {
                 limit_field,
                 without_stream_options: !upstream.stream_options,
                 owner: Some(&owner),
+                passes: &upstream.passes,
             };
             let target = Target {
                 model: &candidate.route.model,

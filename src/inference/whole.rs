@@ -64,7 +64,7 @@ async fn answer(inference: &Inference<'_>, way: &Way<'_>, context: &Context) -> 
     let status = response.status_code();
     let request = &inference.request;
     let read = request.read(way.pair, &text, &way.rewrite(), &way.identity(request, context));
-    read.map_err(|NotAnAnswer| match rejection::classify(400, &text) {
+    read.map_err(|NotAnAnswer| match rejection::classify(400, &text, inference.anthropic.beta.as_deref()) {
         Some(rejection) => Failure::Rejected { status, rejection },
         None => Failure::NotAnAnswer,
     })

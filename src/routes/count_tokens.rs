@@ -69,7 +69,9 @@ async fn ask(
     }
     let theirs = Some(candidate.route.model.as_str()).filter(|theirs| *theirs != model.id);
     let owner = owner_of(candidate, Dialect::AnthropicMessages, context);
-    let body = count.pass_through(&Outgoing { model: theirs, owner: Some(&owner), ..Outgoing::default() });
+    let passes = &candidate.upstream.passes;
+    let outgoing = Outgoing { model: theirs, owner: Some(&owner), passes, ..Outgoing::default() };
+    let body = count.pass_through(&outgoing).ok()?;
     let call = Call {
         dialect: Dialect::AnthropicMessages,
         path: "/messages/count_tokens",

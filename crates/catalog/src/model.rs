@@ -47,6 +47,9 @@ pub struct Upstream {
     /// Dotted names of fields that it is known to add to answers and that are removed
     /// (`provider`, `usage.cost`).
     pub strip: Vec<String>,
+    /// Request fields beyond those of its dialects that it takes at no other price (`top_k`). All others are
+    /// left out of what is sent to it.
+    pub passes: Vec<String>,
 }
 
 /// How an upstream's key is sent.
@@ -116,6 +119,8 @@ pub struct Model {
     pub limit_field: Option<LimitField>,
     /// Whether it is billed for reasoning that the stream does not show.
     pub hidden_reasoning: bool,
+    /// Whether the output limit of a request leaves its reasoning unbounded: then its own limit is held.
+    pub reasoning_beyond_limit: bool,
     /// How fast it writes, to estimate reasoning that was not reported.
     pub tokens_per_s: Option<u64>,
     /// Free words such as `tools` or `vision`.

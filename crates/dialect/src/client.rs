@@ -187,10 +187,10 @@ impl<'a> ClientRequest<'a> {
     pub fn encode(&self, pair: Pair, outgoing: &Outgoing<'_>, target: &Target<'_>) -> Result<Encoded, RequestError> {
         if pair.passes {
             let (body, losses) = match &self.wire {
-                Wire::Chat(request) => request.pass_through(outgoing),
-                Wire::Responses(request) => request.pass_through(outgoing),
-                Wire::Messages(request) => request.pass_through(outgoing),
-                Wire::Embeddings(request) => (request.pass_through(outgoing.model), Losses::default()),
+                Wire::Chat(request) => request.pass_through(outgoing)?,
+                Wire::Responses(request) => request.pass_through(outgoing)?,
+                Wire::Messages(request) => request.pass_through(outgoing)?,
+                Wire::Embeddings(request) => request.pass_through(outgoing)?,
                 Wire::ChatOfResponses(_) | Wire::Completions(_) => (String::new(), Losses::default()),
             };
             return Ok(Encoded { body, losses });

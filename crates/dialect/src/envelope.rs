@@ -149,6 +149,18 @@ impl Edits<'_> {
         self.removed.extend(indices);
     }
 
+    /// As [`Self::set`], for the member at this place.
+    pub(crate) fn set_at(&mut self, index: usize, json: String) {
+        if let Some(span) = self.envelope.span(index) {
+            self.splices.push((span, json));
+        }
+    }
+
+    /// As [`Self::remove`], for the member at this place.
+    pub(crate) fn remove_at(&mut self, index: usize) {
+        self.removed.push(index);
+    }
+
     /// Whether there is nothing to do.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -13,6 +13,7 @@ pub mod openai_chat;
 pub mod openai_completions;
 pub mod openai_embeddings;
 pub mod openai_responses;
+pub mod passes;
 pub mod policy;
 pub mod rejection;
 pub mod relay;

@@ -2,6 +2,9 @@
 
 use crate::tokens;
 
+/// The longest value that is taken for a setting, in bytes.
+const MAX_SETTING_BYTES: usize = 32;
+
 /// What a request sends to the model.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct InputMeasure {
@@ -25,6 +28,14 @@ impl InputMeasure {
     pub fn text(&mut self, text: &str) {
         self.text_tokens = self.text_tokens.saturating_add(tokens::estimate(text));
         self.text_bytes = self.text_bytes.saturating_add(u64::try_from(text.len()).unwrap_or(u64::MAX));
+    }
+
+    /// Adds a value that is no prompt by itself: a setting, a label, an id. A short number or word counts
+    /// nothing; whatever is longer counts as text, for nobody knows what a provider makes of it.
+    pub fn beside(&mut self, json: &str) {
+        if json.len() > MAX_SETTING_BYTES {
+            self.text(json);
+        }
     }
 
     /// Adds a prediction of the output.

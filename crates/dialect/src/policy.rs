@@ -5,49 +5,85 @@
 //! ids of it are refused too.
 
 use crate::envelope::{Edits, Envelope};
+use crate::measure::InputMeasure;
 use crate::request::{RequestError, as_array, as_string};
 
 /// Fields that order something at another price, whoever the provider is.
-const PRICED_FIELDS: [&str; 21] = [
-    "audio",                // OpenAI: audio output
-    "background",           // OpenAI: background mode
-    "batch",                // several: batch tiers
-    "best_of",              // several: answers that are made and not shown
-    "compound_custom",      // Groq: hosted tools
-    "connector_ids",        // Cohere: hosted search
-    "deferred",             // xAI: answers later
-    "enable_search",        // Alibaba: web search
-    "extra_body",           // Gemini: whatever its own API knows
-    "fallbacks",            // Anthropic, LiteLLM: other models
-    "inference_geo",        // Anthropic: regional surcharge
-    "mcp_servers",          // Anthropic: hosted tools
-    "models",               // OpenRouter: other models
-    "plugins",              // OpenRouter: web search, file parsing
-    "prompt_cache_options", // OpenAI: longer and dearer cache writes
-    "provider",             // OpenRouter: choice of provider
-    "route",                // OpenRouter: other models
-    "search_parameters",    // xAI: live search
-    "speed",                // Anthropic: fast mode
-    "web_search",           // several
-    "web_search_options",   // OpenAI, Perplexity: web search and its context size
+const PRICED_FIELDS: [&str; 26] = [
+    "audio",                   // OpenAI: audio output
+    "background",              // OpenAI: background mode
+    "batch",                   // several: batch tiers
+    "best_of",                 // several: answers that are made and not shown
+    "compound_custom",         // Groq: hosted tools
+    "connector_ids",           // Cohere: hosted search
+    "deferred",                // xAI: answers later
+    "enable_code_interpreter", // Alibaba: hosted code
+    "enable_search",           // Alibaba: web search
+    "extra_body",              // Gemini: whatever its own API knows
+    "fallback_credit_token",   // Anthropic: what another request has paid for
+    "fallbacks",               // Anthropic, LiteLLM: other models
+    "inference_geo",           // Anthropic: regional surcharge
+    "mcp_servers",             // Anthropic: hosted tools
+    "models",                  // OpenRouter: other models
+    "multi_agent",             // several: more models for one answer
+    "plugins",                 // OpenRouter: web search, file parsing
+    "preset",                  // OpenRouter, Perplexity: a model and its tools by one name
+    "prompt_cache_options",    // OpenAI: longer and dearer cache writes
+    "provider",                // OpenRouter: choice of provider
+    "route",                   // OpenRouter: other models
+    "search_options",          // Alibaba: what a web search costs
+    "search_parameters",       // xAI: live search
+    "speed",                   // Anthropic: fast mode
+    "web_search",              // several
+    "web_search_options",      // OpenAI, Perplexity: web search and its context size
 ];
 
 /// Fields that name state kept at a provider.
-const STATE_FIELDS: [&str; 10] = [
+const STATE_FIELDS: [&str; 14] = [
     "agent_id",
     "assistant_id",
     "cached_content",
     "container",
     "conversation",
     "file_ids",
+    "memory_store_ids",
     "previous_response_id",
     "prompt",
     "thread_id",
     "tool_resources",
+    "user_profile_id",
+    "vector_store_ids",
+    "workspace_id",
 ];
 
 /// Members of a part that name state at a provider, wherever in it they stand.
-const STATE_MEMBERS: [&str; 3] = ["file_id", "file_ids", "container"];
+const STATE_MEMBERS: [&str; 11] = [
+    "connector_id",
+    "container",
+    "container_id",
+    "file_id",
+    "file_ids",
+    "memory_store_id",
+    "memory_store_ids",
+    "skill_id",
+    "tunnel_id",
+    "vector_store_id",
+    "vector_store_ids",
+];
+
+/// Members of a part that hold the address of media, or the media themselves.
+const MEDIA_MEMBERS: [&str; 8] =
+    ["data", "document_url", "file_data", "file_url", "image_url", "url", "video", "video_url"];
+
+/// Members that hold an address, or nothing but what was put in its place.
+const ADDRESS_MEMBERS: [&str; 6] = ["document_url", "file_url", "image_url", "url", "video", "video_url"];
+
+/// How much of a text is looked at for an address, in bytes. What a reader leaves out of it, as tabs, is
+/// counted too.
+const MAX_LOOKED_AT_BYTES: usize = 1_024;
+
+/// Base64 in the place of an address is at least so long: the smallest image has more, and an id has less.
+const LEAST_INLINE_BYTES: usize = 64;
 
 /// Parts that are images.
 const IMAGE_PARTS: [&str; 3] = ["image_url", "input_image", "image"];
@@ -122,13 +158,16 @@ pub fn check_fields(envelope: &Envelope<'_>, decided: &[&str]) -> Result<(), Req
     }
 }
 
+/// Whether a top-level field is refused, whatever the dialect, unless it asks for nothing.
+#[must_use]
+pub fn refuses(field: &str) -> bool {
+    PRICED_FIELDS.contains(&field) || STATE_FIELDS.contains(&field)
+}
+
 /// Refuses spellings that a server which ignores case, as Go's JSON reader does by Unicode's simple
 /// folding, would take for a field that means something here.
 pub(crate) fn check_spelling(envelope: &Envelope<'_>, decided: &[&str]) -> Result<(), RequestError> {
     for key in envelope.keys() {
-        if !key.is_ascii() {
-            return Err(RequestError::field(key, "names of fields must be ASCII"));
-        }
         let folded = key.to_ascii_lowercase();
         let known = || PRICED_FIELDS.iter().chain(&STATE_FIELDS).chain(decided).any(|field| *field == folded);
         if folded != key && known() {
@@ -157,11 +196,11 @@ pub fn check_part(path: &str, kind: &str, part: &str) -> Result<Media, RequestEr
         return Err(not_priced(path));
     }
     let mut media = if IMAGE_PARTS.contains(&kind) { Media::Images } else { Media::Unmeasured };
-    look_through(path, part, MAX_PART_DEPTH, &mut media)?;
+    look_through(path, "", part, MAX_PART_DEPTH, &mut media)?;
     Ok(media)
 }
 
-fn look_through(path: &str, json: &str, depth: usize, media: &mut Media) -> Result<(), RequestError> {
+fn look_through(path: &str, member: &str, json: &str, depth: usize, media: &mut Media) -> Result<(), RequestError> {
     let Some(deeper) = depth.checked_sub(1) else {
         return Err(RequestError::field(path, "the part is nested too deep"));
     };
@@ -173,37 +212,88 @@ fn look_through(path: &str, json: &str, depth: usize, media: &mut Media) -> Resu
                 if STATE_MEMBERS.contains(&key.to_ascii_lowercase().as_str()) && value != "null" {
                     return Err(no_state(&format!("{path}.{key}")));
                 }
-                look_through(path, value, deeper, media)?;
+                look_through(path, key, value, deeper, media)?;
             }
             Ok(())
         }
         Some(b'[') => {
-            as_array(json).unwrap_or_default().into_iter().try_for_each(|i| look_through(path, i, deeper, media))
+            let items = as_array(json).unwrap_or_default();
+            items.into_iter().try_for_each(|item| look_through(path, member, item, deeper, media))
         }
-        Some(b'"') => look_at_text(path, json, media),
+        Some(b'"') => look_at_text(path, member, json, media),
         _ => Ok(()),
     }
 }
 
-/// A string of a part: perhaps data, or the address of it.
-fn look_at_text(path: &str, json: &str, media: &mut Media) -> Result<(), RequestError> {
-    // Megabytes of base64 have no escapes in their beginning; what has is decoded.
-    let beginning = json.get(1..64.min(json.len())).unwrap_or(json);
+/// A string of a part: perhaps data, or the address of it. Of addresses only `http`, `https` and `data` pass,
+/// read as browsers and most servers read them.
+fn look_at_text(path: &str, member: &str, json: &str, media: &mut Media) -> Result<(), RequestError> {
+    // Megabytes of base64 have no escapes in their beginning; a text that has some is decoded.
+    let inner = json.get(1..json.len().saturating_sub(1)).unwrap_or_default();
+    let beginning = beginning_of(inner);
     let decoded = if beginning.contains('\\') { as_string(json) } else { None };
-    let text = decoded.as_deref().unwrap_or(beginning).trim_start().to_ascii_lowercase();
-    if text.starts_with("data:audio/") {
-        return Err(not_priced(path));
+    let text = normalised(decoded.as_deref().map_or(beginning, beginning_of));
+    if let Some(kind) = text.strip_prefix("data:") {
+        let kind = kind.trim_start();
+        if kind.starts_with("audio/") {
+            return Err(not_priced(path));
+        }
+        if !kind.starts_with("image/") {
+            *media = Media::Unmeasured;
+        }
+        return Ok(());
     }
-    if text.starts_with("data:") && !text.starts_with("data:image/") {
-        *media = Media::Unmeasured;
+    let is_address = ADDRESS_MEMBERS.contains(&member);
+    match scheme(&text) {
+        Some("http" | "https") => Ok(()),
+        // `gs://`, `ms://`, `s3://`, `file:`: files that lie at a provider.
+        Some(_) if is_address => Err(no_state(path)),
+        Some(scheme) if text.get(scheme.len()..).is_some_and(|rest| rest.starts_with("://")) => Err(no_state(path)),
+        _ if !is_address || is_inline(inner, &text) => Ok(()),
+        _ => Err(no_state(path)),
     }
-    match text.split_once("://") {
-        Some((scheme, _)) if scheme.len() < 12 && scheme.bytes().all(|b| b.is_ascii_alphanumeric()) => match scheme {
-            "http" | "https" => Ok(()),
-            // `gs://`, `ms://`, `s3://`: files that lie at a provider.
-            _ => Err(no_state(path)),
-        },
-        _ => Ok(()),
+}
+
+fn beginning_of(text: &str) -> &str {
+    let mut end = text.len().min(MAX_LOOKED_AT_BYTES);
+    while !text.is_char_boundary(end) {
+        end = end.saturating_sub(1);
+    }
+    text.get(..end).unwrap_or_default()
+}
+
+/// The beginning of an address as a reader of addresses takes it (WHATWG URL): without the control
+/// characters and spaces in front, and without tabs and line ends anywhere; in lower case.
+fn normalised(text: &str) -> String {
+    let text = text.trim_start_matches(|c: char| c <= ' ');
+    text.chars().filter(|c| !matches!(c, '\t' | '\n' | '\r')).map(|c| c.to_ascii_lowercase()).collect()
+}
+
+fn scheme(address: &str) -> Option<&str> {
+    let (scheme, _) = address.split_once(':')?;
+    let fits = |c: u8| c.is_ascii_alphanumeric() || b"+-.".contains(&c);
+    (scheme.starts_with(|c: char| c.is_ascii_alphabetic()) && scheme.bytes().all(fits)).then_some(scheme)
+}
+
+/// Whether base64 stands in the place of an address, as some servers take it.
+fn is_inline(whole: &str, beginning: &str) -> bool {
+    let fits = |b: u8| b.is_ascii_alphanumeric() || b"+/=".contains(&b);
+    whole.len() >= LEAST_INLINE_BYTES && beginning.bytes().all(fits)
+}
+
+/// Measures what stands in an image part beside the image: its few words are input like any other.
+pub fn measure_beside(input: &mut InputMeasure, member: &str, json: &str) {
+    match json.as_bytes().first() {
+        Some(b'{') => {
+            let fields = Envelope::parse(json).ok();
+            let members = fields.iter().flat_map(Envelope::members);
+            members.for_each(|(key, value)| measure_beside(input, key, value));
+        }
+        Some(b'[') => {
+            as_array(json).unwrap_or_default().into_iter().for_each(|item| measure_beside(input, member, item));
+        }
+        _ if MEDIA_MEMBERS.contains(&member) => {}
+        _ => input.beside(json),
     }
 }
 
@@ -260,8 +350,6 @@ mod tests {
             (r#""models":["o1-pro"],"#, "models"),
             (r#""Service_Tier":"priority","#, "Service_Tier"),
             (r#""N":100,"#, "N"),
-            (r#""\u017ftream":true,"#, "\u{17f}tream"),
-            (r#""max_to\u212aens":100000,"#, "max_to\u{212a}ens"),
             (r#""extra_body":{"google":{}},"#, "extra_body"),
             (r#""cached_content":"x","#, "cached_content"),
             (r#""tools":[{"google_search":{}}],"#, "tools[0].type"),
@@ -292,13 +380,13 @@ mod tests {
             r#""service_tier":"default","speed":"standard","background":false,"audio":null,"modalities":["text"],"store":false,"#,
             "\"hi\"",
         );
-        assert_eq!(ChatRequest::parse(&body).unwrap().pass_through(&Outgoing::default()).0, body);
+        assert_eq!(ChatRequest::parse(&body).unwrap().pass_through(&Outgoing::default()).unwrap().0, body);
     }
 
     #[test]
     fn auto_becomes_default_and_nothing_is_stored() {
         let body = request(r#""service_tier":"auto","store":true,"#, "\"hi\"");
-        let sent = ChatRequest::parse(&body).unwrap().pass_through(&Outgoing::default()).0;
+        let sent = ChatRequest::parse(&body).unwrap().pass_through(&Outgoing::default()).unwrap().0;
         assert_eq!(sent, body.replace("auto", "default").replace("true", "false"));
     }
 }

@@ -47,8 +47,9 @@ pub enum Rejection {
 }
 
 /// Reads why a provider answered with this status and body; `None`: nothing that a client could act on.
+/// `betas` is the header `anthropic-beta` of the client: only a beta that the client sent is named to it.
 #[must_use]
-pub fn classify(status: u16, body: &str) -> Option<Rejection> {
+pub fn classify(status: u16, body: &str, betas: Option<&str>) -> Option<Rejection> {
     // 500: some local servers say so of an input that is too long.
     if !matches!(status, 400 | 413 | 422 | 500) {
         return None;
@@ -60,7 +61,7 @@ pub fn classify(status: u16, body: &str) -> Option<Rejection> {
     let text = text(body).to_ascii_lowercase();
     let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
     let all = |words: &[&str]| words.iter().all(|word| text.contains(word));
-    if let Some(beta) = beta(&text) {
+    if let Some(beta) = betas.and_then(|sent| beta(&text, sent)) {
         return Some(Rejection::BetaHeader(beta));
     }
     if all(&["max_tokens", "exceed context limit"]) || all(&["max_tokens", "input length"]) {
@@ -143,15 +144,15 @@ fn gather(envelope: &Envelope<'_>, parts: &mut Vec<String>) {
     }
 }
 
-/// The beta that a provider does not know: "Unexpected value(s) `x-2025-01-01` for the `anthropic-beta`
-/// header".
-fn beta(text: &str) -> Option<String> {
+/// The beta among those `sent` that a provider does not know: "Unexpected value(s) `x-2025-01-01` for the
+/// `anthropic-beta` header". A word that the client did not send is the provider's own, and is not repeated.
+fn beta(text: &str, sent: &str) -> Option<String> {
     let before = text.split("anthropic-beta").next().filter(|before| before.len() < text.len())?;
-    let value = before.split(['`', '"', '\'']).find(|word| {
-        let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-        word.contains('-') && word.len() <= MAX_BETA_BYTES && word.bytes().all(fits)
-    })?;
-    Some(value.to_owned())
+    let is_quoted = |beta: &str| before.split(['`', '"', '\'']).any(|word| word == beta);
+    let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    let is_name = |beta: &str| !beta.is_empty() && beta.len() <= MAX_BETA_BYTES && beta.bytes().all(fits);
+    let sent = sent.split(',').map(|beta| beta.trim().to_ascii_lowercase());
+    sent.filter(|beta| is_name(beta)).find(|beta| is_quoted(beta))
 }
 
 impl Rejection {

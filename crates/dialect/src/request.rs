@@ -45,6 +45,8 @@ pub struct Outgoing<'a> {
     pub without_stream_options: bool,
     /// Whose state may go there, without our tag; what is of another owner is left out.
     pub owner: Option<&'a Owner>,
+    /// The top-level fields beyond those of the dialect's own list that the catalogue lists for the upstream.
+    pub passes: &'a [String],
 }
 
 /// Why a request is not one: always the caller's fault, and safe to show.

@@ -24,6 +24,7 @@ fn database() -> Connection {
     // As D1.
     database.pragma_update(None, "foreign_keys", true).unwrap();
     database.execute_batch(include_str!("../../../d1_migrations/0001_create_catalogue.sql")).unwrap();
+    database.execute_batch(include_str!("../../../d1_migrations/0009_add_passes.sql")).unwrap();
     database
 }
 

@@ -151,6 +151,16 @@ fn upstreams() {
             r#"6: upstream "up": "usage." must be a dotted name such as "usage.cost""#,
         ],
     );
+    check(
+        base_url,
+        &format!("{base_url}\npasses = [\"top_k\", \"a.b\", \"\", \"enable_search\", \"conversation\"]"),
+        &[
+            r#"5: upstream "up": "a.b" must be the name of a request field such as "top_k""#,
+            r#"5: upstream "up": "" must be the name of a request field such as "top_k""#,
+            r#"5: upstream "up": "enable_search" changes the price or names state at a provider, and never passes"#,
+            r#"5: upstream "up": "conversation" changes the price or names state at a provider, and never passes"#,
+        ],
+    );
 }
 
 #[test]

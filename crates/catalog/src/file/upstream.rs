@@ -2,7 +2,7 @@
 //!
 //! Required are `id`, `dialects` and `base_url`. `secret` is the *name* of a Worker secret.
 
-use dialect::Dialect;
+use dialect::{Dialect, policy};
 
 use crate::model::{Timeouts, Upstream};
 use crate::rows::named;
@@ -22,6 +22,7 @@ pub(super) const SHAPE: Shape = Shape::new(&[
     "responses_complete",
     "stream_options",
     "strip",
+    "passes",
 ]);
 
 const TIMEOUTS: Shape = Shape::new(&["headers", "first_token", "idle", "total"]);
@@ -44,6 +45,7 @@ pub(super) fn read(table: &Table<'_>, id: Option<String>) -> Option<Upstream> {
         responses_complete: table.flag("responses_complete").unwrap_or(false),
         stream_options: table.flag("stream_options").unwrap_or(true),
         strip: strip(table),
+        passes: passes(table),
         id: id?,
         base_url: base_url?,
     })
@@ -94,6 +96,21 @@ fn strip(table: &Table<'_>) -> Vec<String> {
     for (at, name) in &names {
         if name.split('.').any(str::is_empty) {
             table.problem_in(*at, format!("{name:?} must be a dotted name such as \"usage.cost\""));
+        }
+    }
+    names.into_iter().map(|(_, name)| name.to_owned()).collect()
+}
+
+/// A field that changes the price, or names state at a provider, is refused before any list is read: whoever
+/// lists one expects that it passes.
+fn passes(table: &Table<'_>) -> Vec<String> {
+    let names = table.strings("passes").unwrap_or_default();
+    for (at, name) in &names {
+        let is_plain = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        if !is_plain {
+            table.problem_in(*at, format!("{name:?} must be the name of a request field such as \"top_k\""));
+        } else if policy::refuses(name) {
+            table.problem_in(*at, format!("{name:?} changes the price or names state at a provider, and never passes"));
         }
     }
     names.into_iter().map(|(_, name)| name.to_owned()).collect()

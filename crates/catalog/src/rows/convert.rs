@@ -62,6 +62,7 @@ fn upstream_from(row: UpstreamRow) -> Result<Upstream, RowError> {
         responses_complete: row.responses_complete != 0,
         stream_options: row.stream_options != 0,
         strip: json("strip", &row.strip).map_err(fail)?,
+        passes: json("passes", &row.passes).map_err(fail)?,
         id: row.id,
     })
 }
@@ -80,6 +81,7 @@ fn upstream_row(upstream: &Upstream) -> serde_json::Result<UpstreamRow> {
         responses_complete: upstream.responses_complete.into(),
         stream_options: upstream.stream_options.into(),
         strip: serde_json::to_string(&upstream.strip)?,
+        passes: serde_json::to_string(&upstream.passes)?,
     })
 }
 
@@ -93,6 +95,7 @@ fn model_from(row: ModelRow) -> Result<Model, RowError> {
         image_tokens: row.image_tokens,
         limit_field: row.limit_field.as_deref().map(|name| named("limit_field", name)).transpose().map_err(fail)?,
         hidden_reasoning: row.hidden_reasoning != 0,
+        reasoning_beyond_limit: row.reasoning_beyond_limit != 0,
         tokens_per_s: row.tokens_per_s,
         capabilities: json("capabilities", &row.capabilities).map_err(fail)?,
         created: row.created,
@@ -113,6 +116,7 @@ fn model_row(model: &Model) -> serde_json::Result<ModelRow> {
         image_tokens: model.image_tokens,
         limit_field: model.limit_field.map(|field| field.name().to_owned()),
         hidden_reasoning: model.hidden_reasoning.into(),
+        reasoning_beyond_limit: model.reasoning_beyond_limit.into(),
         tokens_per_s: model.tokens_per_s,
         capabilities: serde_json::to_string(&model.capabilities)?,
         created: model.created,
@@ -220,11 +224,11 @@ mod tests {
         let upstream = serde_json::json!({
             "id": "u", "dialects": "[\"openai_chat\"]", "base_url": "https://u.example/v1", "secret": null,
             "priority": 1, "enabled": 1, "auth": null, "query": "{}", "timeouts_ms": "{}",
-            "responses_complete": 0, "stream_options": 1, "strip": "[]",
+            "responses_complete": 0, "stream_options": 1, "strip": "[]", "passes": "[]",
         });
         let model = serde_json::json!({
             "id": "m", "owned_by": "o", "display_name": "M", "context_window": 1000, "max_output_tokens": 100,
-            "image_tokens": null, "limit_field": null, "hidden_reasoning": 0, "tokens_per_s": null,
+            "image_tokens": null, "limit_field": null, "hidden_reasoning": 0, "reasoning_beyond_limit": 0, "tokens_per_s": null,
             "capabilities": "[]", "created": 0, "enabled": 1,
         });
         let route = serde_json::json!({

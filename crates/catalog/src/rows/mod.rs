@@ -13,11 +13,11 @@ pub(crate) use convert::named;
 
 /// Every upstream.
 pub const SELECT_UPSTREAMS: &str = "SELECT id, dialects, base_url, secret, priority, enabled, auth, query, \
-     timeouts_ms, responses_complete, stream_options, strip FROM upstreams";
+     timeouts_ms, responses_complete, stream_options, strip, passes FROM upstreams";
 
 /// Every model.
 pub const SELECT_MODELS: &str = "SELECT id, owned_by, display_name, context_window, max_output_tokens, image_tokens, \
-     limit_field, hidden_reasoning, tokens_per_s, capabilities, created, enabled FROM models";
+     limit_field, hidden_reasoning, reasoning_beyond_limit, tokens_per_s, capabilities, created, enabled FROM models";
 
 /// Every price that is in the catalogue now; retired ones are history.
 pub const SELECT_PRICES: &str = "SELECT model_id, effective_at_ms, above_input, input, output, cache_read, \
@@ -53,6 +53,8 @@ pub struct UpstreamRow {
     pub stream_options: u8,
     /// JSON array of dotted names.
     pub strip: String,
+    /// JSON array of names.
+    pub passes: String,
 }
 
 /// A row of `models`.
@@ -74,6 +76,8 @@ pub struct ModelRow {
     pub limit_field: Option<String>,
     /// 0 or 1.
     pub hidden_reasoning: u8,
+    /// 0 or 1.
+    pub reasoning_beyond_limit: u8,
     /// Tokens a second.
     pub tokens_per_s: Option<u64>,
     /// JSON array of strings.

@@ -6,6 +6,7 @@ mod blocks;
 pub mod decode;
 pub mod encode;
 pub mod error;
+pub(crate) mod fields;
 pub mod relay;
 mod stop;
 pub mod stream;

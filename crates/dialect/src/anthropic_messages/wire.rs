@@ -1,15 +1,17 @@
 //! A messages request as the gateway must understand it: what it asks for, and how large it can become.
-//! Everything else in it is the upstream's business and passes through.
+//! What of it passes to an upstream stands in `fields.rs`.
 
 mod input;
 
 use std::borrow::Cow;
 
 use super::decode;
+use super::fields::{CLIENT_TOOLS, FIELDS};
 use super::trim::{MAX_MARKS, Trim};
 use crate::canonical::{self, Losses};
 use crate::envelope::{Envelope, quoted};
 use crate::measure::InputMeasure;
+use crate::passes;
 use crate::policy;
 use crate::request::{Facts, Outgoing, RequestError};
 
@@ -19,10 +21,6 @@ const DECIDED_FIELDS: [&str; 9] =
 
 /// Beta fields that change the price, or name state kept at the provider.
 const REFUSED_FIELDS: [&str; 3] = ["billing_policy", "compaction", "thread"];
-
-/// Tools with a version that the client runs itself; all other versioned tools are run, and charged for,
-/// by the provider.
-const CLIENT_TOOLS: [&str; 4] = ["bash_", "computer_", "memory_", "text_editor_"];
 
 /// What an answer needs beside the budget of its thinking, in tokens.
 const ANSWER_BESIDE_THINKING: u64 = 1_024;
@@ -81,9 +79,12 @@ impl<'a> MessagesRequest<'a> {
     }
 
     /// The body for the upstream: the client's own bytes but for what must differ. What is left out are
-    /// cache marks beyond those that a request may carry, and the reasoning of other providers.
-    #[must_use]
-    pub fn pass_through(&self, outgoing: &Outgoing<'_>) -> (String, Losses) {
+    /// cache marks beyond those that a request may carry, the reasoning of other providers, and what is on no
+    /// list.
+    ///
+    /// # Errors
+    /// [`RequestError`] for a block, a tool or an edit of a kind that is on no list.
+    pub fn pass_through(&self, outgoing: &Outgoing<'_>) -> Result<(String, Losses), RequestError> {
         pass_through(&self.envelope, outgoing)
     }
 
@@ -140,7 +141,13 @@ fn begin(body: &str) -> Result<(Envelope<'_>, Cow<'_, str>, InputMeasure), Reque
     Ok((envelope, model, input))
 }
 
-fn pass_through(envelope: &Envelope<'_>, outgoing: &Outgoing<'_>) -> (String, Losses) {
+fn pass_through(envelope: &Envelope<'_>, outgoing: &Outgoing<'_>) -> Result<(String, Losses), RequestError> {
+    let (body, mut losses) = edited(envelope, outgoing);
+    let body = passes::listed(body, FIELDS, outgoing.passes, &mut losses)?;
+    Ok((body, losses))
+}
+
+fn edited(envelope: &Envelope<'_>, outgoing: &Outgoing<'_>) -> (String, Losses) {
     let mut edits = envelope.edit();
     if let Some(model) = outgoing.model {
         edits.set("model", &quoted(model));
@@ -220,7 +227,7 @@ fn check_tool(path: &str, json: &str) -> Result<(), RequestError> {
     }
     match tool.string("type")?.as_deref() {
         None | Some("custom") => Ok(()),
-        Some(kind) if CLIENT_TOOLS.into_iter().any(|prefix| kind.starts_with(prefix)) => Ok(()),
+        Some(kind) if CLIENT_TOOLS.into_iter().any(|name| passes::matches(name, kind)) => Ok(()),
         Some(_) => Err(policy::not_priced(&format!("{path}.type"))),
     }
 }
@@ -246,9 +253,11 @@ impl<'a> CountRequest<'a> {
     }
 
     /// As [`MessagesRequest::pass_through`], for an upstream that counts.
-    #[must_use]
-    pub fn pass_through(&self, outgoing: &Outgoing<'_>) -> String {
-        pass_through(&self.envelope, outgoing).0
+    ///
+    /// # Errors
+    /// As there.
+    pub fn pass_through(&self, outgoing: &Outgoing<'_>) -> Result<String, RequestError> {
+        Ok(pass_through(&self.envelope, outgoing)?.0)
     }
 
     /// As [`MessagesRequest::has_sampling`].

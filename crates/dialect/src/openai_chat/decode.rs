@@ -61,8 +61,9 @@ const PASSED_OVER: [&str; 12] = [
     "verbosity",
 ];
 
-/// Fields of some servers that say what the answer is to be, or what it is to be made of.
-const REFUSED: [&str; 10] = [
+/// Fields of some servers that say what the answer is to be, or what it is to be made of: where a server does
+/// not know one, the request is refused.
+pub(super) const REFUSED: [&str; 10] = [
     "chat_template",
     "documents",
     "grammar",

@@ -49,7 +49,7 @@ pub(super) fn is_foreign_part(kind: &str, fields: &Envelope<'_>) -> bool {
 
 /// Measures an Anthropic `tool_result`.
 pub(super) fn measure_result(input: &mut InputMeasure, path: &str, fields: &Envelope<'_>) -> Result<(), RequestError> {
-    input.text(fields.present("tool_use_id").unwrap_or_default());
+    fields.members().filter(|(key, _)| *key != "content").for_each(|(_, value)| input.text(value));
     let Some(content) = fields.present("content") else { return Ok(()) };
     let is_result = |part: &str| {
         let fields = Envelope::parse(part).ok();

@@ -5,6 +5,7 @@ pub mod answer;
 pub mod decode;
 pub mod encode;
 pub mod error;
+pub(crate) mod fields;
 pub mod mixed;
 mod object;
 pub mod relay;

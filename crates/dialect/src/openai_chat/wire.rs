@@ -1,11 +1,13 @@
 //! A chat request as the gateway must understand it: what it asks for, and how large it can become.
-//! Everything else in it is the upstream's business and passes through.
+//! What of it passes to an upstream stands in `fields.rs`.
 
+use super::fields::FIELDS;
 use super::mixed::is_responses_body;
 use super::{decode, mixed, state};
 use crate::canonical::{Losses, Request, refused};
 use crate::envelope::{Edits, Envelope};
 use crate::measure::InputMeasure;
+use crate::passes;
 use crate::policy;
 use crate::request::{Facts, Outgoing, RequestError, as_array, as_string};
 
@@ -32,6 +34,8 @@ const MESSAGE_OVERHEAD: u64 = 8;
 /// Tokens of the instructions that a provider adds when tools are given: the largest that a provider
 /// documents is about 700.
 const TOOLS_OVERHEAD: u64 = 800;
+/// The longest `stream_options` that say nothing but what they are for, in bytes.
+const MAX_SHORT_BYTES: usize = 96;
 /// The most choices of one request; OpenAI's own limit.
 const MAX_CHOICES: u64 = 128;
 
@@ -104,9 +108,11 @@ impl<'a> ChatRequest<'a> {
     }
 
     /// The body for the upstream: the client's own bytes but for what must differ. What is left out is the
-    /// reasoning of other providers.
-    #[must_use]
-    pub fn pass_through(&self, outgoing: &Outgoing<'_>) -> (String, Losses) {
+    /// reasoning of other providers, and what is on no list.
+    ///
+    /// # Errors
+    /// [`RequestError`] for a part of a kind that is on no list.
+    pub fn pass_through(&self, outgoing: &Outgoing<'_>) -> Result<(String, Losses), RequestError> {
         let mut losses = Losses::default();
         let mut edits = self.envelope.edit();
         let messages = self.envelope.present("messages").filter(|json| state::may_be_in(json));
@@ -130,7 +136,13 @@ impl<'a> ChatRequest<'a> {
         }
         self.limit(outgoing, &mut edits);
         policy::edit(&self.envelope, &mut edits);
-        (edits.finish(), losses)
+        let knows = |field: &&str| outgoing.passes.iter().any(|name| name == field);
+        let means_more = |field: &&str| self.envelope.present(field).is_some_and(|value| value != "false");
+        if let Some(field) = decode::REFUSED.into_iter().find(|field| means_more(field) && !knows(field)) {
+            return Err(refused(field));
+        }
+        let body = passes::listed(edits.finish(), FIELDS, outgoing.passes, &mut losses)?;
+        Ok((body, losses))
     }
 
     /// Sets the output limit where it is lowered, in every field that the client used. A model that knows
@@ -188,16 +200,20 @@ fn measure(envelope: &Envelope<'_>, messages: &[&str], mixed: &mut bool) -> Resu
         mixed::measure_items(&mut input, envelope.present("input").unwrap_or_default())?;
         input.text(envelope.present("instructions").unwrap_or_default());
     }
-    for field in ["tools", "functions"] {
-        if let Some(tools) = envelope.present(field) {
-            input.exact(TOOLS_OVERHEAD);
-            input.text(tools);
+    for (key, value) in envelope.members().filter(|(_, value)| *value != "null") {
+        match key {
+            "messages" => {}
+            "model" | "stream_options" if value.len() <= MAX_SHORT_BYTES => {}
+            "input" | "instructions" if is_responses_body(envelope) => {}
+            "tools" | "functions" => {
+                input.exact(TOOLS_OVERHEAD);
+                input.text(value);
+            }
+            "response_format" | "documents" => input.text(value),
+            "prediction" => input.prediction(value),
+            _ => input.beside(value),
         }
     }
-    for field in ["response_format", "documents"] {
-        input.text(envelope.present(field).unwrap_or_default());
-    }
-    input.prediction(envelope.present("prediction").unwrap_or_default());
     Ok(input)
 }
 
@@ -232,7 +248,10 @@ pub(super) fn measure_content(
             Some("tool_result") => mixed::measure_result(input, &path, &part_fields)?,
             Some("text" | "input_text" | "output_text" | "refusal" | "thinking") => input.text(part),
             Some(kind) => match policy::check_part(&path, kind, part)? {
-                policy::Media::Images => input.image(),
+                policy::Media::Images => {
+                    input.image();
+                    policy::measure_beside(input, "", part);
+                }
                 policy::Media::Unmeasured => input.unmeasured(),
             },
             None => return Err(RequestError::missing(&format!("{path}.type"))),
@@ -252,14 +271,14 @@ mod tests {
     }
 
     fn encode(body: &str, outgoing: Outgoing<'_>) -> String {
-        ChatRequest::parse(body).unwrap().pass_through(&outgoing).0
+        ChatRequest::parse(body).unwrap().pass_through(&outgoing).unwrap().0
     }
 
     #[test]
     fn a_whole_request_passes_unchanged() {
         for members in [
             r#""seed": 123456789012345678901234567890"#,
-            r#""x_unknown":{"b":1.0,"a":[1e400]},"temperature":0.70"#,
+            r#""metadata":{"b":1.0,"a":[1e400]},"temperature":0.70"#,
             r#""tools":[{"type":"function","function":{"name":"f","parameters":{}}}],"logprobs":true"#,
             r#""stream":false,"stream_options":null"#,
         ] {

@@ -75,6 +75,11 @@ impl<'a> CompletionRequest<'a> {
         let mut input = InputMeasure::default();
         input.exact(OVERHEAD);
         input.text(&prompt);
+        for (key, value) in envelope.members() {
+            if !matches!(key, "prompt" | "model" | "stream_options") {
+                input.beside(value);
+            }
+        }
         let include_usage = match envelope.present("stream_options") {
             Some(options) => {
                 let options = Envelope::parse(options)

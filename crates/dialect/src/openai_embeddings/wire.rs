@@ -1,9 +1,12 @@
 //! An embeddings request as the gateway must understand it.
 
+use super::fields::FIELDS;
+use crate::canonical::Losses;
 use crate::envelope::{Envelope, quoted};
 use crate::measure::InputMeasure;
+use crate::passes;
 use crate::policy;
-use crate::request::{Facts, RequestError, as_array, as_string};
+use crate::request::{Facts, Outgoing, RequestError, as_array, as_string};
 
 /// How vectors are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +45,11 @@ impl<'a> EmbeddingsRequest<'a> {
         let json = envelope.present("input").ok_or_else(|| RequestError::missing("input"))?;
         let mut input = InputMeasure::default();
         measure(&mut input, json)?;
+        for (key, value) in envelope.members() {
+            if !matches!(key, "input" | "model") {
+                input.beside(value);
+            }
+        }
         let facts = Facts {
             model,
             stream: false,
@@ -57,14 +65,18 @@ impl<'a> EmbeddingsRequest<'a> {
     }
 
     /// The body for the upstream: the client's own bytes but for the model, where the upstream knows it
-    /// by another id.
-    #[must_use]
-    pub fn pass_through(&self, model: Option<&str>) -> String {
+    /// by another id, and what is on no list.
+    ///
+    /// # Errors
+    /// [`RequestError`] for an object in which a member stands twice.
+    pub fn pass_through(&self, outgoing: &Outgoing<'_>) -> Result<(String, Losses), RequestError> {
+        let mut losses = Losses::default();
         let mut edits = self.envelope.edit();
-        if let Some(model) = model {
+        if let Some(model) = outgoing.model {
             edits.set("model", &quoted(model));
         }
-        edits.finish()
+        let body = passes::listed(edits.finish(), FIELDS, outgoing.passes, &mut losses)?;
+        Ok((body, losses))
     }
 }
 
@@ -131,7 +143,9 @@ mod tests {
     fn only_the_model_is_edited() {
         let body = r#"{ "input":["a\u00e9"], "model":"e","user":"u","dimensions":256 }"#;
         let request = EmbeddingsRequest::parse(body).unwrap();
-        assert_eq!(request.pass_through(None), body);
-        assert_eq!(request.pass_through(Some("up/e")), body.replace("\"e\"", "\"up/e\""));
+        let sent = |outgoing| request.pass_through(&outgoing).unwrap().0;
+        assert_eq!(sent(Outgoing::default()), body);
+        let renamed = Outgoing { model: Some("up/e"), ..Outgoing::default() };
+        assert_eq!(sent(renamed), body.replace("\"e\"", "\"up/e\""));
     }
 }

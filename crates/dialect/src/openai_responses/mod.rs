@@ -5,6 +5,7 @@ pub mod answer;
 pub mod decode;
 pub mod encode;
 pub mod error;
+pub(crate) mod fields;
 mod item;
 pub mod relay;
 mod response;

@@ -1,5 +1,5 @@
 //! A request for a response as the gateway must understand it: what it asks for, and how large it can
-//! become. Everything else in it is the upstream's business and passes through.
+//! become. What of it passes to an upstream stands in `fields.rs`.
 
 mod measure;
 
@@ -7,8 +7,10 @@ use crate::canonical::{self, Losses};
 use crate::envelope::{Envelope, quoted};
 use crate::items::{self, Item};
 use crate::openai_responses::decode;
+use crate::openai_responses::fields::FIELDS;
 use crate::openai_responses::state;
 use crate::openai_responses::tools::{self, Fate};
+use crate::passes;
 use crate::policy::{self, not_priced};
 use crate::request::{Facts, Outgoing, RequestError, as_string};
 
@@ -94,8 +96,10 @@ impl<'a> ResponsesRequest<'a> {
 
     /// The body for an upstream of the same dialect, the client's own bytes but for what must differ, and
     /// what was left out of it.
-    #[must_use]
-    pub fn pass_through(&self, outgoing: &Outgoing<'_>) -> (String, Losses) {
+    ///
+    /// # Errors
+    /// [`RequestError`] for an item or a part of a kind that is on no list.
+    pub fn pass_through(&self, outgoing: &Outgoing<'_>) -> Result<(String, Losses), RequestError> {
         let mut losses = self.losses.clone();
         let mut edits = self.envelope.edit();
         if let Some(model) = outgoing.model {
@@ -123,7 +127,8 @@ impl<'a> ResponsesRequest<'a> {
             });
             input.iter().for_each(|input| edits.set("input", &input.json));
         }
-        (edits.finish(), losses)
+        let body = passes::listed(edits.finish(), FIELDS, outgoing.passes, &mut losses)?;
+        Ok((body, losses))
     }
 
     /// The request as any other dialect can be told it.

@@ -56,7 +56,7 @@ fn the_words_of_providers_are_understood() {
         ),
         (400, openai("content_policy_violation", "Your request was rejected."), Rejection::ContentPolicy),
     ] {
-        assert_eq!(classify(status, &body), Some(expected), "{body}");
+        assert_eq!(classify(status, &body, Some("a-1, Computer-Use-2099-01-01")), Some(expected), "{body}");
     }
 }
 
@@ -70,18 +70,31 @@ fn what_no_client_can_act_on_is_nothing() {
         (400, "[".repeat(100_000)),
         (400, String::new()),
     ] {
-        assert_eq!(classify(status, &body), None, "{body:.60}");
+        assert_eq!(classify(status, &body, None), None, "{body:.60}");
     }
 }
 
 #[test]
-fn nothing_of_the_provider_is_repeated_but_the_plain_name_of_a_beta() {
-    for hostile in ["`x-<script>`", "`X-2025`", "`x-\r\nset-cookie`"] {
-        let body = anthropic(&format!("Unexpected value(s) {hostile} for the `anthropic-beta` header"));
-        if let Some(rejection) = classify(400, &body) {
-            assert!(!rejection.sentence().contains(['<', '\r', '\n']), "{}", rejection.sentence());
-        }
+fn nothing_of_the_provider_is_repeated_but_a_beta_that_the_client_sent() {
+    let unknown = |word: &str| anthropic(&format!("Unexpected value(s) {word} for the `anthropic-beta` header"));
+    for (word, sent, named) in [
+        ("`b-2`", Some("a-1,b-2"), Some("b-2")),
+        ("`c-3`, `b-2`", Some(" B-2 , a-1"), Some("b-2")),
+        ("\"oauth\"", Some("oauth"), Some("oauth")),
+        ("`internal-project-7`", Some("a-1,b-2"), None),
+        ("`internal-project-7`", Some(""), None),
+        ("`internal-project-7`", None, None),
+        ("internal-project-7", Some("project"), None),
+        ("`b-2-internal`", Some("b-2"), None),
+        ("`x-<script>`", Some("x-<script>"), None),
+        ("``", Some(",,"), None),
+    ] {
+        let expected = named.map(|beta| Rejection::BetaHeader(beta.into()));
+        assert_eq!(classify(400, &unknown(word), sent), expected, "{word} {sent:?}");
     }
+    let secret = anthropic("The account `acme-internal` may not use images: anthropic-beta is not supported");
+    let told = classify(400, &secret, Some("files-api")).map(|rejection| rejection.sentence());
+    assert!(told.is_none_or(|told| !told.contains("acme")));
     let long = Rejection::ContextLength.sentence();
     assert!(long.contains("prompt is too long") && long.contains("capability_rejected: prompt_too_long"), "{long}");
     assert_eq!(Rejection::ContextLength.code(), Some("context_length_exceeded"));

@@ -76,6 +76,7 @@ pub fn request(body: &str) {
                     limit_field: None,
                     without_stream_options: false,
                     owner: Some(&owner),
+                    passes: &[],
                 };
                 let target = Target {
                     model: "up",

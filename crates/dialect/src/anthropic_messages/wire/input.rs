@@ -41,12 +41,17 @@ pub fn measure(envelope: &Envelope<'_>, messages: &[&str]) -> Result<InputMeasur
             }
         }
     }
-    if let Some(tools) = envelope.present("tools") {
-        input.exact(TOOLS_OVERHEAD);
-        input.text(tools);
+    for (key, value) in envelope.members().filter(|(_, value)| *value != "null") {
+        match key {
+            "system" | "messages" | "model" => {}
+            "tools" => {
+                input.exact(TOOLS_OVERHEAD);
+                input.text(value);
+            }
+            "output_config" | "output_format" => input.text(value),
+            _ => input.beside(value),
+        }
     }
-    input.text(envelope.present("output_config").unwrap_or_default());
-    input.text(envelope.present("output_format").unwrap_or_default());
     Ok(input)
 }
 
@@ -75,8 +80,10 @@ fn block(input: &mut InputMeasure, path: &str, json: &str, depth: usize) -> Resu
     let fields = Envelope::parse(json).map_err(|_| RequestError::wrong_type(path, "an object with each field once"))?;
     let kind = fields.string("type")?.ok_or_else(|| RequestError::missing(&format!("{path}.type")))?;
     match kind.as_ref() {
-        "text" | "thinking" | "redacted_thinking" | "tool_use" | "search_result" | "tool_reference" => input.text(json),
+        "text" | "thinking" | "redacted_thinking" | "tool_use" | "search_result" | "tool_reference"
+        | "browser_state" => input.text(json),
         "tool_result" => {
+            fields.members().filter(|(key, _)| *key != "content").for_each(|(_, value)| input.text(value));
             if let Some(inner) = fields.present("content") {
                 content(input, &format!("{path}.content"), inner, depth)?;
             }
@@ -97,7 +104,10 @@ fn block(input: &mut InputMeasure, path: &str, json: &str, depth: usize) -> Resu
         }
         "container_upload" => return Err(policy::no_state(path)),
         kind => match policy::check_part(path, kind, json)? {
-            Media::Images => input.image(),
+            Media::Images => {
+                input.image();
+                policy::measure_beside(input, "", json);
+            }
             // What the provider itself said is text, however it is packed; what it fetched may be a document.
             Media::Unmeasured if kind == "web_fetch_tool_result" => input.unmeasured(),
             Media::Unmeasured if kind == "server_tool_use" || kind.ends_with("_tool_result") => input.text(json),
@@ -142,8 +152,11 @@ fn document(
             input.unmeasured();
         }
     }
-    for field in ["title", "context"] {
-        input.text(fields.present(field).unwrap_or_default());
+    for (key, value) in fields.members().filter(|(key, value)| *key != "source" && *value != "null") {
+        match key {
+            "title" | "context" => input.text(value),
+            _ => input.beside(value),
+        }
     }
     Ok(())
 }

@@ -12,14 +12,14 @@ fn with_messages(messages: &str) -> String {
 }
 
 fn sent(body: &str, outgoing: Outgoing<'_>) -> String {
-    MessagesRequest::parse(body).unwrap().pass_through(&outgoing).0
+    MessagesRequest::parse(body).unwrap().pass_through(&outgoing).unwrap().0
 }
 
 #[test]
 fn a_whole_request_passes_unchanged() {
     let long = "x".repeat(1 << 20);
     for members in [
-        r#""temperature": 0.70,"x_unknown":{"b":1.0,"a":[1e400]}"#.to_owned(),
+        r#""temperature": 0.70,"tools":[{"name":"t","input_schema":{"b":1.0,"a":[1e400]}}]"#.to_owned(),
         r#""top_k": 123456789012345678901234567890"#.to_owned(),
         r#""thinking":{"type":"adaptive","display":"updates"},"context_management":{"edits":[]},"diagnostics":{}"#
             .into(),
@@ -31,7 +31,7 @@ fn a_whole_request_passes_unchanged() {
         let owner = Owner::new("a1");
         let outgoing = Outgoing { owner: Some(&owner), ..Outgoing::default() };
         assert_eq!(sent(&body, outgoing), body);
-        assert!(MessagesRequest::parse(&body).unwrap().pass_through(&outgoing).1.is_empty());
+        assert!(MessagesRequest::parse(&body).unwrap().pass_through(&outgoing).unwrap().1.is_empty());
     }
 }
 
@@ -152,7 +152,7 @@ fn trap_11_reasoning_goes_to_its_owner_and_to_nobody_else() {
     assert_eq!(sent(&untagged, outgoing), untagged);
     let foreign = body(&[&block("oi-b2-Eq"), &redacted("oi-b2-Zz"), text]);
     assert_eq!(sent(&foreign, outgoing), body(&[text]));
-    let dropped = MessagesRequest::parse(&foreign).unwrap().pass_through(&outgoing);
+    let dropped = MessagesRequest::parse(&foreign).unwrap().pass_through(&outgoing).unwrap();
     assert_eq!(dropped.1.to_string(), "redacted_thinking=1, thinking=1");
     let alone = body(&[&block("oi-b2-Eq")]);
     assert_eq!(
@@ -179,7 +179,7 @@ fn trap_13_marks_beyond_the_fourth_go_the_oldest_of_the_messages_first() {
     };
     let given = body(&[true, true, true, true]);
     assert_eq!(sent(&given, Outgoing::default()), body(&[false, false, true, true]));
-    let dropped = MessagesRequest::parse(&given).unwrap().pass_through(&Outgoing::default());
+    let dropped = MessagesRequest::parse(&given).unwrap().pass_through(&Outgoing::default()).unwrap();
     assert_eq!(dropped.1.to_string(), "cache_control=2");
     let text = format!(r#"{{"type":"text","text":"x"{mark}}}"#);
     let nested = format!(

@@ -32,11 +32,17 @@ pub(super) fn measure(envelope: &Envelope<'_>) -> Result<InputMeasure, RequestEr
     if let Some(instructions) = envelope.string("instructions")? {
         input.text(&instructions);
     }
-    if let Some(tools) = envelope.present("tools") {
-        input.exact(TOOLS_OVERHEAD);
-        input.text(tools);
+    for (key, value) in envelope.members().filter(|(_, value)| *value != "null") {
+        match key {
+            "input" | "instructions" | "model" => {}
+            "tools" => {
+                input.exact(TOOLS_OVERHEAD);
+                input.text(value);
+            }
+            "text" => input.text(value),
+            _ => input.beside(value),
+        }
     }
-    input.text(envelope.present("text").unwrap_or_default());
     Ok(input)
 }
 
@@ -45,9 +51,17 @@ fn measure_item(input: &mut InputMeasure, path: &str, json: &str) -> Result<(), 
     let kind = item.string("type").map_err(|error| within(path, error))?;
     let is_message = kind.is_none() && item.present("role").is_some();
     input.exact(ITEM_OVERHEAD);
+    let measured_apart = match kind.as_deref() {
+        Some("function_call_output" | "custom_tool_call_output") => "output",
+        None | Some("message" | "agent_message") => "content",
+        _ => "",
+    };
+    if !measured_apart.is_empty() {
+        item.members().filter(|(key, _)| *key != measured_apart).for_each(|(_, value)| input.beside(value));
+    }
     match kind.as_deref() {
         _ if is_message => measure_content(input, path, "content", &item),
-        Some("message") => measure_content(input, path, "content", &item),
+        Some("message" | "agent_message") => measure_content(input, path, "content", &item),
         // Without a type and a role it is a reference as well.
         None | Some("item_reference") => Err(no_state(path)),
         Some("function_call" | "custom_tool_call") => {
@@ -110,11 +124,17 @@ fn measure_content(input: &mut InputMeasure, path: &str, key: &str, item: &Envel
         let fields =
             Envelope::parse(part).map_err(|_| RequestError::wrong_type(&path, "an object with each field once"))?;
         match fields.string("type").map_err(|error| within(&path, error))?.as_deref() {
-            Some("input_text" | "output_text" | "text" | "refusal" | "summary_text" | "reasoning_text") => {
+            Some(
+                "input_text" | "output_text" | "text" | "refusal" | "summary_text" | "reasoning_text"
+                | "encrypted_content",
+            ) => {
                 input.text(part);
             }
             Some(kind) => match policy::check_part(&path, kind, part)? {
-                policy::Media::Images => input.image(),
+                policy::Media::Images => {
+                    input.image();
+                    policy::measure_beside(input, "", part);
+                }
                 policy::Media::Unmeasured => input.unmeasured(),
             },
             None => return Err(RequestError::missing(&format!("{path}.type"))),

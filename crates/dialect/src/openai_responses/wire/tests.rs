@@ -12,15 +12,15 @@ fn with_input(input: &str) -> String {
 }
 
 fn sent(body: &str, outgoing: &Outgoing<'_>) -> (String, String) {
-    let (body, losses) = ResponsesRequest::parse(body).unwrap().pass_through(outgoing);
+    let (body, losses) = ResponsesRequest::parse(body).unwrap().pass_through(outgoing).unwrap();
     (body, losses.to_string())
 }
 
 #[test]
 fn a_whole_request_passes_unchanged() {
     for members in [
-        r#""temperature": 0.70, "seed": 123456789012345678901234567890"#,
-        r#""x_unknown":{"b":1.0,"a":[1e400]},"truncation":"auto","reasoning":{"effort":"low"}"#,
+        r#""temperature": 0.70, "top_logprobs": 123456789012345678901234567890"#,
+        r#""metadata":{"b":1.0,"a":[1e400]},"truncation":"auto","reasoning":{"effort":"low"}"#,
         r#""tools":[{"type":"function","name":"f","parameters":{}},{"type":"namespace","name":"n","tools":[]}]"#,
         r#""tools":[{"type":"local_shell"},{"type":"shell","environment":{"type":"local"}}],"tool_choice":"required""#,
         r#""include":["reasoning.encrypted_content"],"stream":true,"background":false"#,
