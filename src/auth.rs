@@ -1,6 +1,6 @@
 //! Who calls: an API key, in either of the two headers that SDKs send it in.
 
-use account::client::CallError;
+use account::client::{AccountClient, CallError};
 use billing::ledger::{Answer, Command, Key, Period, Permission, Refusal, Shortage};
 use billing::money::NanoUsd;
 use worker::Headers;
@@ -74,6 +74,51 @@ pub async fn ask(key: &ApiKey, command: Command, context: &Context) -> Result<An
         refusals::note_end(&key.digest, &refusal);
         refused(&refusal)
     })
+}
+
+/// Asks the account whether the key may ask models, and whether there is any credit to pay with: before a large body
+/// is read, which costs memory and time whether it is paid for or not.
+///
+/// # Errors
+/// As [`authorize`], and `insufficient_credit`.
+pub async fn may_pay(key: &ApiKey, context: &Context) -> Result<(), ApiError> {
+    authorize(key, Permission::Inference, context).await?;
+    has_credit(&context.account(&key.routing_id)?, context).await
+}
+
+/// Asks the account whether there is any credit that no running request holds.
+///
+/// # Errors
+/// `insufficient_credit`, or what [`unanswered`] makes of silence.
+pub async fn has_credit(account: &AccountClient, context: &Context) -> Result<(), ApiError> {
+    // Models without a price cost nothing.
+    if context.config.allow_unpriced_models {
+        return Ok(());
+    }
+    let answer = account.call(Command::Balance).await.map_err(unanswered)?.map_err(|refusal| refused(&refusal))?;
+    let Answer::Balance { balance, held } = answer else { return Err(unexpected(&answer)) };
+    if balance <= held {
+        let reason = if held > NanoUsd::ZERO && balance > NanoUsd::ZERO { "held" } else { "balance" };
+        return Err(no_credit(reason, held));
+    }
+    Ok(())
+}
+
+/// The 402 of an account that has nothing at all.
+fn no_credit(reason: &'static str, held: NanoUsd) -> ApiError {
+    let passes = reason == "held";
+    let sentence = if passes {
+        format!(
+            "Running requests hold all of your credit (${held}). Retry when they have ended, or add credit in Console."
+        )
+    } else {
+        "Your credit is used up, and a request of this size is read only for accounts with credit. Add credit in Console.".to_owned()
+    };
+    ApiError {
+        retry_after_s: passes.then_some(1),
+        shortage: Some(Box::new(ShortageView { reason, held: held.to_string(), passes })),
+        ..ApiError::new(Code::InsufficientCredit, sentence)
+    }
 }
 
 /// What a refusal of the account means to the caller.

@@ -1,15 +1,24 @@
-//! Reading a request's body, within its own limit and the isolate's.
+//! Reading a request's body, within its own limits, its caller's and the isolate's.
+//!
+//! The one rule: the caller is known before a body is read. Memory is counted as bytes arrive, a body that arrives
+//! too slowly is cut, and its shape is checked before anything of it is parsed.
 
+pub mod collected;
+pub mod pace;
 mod pieces;
 
+use std::cell::RefCell;
 use std::ops::Deref;
 
+use dialect::request_limits::Scan;
 use worker::Request;
 
-use crate::budget::Reservation;
+use crate::body_memory::{BodyMemory, NoRoom, Room};
 use crate::clock;
 use crate::error::{ApiError, Code};
 use crate::upstream::within;
+use collected::Collected;
+use pace::Pace;
 use pieces::Pieces;
 
 /// The largest body, in bytes: the limit of the largest provider API.
@@ -22,10 +31,11 @@ const MAX_DISCARD_MS: u64 = 5_000;
 const PLATFORM_DISCARDS_BYTES: usize = 64 << 10;
 
 /// The largest body that is read at once rather than in pieces, in bytes: fewer calls of the platform.
-const AT_ONCE_BYTES: usize = 64 << 10;
+const AT_ONCE_BYTES: usize = 16 << 10;
 
-/// How long the next bytes of a body may take, in milliseconds: what is not read holds its room.
-const MAX_PAUSE_MS: u64 = 30_000;
+/// How often the bytes of a body exist at most: as they came, as they are sent, and as the platform sends them. Memory
+/// is counted in bytes of bodies, so what exists once counts a third.
+pub const COPIES: usize = 3;
 
 /// The largest body of a route that takes a few fields, in bytes.
 const MAX_FORM_BYTES: usize = 64 << 10;
@@ -34,15 +44,55 @@ const MAX_FORM_BYTES: usize = 64 << 10;
 /// more.
 const MAX_EVENT_BYTES: usize = 256 << 10;
 
-/// A body, and the room that it takes until it is dropped.
+/// A body with more bytes or more items is large: the account is asked whether it can pay before the rest is read.
+pub const LARGE_BYTES: usize = 1 << 20;
+const LARGE_ITEMS: u32 = 2_000;
+
+thread_local! {
+    static MEMORY: RefCell<BodyMemory> = const { RefCell::new(BodyMemory::new()) };
+}
+
+/// Memory that is counted for one body until this is dropped.
+#[derive(Debug)]
+pub struct Reservation {
+    number: u64,
+}
+
+impl Reservation {
+    /// Counts a body that nothing has arrived of.
+    ///
+    /// # Errors
+    /// 503, to be retried, where there is no memory for it.
+    pub fn begin(room: Room, caller: &str) -> Result<Self, ApiError> {
+        let begun = MEMORY.with_borrow_mut(|memory| memory.begin(room, caller, clock::now_ms()));
+        begun.map(|number| Self { number }).map_err(|NoRoom| ApiError::busy())
+    }
+
+    /// Counts it as `bytes` from now on.
+    ///
+    /// # Errors
+    /// As [`Self::begin`]; what was counted stays so.
+    pub fn resize(&self, bytes: usize) -> Result<(), ApiError> {
+        let resized = MEMORY.with_borrow_mut(|memory| memory.resize(self.number, bytes));
+        resized.map_err(|NoRoom| ApiError::busy())
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        MEMORY.with_borrow_mut(|memory| memory.end(self.number));
+    }
+}
+
+/// A body, and the memory that is counted for it until it is dropped.
 #[derive(Debug)]
 pub struct Body {
     text: String,
-    _room: Reservation,
+    _memory: Reservation,
 }
 
 impl Body {
-    /// What was made of it, which is about as long, in its place and with its room.
+    /// A text that was made of this one and is about as long, in its place.
     #[must_use]
     pub fn replaced(self, text: String) -> Self {
         Self { text, ..self }
@@ -57,82 +107,145 @@ impl Deref for Body {
     }
 }
 
-/// The body as text.
+/// The body of an inference request as text. `may_pay` is asked once, before more than [`LARGE_BYTES`] bytes or
+/// [`LARGE_ITEMS`] items are read; what it refuses ends the reading.
 ///
 /// # Errors
-/// `invalid_request`: 413 above [`MAX_BODY_BYTES`], also when unpacked; 415 for a `content-encoding` other than
-/// gzip and deflate; 408 for one that stops coming; 400 for what is not UTF-8. 503 where the isolate has no
-/// room for it.
-pub async fn read(request: &mut Request) -> Result<Body, ApiError> {
-    read_up_to(request, MAX_BODY_BYTES).await
+/// `invalid_request`: 413 above [`MAX_BODY_BYTES`], also when unpacked, and for too many items; 415 for a
+/// `content-encoding` other than gzip and deflate; 408 for a body that arrives too slowly; 400 for what is not UTF-8.
+/// 503 where the isolate has no memory for it.
+pub async fn read(
+    request: &mut Request,
+    caller: &str,
+    may_pay: impl AsyncFn() -> Result<(), ApiError>,
+) -> Result<Body, ApiError> {
+    read_up_to(request, MAX_BODY_BYTES, Room::Inference, caller, may_pay).await
 }
 
 /// The body of a route that takes a few fields.
 ///
 /// # Errors
 /// As [`read`], with 413 above 64 kB.
-pub async fn read_form(request: &mut Request) -> Result<Body, ApiError> {
-    read_up_to(request, MAX_FORM_BYTES).await
+pub async fn read_form(request: &mut Request, caller: &str) -> Result<Body, ApiError> {
+    read_up_to(request, MAX_FORM_BYTES, Room::Forms, caller, async || Ok(())).await
 }
 
 /// The body of a webhook.
 ///
 /// # Errors
 /// As [`read`], with 413 above 256 kB.
-pub async fn read_event(request: &mut Request) -> Result<Body, ApiError> {
-    read_up_to(request, MAX_EVENT_BYTES).await
+pub async fn read_event(request: &mut Request, caller: &str) -> Result<Body, ApiError> {
+    read_up_to(request, MAX_EVENT_BYTES, Room::Webhooks, caller, async || Ok(())).await
 }
 
-async fn read_up_to(request: &mut Request, most: usize) -> Result<Body, ApiError> {
+async fn read_up_to(
+    request: &mut Request,
+    most: usize,
+    room: Room,
+    caller: &str,
+    may_pay: impl AsyncFn() -> Result<(), ApiError>,
+) -> Result<Body, ApiError> {
     let packing = Packing::of(request)?;
     let length = content_length(request);
     if length.is_some_and(|length| length > most) {
         return Err(too_large(most));
     }
-    // How long it is unpacked is not told.
-    let length = length.filter(|_| packing == Packing::None);
-    let room = Reservation::of(length.unwrap_or(0), clock::now_ms())?;
-    let (bytes, room) = match length {
-        Some(length) if length <= AT_ONCE_BYTES => {
-            let read = within(MAX_PAUSE_MS, request.bytes()).await.ok_or_else(stopped_coming)?;
-            (read.map_err(|_| broke_off())?, room)
-        }
-        _ => read_counting(request, packing, length, most, room).await?,
+    let mut reading = Reading {
+        bytes: Collected::default(),
+        scan: Scan::default(),
+        pace: Pace::new(clock::now_ms()),
+        memory: Reservation::begin(room, caller)?,
+        most,
+        asked: false,
     };
-    let text = String::from_utf8(bytes)
-        .map_err(|_| ApiError::new(Code::InvalidRequest, "The request body is not valid UTF-8."))?;
-    Ok(Body { text, _room: room })
-}
-
-/// A body in pieces, for which `room` has room for `length` bytes, or, where it is not told, for none yet.
-async fn read_counting(
-    request: &Request,
-    packing: Packing,
-    length: Option<usize>,
-    most: usize,
-    mut room: Reservation,
-) -> Result<(Vec<u8>, Reservation), ApiError> {
-    let mut bytes = Vec::new();
-    bytes.try_reserve_exact(length.unwrap_or(0)).map_err(|_| ApiError::busy())?;
-    // A request without any body has no stream.
-    let Some(mut pieces) = Pieces::of(request, packing)? else { return Ok((bytes, room)) };
-    let mut read = 0_usize;
-    while let Some(piece) = next(&mut pieces).await? {
-        read = read.saturating_add(piece.len());
-        let fits = if read > most { Err(too_large(most)) } else { Ok(()) };
-        let counted = fits.and_then(|()| if length.is_none() { room.grow(piece.len()) } else { Ok(()) });
-        if let Err(refusal) = counted {
-            drop((bytes, room));
-            discard_pieces(&mut pieces).await;
-            return Err(refusal);
-        }
-        bytes.extend_from_slice(&piece);
+    if length.is_some_and(|length| length > LARGE_BYTES) {
+        reading.ask(&may_pay).await?;
     }
-    Ok((bytes, room))
+    if let Some(length) = length.filter(|length| packing == Packing::None && *length <= AT_ONCE_BYTES) {
+        return reading.read_at_once(request, length).await;
+    }
+    // A request without any body has no stream.
+    if let Some(mut pieces) = Pieces::of(request, packing)?
+        && let Err(refusal) = reading.read(&mut pieces, &may_pay).await
+    {
+        drop(reading);
+        // Nothing of a slow body would come.
+        if refusal.status != 408 {
+            discard_pieces(&mut pieces).await;
+        }
+        return Err(refusal);
+    }
+    reading.finish()
 }
 
-async fn next(pieces: &mut Pieces) -> Result<Option<Vec<u8>>, ApiError> {
-    within(MAX_PAUSE_MS, pieces.next()).await.ok_or_else(stopped_coming)?
+/// A body that is being read.
+struct Reading {
+    bytes: Collected,
+    scan: Scan,
+    pace: Pace,
+    memory: Reservation,
+    most: usize,
+    /// Whether the account has been asked.
+    asked: bool,
+}
+
+impl Reading {
+    /// Reads a body of `length` bytes with one call of the platform.
+    async fn read_at_once(mut self, request: &mut Request, length: usize) -> Result<Body, ApiError> {
+        self.memory.resize(length)?;
+        let patience_ms = self.pace.patience_ms(clock::now_ms());
+        let bytes = within(patience_ms, request.bytes()).await.ok_or_else(too_slow)?.map_err(|_| broke_off())?;
+        self.scan.push(&bytes)?;
+        self.bytes.push(bytes);
+        self.finish()
+    }
+
+    async fn read(
+        &mut self,
+        pieces: &mut Pieces,
+        may_pay: &impl AsyncFn() -> Result<(), ApiError>,
+    ) -> Result<(), ApiError> {
+        loop {
+            let patience_ms = self.pace.patience_ms(clock::now_ms());
+            let read = within(patience_ms, pieces.next()).await.ok_or_else(too_slow)?;
+            let Some(piece) = read? else { return Ok(()) };
+            self.pace.moved(piece.len(), clock::now_ms());
+            let length = self.bytes.len().saturating_add(piece.len());
+            if length > self.most {
+                return Err(too_large(self.most));
+            }
+            self.scan.push(&piece)?;
+            // The pieces, and the buffer that the next one comes in.
+            self.count(length.saturating_add(pieces.buffer_bytes()))?;
+            self.bytes.push(piece);
+            if length > LARGE_BYTES || self.scan.items() > LARGE_ITEMS {
+                self.ask(may_pay).await?;
+            }
+        }
+    }
+
+    async fn ask(&mut self, may_pay: &impl AsyncFn() -> Result<(), ApiError>) -> Result<(), ApiError> {
+        if std::mem::replace(&mut self.asked, true) {
+            return Ok(());
+        }
+        let asked_ms = clock::now_ms();
+        may_pay().await?;
+        self.pace.resume(clock::now_ms().saturating_sub(asked_ms).unsigned_abs());
+        Ok(())
+    }
+
+    /// Counts `bytes`, and the tree that will be made of them.
+    fn count(&self, bytes: usize) -> Result<(), ApiError> {
+        self.memory.resize(bytes.saturating_add(self.scan.tree_bytes().div_ceil(COPIES)))
+    }
+
+    fn finish(mut self) -> Result<Body, ApiError> {
+        let bytes = std::mem::take(&mut self.bytes).join().ok_or_else(ApiError::busy)?;
+        self.count(bytes.len())?;
+        let text = String::from_utf8(bytes)
+            .map_err(|_| ApiError::new(Code::InvalidRequest, "The request body is not valid UTF-8."))?;
+        Ok(Body { text, _memory: self.memory })
+    }
 }
 
 /// Reads what is left of a body and forgets it. Once an answer is out, workerd closes a connection on
@@ -141,7 +254,7 @@ pub async fn discard(request: &Request) {
     if content_length(request).is_some_and(|length| length <= PLATFORM_DISCARDS_BYTES) {
         return;
     }
-    // One that was read, or is not there, has no pieces.
+    // A body that was read, or that is not there, has no pieces.
     if let Ok(Some(mut pieces)) = Pieces::of(request, Packing::None) {
         discard_pieces(&mut pieces).await;
     }
@@ -200,6 +313,6 @@ fn broke_off() -> ApiError {
     ApiError::new(Code::InvalidRequest, "The request body broke off.")
 }
 
-fn stopped_coming() -> ApiError {
-    ApiError::new(Code::InvalidRequest, "The request body stopped coming.").with_status(408)
+fn too_slow() -> ApiError {
+    ApiError::new(Code::InvalidRequest, "The request body arrived too slowly.").with_status(408)
 }

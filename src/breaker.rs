@@ -1,11 +1,19 @@
-//! Whether an upstream is worth asking for a model: a circuit breaker, purely.
+//! Whether an upstream is worth asking for a model: a circuit breaker. Pure: time and randomness are arguments.
 //!
-//! The one rule: an upstream that is down costs one failed attempt a period, not one a request. Five
-//! failures in a row, or more than half of the attempts of a minute, open it for a while; then one
-//! attempt, the probe, says whether it is closed again. A stream counts as an answer when it has begun,
-//! and as a failure of that minute when it breaks off. Time and randomness are arguments.
+//! The first rule: an upstream that is down costs one failed attempt a period, not one a request. Five failures in a
+//! row, or more than half of the attempts of a minute, open the breaker for a while; then one attempt, the probe, says
+//! whether it is closed again. A stream counts as an answer when it has begun, and as a failure of that minute when it
+//! breaks off.
+//!
+//! The second rule: no account keeps an upstream from another one. An account can provoke failures, by a request
+//! that a provider fails at. So each account that has met failures has a breaker of its own, and the breaker that
+//! stands for everyone opens by the failures of several accounts alone ([`ModelBreaker`]).
+
+pub mod model;
 
 use std::collections::BTreeMap;
+
+pub use model::ModelBreaker;
 
 use serde::Serialize;
 
@@ -29,6 +37,25 @@ const JITTER_PART: i64 = 4;
 const PROBE_MS: i64 = 60_000;
 /// What a request is told to wait that comes while the probe runs, in milliseconds.
 const PROBE_WAIT_MS: i64 = 1_000;
+
+/// How many groups of accounts are told apart. Accounts that fall into one group count as one.
+const GROUPS: u64 = 32;
+
+/// How many accounts must have met failures before a breaker opens, and how much each of them counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Quorum {
+    /// So many groups have failures.
+    groups: usize,
+    /// The failures of one group that count in a row.
+    most_in_a_row: u32,
+    /// So many groups' probes must fail before a breaker is open for another period.
+    probes: usize,
+}
+
+/// Of a breaker that one account has.
+const OWN: Quorum = Quorum { groups: 1, most_in_a_row: MOST_IN_A_ROW, probes: 1 };
+/// Of the breaker for everyone. Of five failures in a row at least three accounts have one.
+const EVERYONE: Quorum = Quorum { groups: 3, most_in_a_row: 2, probes: 2 };
 
 /// Why an attempt counts against its upstream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -70,6 +97,8 @@ pub enum Verdict {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Attempt {
     generation: u64,
+    /// Whose it is.
+    group: u8,
 }
 
 /// Where a breaker stands. Times are in milliseconds since the epoch.
@@ -83,14 +112,18 @@ enum State {
     Probing { until_ms: i64 },
 }
 
-/// The breaker of one model at one upstream.
-#[derive(Debug, Clone, Default)]
+/// A breaker of one model at one upstream: an account's own, or the one for everyone.
+#[derive(Debug, Clone)]
 pub struct Breaker {
+    quorum: Quorum,
     state: State,
-    /// Goes up with each change of the state. An attempt of an earlier one is counted and decides nothing.
+    /// Goes up with each change of the state. An attempt of an earlier state is counted and decides nothing.
     generation: u64,
-    failures_in_a_row: u32,
-    /// How often it has opened since it last was closed.
+    /// The failures since the last success, by group.
+    in_a_row: BTreeMap<u8, u32>,
+    /// The groups whose probes have failed since the breaker was open, and until when they do not probe again.
+    failed_probes: BTreeMap<u8, i64>,
+    /// How often the breaker has opened since it last was closed.
     opened_in_a_row: u32,
     window: Window,
     failures: BTreeMap<Kind, u64>,
@@ -118,39 +151,74 @@ pub struct View {
     pub last_failure_at_ms: Option<i64>,
 }
 
+impl Default for Breaker {
+    fn default() -> Self {
+        Self::of(OWN)
+    }
+}
+
+/// The group of an account, by any text that names it.
+fn group_of(account: &str) -> u8 {
+    // FNV-1a: small, and the same everywhere.
+    let hash = account
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
+    hash.checked_rem(GROUPS).and_then(|group| u8::try_from(group).ok()).unwrap_or(0)
+}
+
 impl Breaker {
-    /// How long the upstream is not to be asked, in milliseconds; `None`: it may be asked now.
-    #[must_use]
-    pub fn wait_ms(&self, now_ms: i64) -> Option<u64> {
+    fn of(quorum: Quorum) -> Self {
+        Self {
+            quorum,
+            state: State::Closed,
+            generation: 0,
+            in_a_row: BTreeMap::new(),
+            failed_probes: BTreeMap::new(),
+            opened_in_a_row: 0,
+            window: Window::default(),
+            failures: BTreeMap::new(),
+            last_failure: None,
+        }
+    }
+
+    /// How long `group` is not to ask the upstream, in milliseconds; `None`: it may ask now.
+    fn wait_ms(&self, group: u8, now_ms: i64) -> Option<u64> {
         let left = |until_ms: i64| until_ms.checked_sub(now_ms).filter(|left| (1..=MOST_TOLD_MS).contains(left));
         let wait = match self.state {
             State::Closed => None,
-            // A clock that was set back does not keep it open for ever.
-            State::Open { until_ms } => left(until_ms),
+            // A clock that was set back does not keep the breaker open for ever.
+            State::Open { until_ms } => left(until_ms).or_else(|| left(*self.failed_probes.get(&group)?)),
             State::Probing { until_ms } => left(until_ms).map(|_| PROBE_WAIT_MS),
         };
         wait.map(i64::unsigned_abs)
     }
 
+    /// Whether nothing is left of any failure, so that a new breaker would do the same.
+    fn is_clean(&self, now_ms: i64) -> bool {
+        let mut window = self.window.clone();
+        window.roll(now_ms);
+        self.state == State::Closed && self.in_a_row.is_empty() && self.opened_in_a_row == 0 && window.sum().1 == 0
+    }
+
     /// Why it last failed.
     #[must_use]
-    pub fn last_failure(&self) -> Option<Kind> {
+    fn last_failure(&self) -> Option<Kind> {
         self.last_failure.map(|(kind, _)| kind)
     }
 
-    /// Leave to ask the upstream; `None`: not now. Of an open one whose time is over, one caller gets it.
-    pub fn begin(&mut self, now_ms: i64) -> Option<Attempt> {
-        if self.wait_ms(now_ms).is_some() {
+    /// Leave to ask the upstream; `None`: not now. Of a breaker whose time is over, one caller gets it.
+    fn begin(&mut self, group: u8, now_ms: i64) -> Option<Attempt> {
+        if self.wait_ms(group, now_ms).is_some() {
             return None;
         }
         if self.state != State::Closed {
             self.change(State::Probing { until_ms: now_ms.saturating_add(PROBE_MS) });
         }
-        Some(Attempt { generation: self.generation })
+        Some(Attempt { generation: self.generation, group })
     }
 
-    /// Hears how an attempt ended; `random` is any number. Whether it opened.
-    pub fn end(&mut self, attempt: Attempt, verdict: Verdict, now_ms: i64, random: u64) -> bool {
+    /// Hears how an attempt ended; `random` is any number. Whether the breaker opened.
+    fn end(&mut self, attempt: Attempt, verdict: Verdict, now_ms: i64, random: u64) -> bool {
         if let Verdict::Failed { kind, .. } = verdict {
             self.note_failure(kind, now_ms);
         }
@@ -159,8 +227,10 @@ impl Breaker {
         }
         match verdict {
             Verdict::Answered => {
-                (self.failures_in_a_row, self.opened_in_a_row) = (0, 0);
-                self.window.note(false, now_ms);
+                self.in_a_row.clear();
+                self.failed_probes.clear();
+                self.opened_in_a_row = 0;
+                self.window.note(attempt.group, false, now_ms);
                 if self.state != State::Closed {
                     self.change(State::Closed);
                 }
@@ -174,12 +244,23 @@ impl Breaker {
                 false
             }
             Verdict::Failed { retry_after_s, .. } => {
-                self.failures_in_a_row = self.failures_in_a_row.saturating_add(1);
-                self.window.note(true, now_ms);
+                let in_a_row = self.in_a_row.entry(attempt.group).or_default();
+                *in_a_row = in_a_row.saturating_add(1);
+                self.window.note(attempt.group, true, now_ms);
                 let told_ms = retry_after_s.filter(|seconds| *seconds > 0).map(told_ms);
-                let is_down = self.failures_in_a_row >= MOST_IN_A_ROW || self.window.is_bad();
-                if told_ms.is_none() && self.state == State::Closed && !is_down {
-                    return false;
+                if self.state == State::Closed {
+                    let is_told = told_ms.is_some() && self.in_a_row.len() >= self.quorum.groups;
+                    if !is_told && !self.is_row_long() && !self.window.is_bad(self.quorum.groups) {
+                        return false;
+                    }
+                } else {
+                    let again_ms = now_ms.saturating_add(told_ms.unwrap_or_else(|| self.period_ms(random)));
+                    self.failed_probes.insert(attempt.group, again_ms);
+                    if self.failed_probes.len() < self.quorum.probes {
+                        // Another account may probe at once.
+                        self.change(State::Open { until_ms: now_ms });
+                        return false;
+                    }
                 }
                 let open_ms = told_ms.unwrap_or_else(|| self.next_period_ms(random));
                 self.open(now_ms, open_ms);
@@ -190,23 +271,23 @@ impl Breaker {
 
     /// Hears that an attempt's stream has begun: it answers. With what this gives, [`Self::broke_off`] may
     /// still hear of its end.
-    pub fn begun(&mut self, attempt: Attempt, now_ms: i64) -> Attempt {
+    fn begun(&mut self, attempt: Attempt, now_ms: i64) -> Attempt {
         let decides = attempt.generation == self.generation;
         self.end(attempt, Verdict::Answered, now_ms, 0);
-        if decides { Attempt { generation: self.generation } } else { attempt }
+        if decides { Attempt { generation: self.generation, ..attempt } } else { attempt }
     }
 
     /// Hears that a stream which had begun came to no good end; `random` is any number. Whether it opened.
     ///
     /// What had counted as an answer is a failure now. It counts in the rate alone: one accident breaks all
     /// streams that run, which says little of the next one.
-    pub fn broke_off(&mut self, attempt: Attempt, now_ms: i64, random: u64) -> bool {
+    fn broke_off(&mut self, attempt: Attempt, now_ms: i64, random: u64) -> bool {
         self.note_failure(Kind::BrokeOff, now_ms);
         if attempt.generation != self.generation || self.state != State::Closed {
             return false;
         }
-        self.window.turn(now_ms);
-        let is_down = self.window.is_bad();
+        self.window.turn(attempt.group, now_ms);
+        let is_down = self.window.is_bad(self.quorum.groups);
         if is_down {
             let open_ms = self.next_period_ms(random);
             self.open(now_ms, open_ms);
@@ -216,8 +297,8 @@ impl Breaker {
 
     /// What an operator is shown.
     #[must_use]
-    pub fn view(&self, now_ms: i64) -> View {
-        let mut window = self.window;
+    fn view(&self, now_ms: i64) -> View {
+        let mut window = self.window.clone();
         window.roll(now_ms);
         let (recent_attempts, recent_failures) = window.sum();
         View {
@@ -226,14 +307,25 @@ impl Breaker {
                 State::Open { .. } => "open",
                 State::Probing { .. } => "half_open",
             },
-            wait_ms: self.wait_ms(now_ms).unwrap_or(0),
-            failures_in_a_row: self.failures_in_a_row,
+            wait_ms: self.all_wait_ms(now_ms).unwrap_or(0),
+            failures_in_a_row: self.in_a_row.values().copied().fold(0, u32::saturating_add),
             recent_attempts,
             recent_failures,
             failures: self.failures.clone(),
             last_failure: self.last_failure(),
             last_failure_at_ms: self.last_failure.map(|(_, at_ms)| at_ms),
         }
+    }
+
+    /// How long no account may ask, in milliseconds.
+    fn all_wait_ms(&self, now_ms: i64) -> Option<u64> {
+        // No account is in this group, so no failed probe is of it.
+        self.wait_ms(u8::MAX, now_ms)
+    }
+
+    fn is_row_long(&self) -> bool {
+        let each = self.in_a_row.values().map(|failures| (*failures).min(self.quorum.most_in_a_row));
+        each.fold(0, u32::saturating_add) >= MOST_IN_A_ROW
     }
 
     fn note_failure(&mut self, kind: Kind, now_ms: i64) {
@@ -244,6 +336,7 @@ impl Breaker {
 
     fn open(&mut self, now_ms: i64, open_ms: i64) {
         self.window = Window::default();
+        self.failed_probes.clear();
         self.change(State::Open { until_ms: now_ms.saturating_add(open_ms) });
     }
 
@@ -252,10 +345,15 @@ impl Breaker {
         self.generation = self.generation.wrapping_add(1);
     }
 
-    /// How long it opens now, jitter included.
+    /// How long the breaker opens now, jitter included.
     fn next_period_ms(&mut self, random: u64) -> i64 {
-        let doubled = 2_i64.saturating_pow(self.opened_in_a_row).saturating_mul(FIRST_OPEN_MS).min(MOST_OPEN_MS);
+        let period_ms = self.period_ms(random);
         self.opened_in_a_row = self.opened_in_a_row.saturating_add(1);
+        period_ms
+    }
+
+    fn period_ms(&self, random: u64) -> i64 {
+        let doubled = 2_i64.saturating_pow(self.opened_in_a_row).saturating_mul(FIRST_OPEN_MS).min(MOST_OPEN_MS);
         let most_jitter = doubled.checked_div(JITTER_PART).unwrap_or(0).unsigned_abs();
         let jitter = random.checked_rem(most_jitter.saturating_add(1)).unwrap_or(0);
         doubled.saturating_add_unsigned(jitter)
@@ -266,29 +364,48 @@ fn told_ms(seconds: u64) -> i64 {
     i64::try_from(seconds.saturating_mul(1_000)).unwrap_or(i64::MAX).min(MOST_TOLD_MS)
 }
 
-/// Attempts and failures of the last 30 to 60 s.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// Attempts and failures of the last 30 to 60 s, by group.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Window {
     /// When the running half began.
     began_ms: i64,
-    running: (u32, u32),
-    before: (u32, u32),
+    running: BTreeMap<u8, Tally>,
+    before: BTreeMap<u8, Tally>,
+}
+
+/// Attempts, and those of them that failed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Tally {
+    attempts: u32,
+    failures: u32,
+}
+
+impl Tally {
+    fn plus(self, other: Self) -> Self {
+        let attempts = self.attempts.saturating_add(other.attempts);
+        Self { attempts, failures: self.failures.saturating_add(other.failures) }
+    }
+
+    fn is_bad(self) -> bool {
+        self.failures.saturating_mul(2) > self.attempts
+    }
 }
 
 impl Window {
-    fn note(&mut self, failed: bool, now_ms: i64) {
+    fn note(&mut self, group: u8, failed: bool, now_ms: i64) {
         self.roll(now_ms);
-        let (attempts, failures) = self.running;
-        self.running = (attempts.saturating_add(1), failures.saturating_add(u32::from(failed)));
+        let tally = self.running.entry(group).or_default();
+        *tally = tally.plus(Tally { attempts: 1, failures: u32::from(failed) });
     }
 
-    /// One that was noted as an answer has failed after all. It may have been noted before the window: there
+    /// An attempt that was noted as an answer has failed after all. It may have been noted before the window: there
     /// are never more failures than attempts.
-    fn turn(&mut self, now_ms: i64) {
+    fn turn(&mut self, group: u8, now_ms: i64) {
         self.roll(now_ms);
-        let (attempts, failures) = self.sum();
+        let Tally { attempts, failures } = self.of(group);
         if failures < attempts {
-            self.running.1 = self.running.1.saturating_add(1);
+            let tally = self.running.entry(group).or_default();
+            tally.failures = tally.failures.saturating_add(1);
         }
     }
 
@@ -298,18 +415,32 @@ impl Window {
             return;
         }
         let follows = (HALF_WINDOW_MS..HALF_WINDOW_MS.saturating_mul(2)).contains(&age_ms);
-        let before = if follows { self.running } else { (0, 0) };
-        *self = Self { began_ms: now_ms, running: (0, 0), before };
+        let before = if follows { std::mem::take(&mut self.running) } else { BTreeMap::new() };
+        *self = Self { began_ms: now_ms, running: BTreeMap::new(), before };
     }
 
+    fn of(&self, group: u8) -> Tally {
+        let [running, before] = [&self.running, &self.before].map(|half| half.get(&group).copied().unwrap_or_default());
+        running.plus(before)
+    }
+
+    /// The tallies of all groups that have asked.
+    fn groups(&self) -> impl Iterator<Item = Tally> {
+        let more = self.before.keys().filter(|group| !self.running.contains_key(group));
+        self.running.keys().chain(more).map(|group| self.of(*group))
+    }
+
+    /// Attempts and failures of all.
     fn sum(&self) -> (u32, u32) {
-        let ((attempts, failures), (more, failed)) = (self.running, self.before);
-        (attempts.saturating_add(more), failures.saturating_add(failed))
+        let Tally { attempts, failures } = self.groups().fold(Tally::default(), Tally::plus);
+        (attempts, failures)
     }
 
-    fn is_bad(&self) -> bool {
-        let (attempts, failures) = self.sum();
-        attempts >= LEAST_ATTEMPTS && failures.saturating_mul(2) > attempts
+    /// Whether more than half of the groups fail at more than half of their attempts, and `least` of them at all.
+    fn is_bad(&self, least: usize) -> bool {
+        let (attempts, _) = self.sum();
+        let (all, bad) = (self.groups().count(), self.groups().filter(|tally| tally.is_bad()).count());
+        attempts >= LEAST_ATTEMPTS && bad >= least && bad.saturating_mul(2) > all
     }
 }
 

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::breaker::{Attempt, Breaker, Kind, Verdict, View};
+use crate::breaker::model::{Leave, ModelView as BreakerView};
+use crate::breaker::{Kind, ModelBreaker, Verdict};
 use crate::entropy;
 use crate::upstream::Candidate;
 
@@ -17,7 +18,7 @@ const MOST: usize = 10_000;
 type Key = (String, String);
 
 thread_local! {
-    static BREAKERS: RefCell<BTreeMap<Key, Breaker>> = const { RefCell::new(BTreeMap::new()) };
+    static BREAKERS: RefCell<BTreeMap<Key, ModelBreaker>> = const { RefCell::new(BTreeMap::new()) };
 }
 
 /// Why and how long an upstream is not asked.
@@ -35,66 +36,71 @@ pub struct ModelView {
     /// The upstream's own id of the model.
     pub model: String,
     #[serde(flatten)]
-    breaker: View,
+    breaker: BreakerView,
 }
 
-/// How long `candidate` is not to be asked; `None`: it may be asked now.
+/// How long `account` is not to ask `candidate`; `None`: it may ask now.
 #[must_use]
-pub fn wait(candidate: &Candidate<'_>, now_ms: i64) -> Option<Wait> {
+pub fn wait(candidate: &Candidate<'_>, account: &str, now_ms: i64) -> Option<Wait> {
     BREAKERS.with_borrow(|breakers| {
         let breaker = breakers.get(&key(candidate))?;
-        let is_rate_limited = breaker.last_failure() == Some(Kind::RateLimited);
-        breaker.wait_ms(now_ms).map(|ms| Wait { ms, is_rate_limited })
+        let is_rate_limited = breaker.last_failure(account) == Some(Kind::RateLimited);
+        breaker.wait_ms(account, now_ms).map(|ms| Wait { ms, is_rate_limited })
     })
 }
 
-/// Leave to ask `candidate`; `None`: not now.
-pub fn begin(candidate: &Candidate<'_>, now_ms: i64) -> Option<Attempt> {
+/// Leave for `account` to ask `candidate`; `None`: not now.
+pub fn begin(candidate: &Candidate<'_>, account: &str, now_ms: i64) -> Option<Leave> {
     BREAKERS.with_borrow_mut(|breakers| {
         if breakers.len() >= MOST {
             breakers.clear();
         }
-        breakers.entry(key(candidate)).or_default().begin(now_ms)
+        breakers.entry(key(candidate)).or_default().begin(account, now_ms)
     })
 }
 
 /// Hears why an attempt at `candidate` brought no answer.
-pub fn failed(candidate: &Candidate<'_>, attempt: Attempt, verdict: Verdict, now_ms: i64) {
-    change(&key(candidate), now_ms, |breaker, random| breaker.end(attempt, verdict, now_ms, random));
+pub fn failed(candidate: &Candidate<'_>, leave: &Leave, verdict: Verdict, now_ms: i64) {
+    change(&key(candidate), |breaker, random| breaker.end(leave, verdict, now_ms, random));
 }
 
 /// An answer that has begun, or is whole.
 #[derive(Debug)]
 pub struct Answering {
     key: Key,
-    attempt: Attempt,
+    leave: Leave,
 }
 
 impl Answering {
     /// Hears that an attempt at `candidate` has brought an answer.
-    pub fn of(candidate: &Candidate<'_>, attempt: Attempt, now_ms: i64) -> Self {
+    pub fn of(candidate: &Candidate<'_>, leave: Leave, now_ms: i64) -> Self {
         let key = key(candidate);
-        let begun = BREAKERS.with_borrow_mut(|breakers| Some(breakers.get_mut(&key)?.begun(attempt, now_ms)));
-        Self { key, attempt: begun.unwrap_or(attempt) }
+        let leave = BREAKERS.with_borrow_mut(|breakers| match breakers.get_mut(&key) {
+            Some(breaker) => breaker.begun(leave, now_ms),
+            None => leave,
+        });
+        Self { key, leave }
     }
 
     /// Hears that its stream came to no good end.
     pub fn broke_off(&self, now_ms: i64) {
-        change(&self.key, now_ms, |breaker, random| breaker.broke_off(self.attempt, now_ms, random));
+        change(&self.key, |breaker, random| breaker.broke_off(&self.leave, now_ms, random));
     }
 }
 
 /// Tells a breaker something, with a random number, and the log if it opens by that.
-fn change(key: &Key, now_ms: i64, tell: impl FnOnce(&mut Breaker, u64) -> bool) {
+fn change(key: &Key, tell: impl FnOnce(&mut ModelBreaker, u64) -> bool) {
     // Without randomness there is no jitter.
     let random = entropy::random().map(u64::from_le_bytes).unwrap_or(0);
-    let wait_ms = BREAKERS.with_borrow_mut(|breakers| {
+    let opened = BREAKERS.with_borrow_mut(|breakers| {
         let breaker = breakers.get_mut(key)?;
-        if tell(breaker, random) { breaker.wait_ms(now_ms) } else { None }
+        tell(breaker, random).then(|| breaker.is_closed_for_everyone())
     });
-    if let Some(wait_ms) = wait_ms {
-        let (upstream, model) = key;
-        worker::console_warn!("upstream {upstream}: {model} is not asked for {wait_ms} ms");
+    let (upstream, model) = key;
+    match opened {
+        Some(false) => worker::console_warn!("upstream {upstream}: {model} is not asked for a while"),
+        Some(true) => worker::console_warn!("upstream {upstream}: {model} is not asked by one account for a while"),
+        None => {}
     }
 }
 

@@ -4,6 +4,8 @@
 
 use dialect::anthropic_messages;
 use dialect::openai_chat::error::ErrorBody;
+use dialect::request::RequestError;
+use dialect::request_limits::BadShape;
 use worker::{Headers, Response};
 
 /// The seven codes of the public documentation.
@@ -194,13 +196,21 @@ impl ApiError {
     }
 }
 
-impl From<dialect::request::RequestError> for ApiError {
-    fn from(error: dialect::request::RequestError) -> Self {
+impl From<RequestError> for ApiError {
+    fn from(error: RequestError) -> Self {
         let mut sentence = error.message;
         if let Some(first) = sentence.get(..1) {
             sentence.replace_range(..1, &first.to_ascii_uppercase());
         }
         Self { param: error.param, ..Self::new(Code::InvalidRequest, format!("{sentence}.")) }
+    }
+}
+
+/// A body with too much in it is too large, whatever its bytes.
+impl From<BadShape> for ApiError {
+    fn from(shape: BadShape) -> Self {
+        let error = Self::from(RequestError::from(shape));
+        if shape.is_too_large() { error.with_status(413) } else { error }
     }
 }
 

@@ -27,7 +27,7 @@ pub async fn fetch(request: Request, deadline_ms: u64, most_bytes: usize) -> wor
     let exchange = async {
         let response = Fetch::Request(request).send_with_signal(&signal).await?;
         let text = match Source::new(response.body()) {
-            Some(source) => source.text(most_bytes).await.map_err(|error| error.to_string())?,
+            Some(source) => source.text(most_bytes, |_| true).await.map_err(|error| error.to_string())?,
             None => String::new(),
         };
         Ok(Fetched { status: response.status_code(), headers: response.headers().clone(), text })

@@ -79,7 +79,8 @@ fn key_source(digest: &str) -> String {
 }
 
 /// A customer of an access provider has 2^64 addresses of version 6, so their network counts.
-fn address_source(address: IpAddr) -> String {
+#[must_use]
+pub fn address_source(address: IpAddr) -> String {
     match address.to_canonical() {
         IpAddr::V4(address) => format!("address:{address}"),
         IpAddr::V6(address) => format!("network:{:x}", address.to_bits() >> 64),

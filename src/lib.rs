@@ -6,9 +6,9 @@
 
 pub mod auth;
 pub mod body;
+pub mod body_memory;
 pub mod breaker;
 pub mod breakers;
-pub mod budget;
 pub mod clock;
 pub mod config;
 pub mod console;
@@ -173,7 +173,7 @@ async fn serve(request: &mut Request, method: &str, path: &str, context: &Contex
         Route::ConsoleSessions => Ok(console::account::end_sessions(request.headers(), context).await?.into()),
         Route::ConsoleConfig => Ok(console::config::get(request, context)?.into()),
         Route::ConsoleKeys if method == "POST" => {
-            let body = body::read_form(request).await?;
+            let body = console::read_form(request, context).await?;
             Ok(console::keys::create(request.headers(), &body, context).await?.into())
         }
         Route::ConsoleKeys => Ok(console::keys::list(request.headers(), context).await?.into()),
@@ -181,11 +181,11 @@ async fn serve(request: &mut Request, method: &str, path: &str, context: &Contex
             Ok(console::keys::revoke(&id, request.headers(), context).await?.into())
         }
         Route::ConsoleKey(id) => {
-            let body = body::read_form(request).await?;
+            let body = console::read_form(request, context).await?;
             Ok(console::keys::update(&id, request.headers(), &body, context).await?.into())
         }
         Route::ConsoleKeyRotation(id) => {
-            let body = body::read_form(request).await?;
+            let body = console::read_form(request, context).await?;
             Ok(console::keys::rotate(&id, request.headers(), &body, context).await?.into())
         }
         Route::ConsoleBalance => Ok(console::balance::get(request.headers(), context).await?.into()),
@@ -196,12 +196,12 @@ async fn serve(request: &mut Request, method: &str, path: &str, context: &Contex
         Route::ConsoleExport => console::export::csv(request.headers(), &request.url()?, context).await,
         Route::ConsoleModels => Ok(console::models::list(context).await?.into()),
         Route::ConsoleTopUps if method == "POST" => {
-            let body = body::read_form(request).await?;
+            let body = console::read_form(request, context).await?;
             Ok(payments::checkout::create(request.headers(), &request.url()?, &body, context).await?.into())
         }
         Route::ConsoleTopUps => Ok(payments::topups::list(request.headers(), &request.url()?, context).await?.into()),
         Route::ConsoleAutoTopUp if method == "PUT" => {
-            let body = body::read_form(request).await?;
+            let body = console::read_form(request, context).await?;
             Ok(payments::auto::put(request.headers(), &body, context).await?.into())
         }
         Route::ConsoleAutoTopUp => Ok(payments::auto::get(request.headers(), context).await?.into()),
@@ -209,11 +209,13 @@ async fn serve(request: &mut Request, method: &str, path: &str, context: &Contex
         Route::ConsoleTopUpMethod => Ok(payments::auto::remove_method(request.headers(), context).await?.into()),
         Route::StripeWebhook => Ok(payments::webhook::post(request, context).await?.into()),
         Route::OperatorEntries => {
-            let body = body::read_form(request).await?;
+            operator::authorize(request.headers(), context)?;
+            let body = body::read_form(request, operator::CALLER).await?;
             Ok(operator::enter(request.headers(), &body, context).await?.into())
         }
         Route::OperatorAudit => {
-            let body = body::read_form(request).await?;
+            operator::authorize(request.headers(), context)?;
+            let body = body::read_form(request, operator::CALLER).await?;
             Ok(operator::audit(request.headers(), &body, context).await?.into())
         }
         Route::OperatorAccounts => {

@@ -12,6 +12,9 @@ use crate::context::Context;
 use crate::error::{ApiError, Code};
 use crate::{auth, breakers, clock, d1, ids, token, upstream};
 
+/// Under whom the memory for an operator's bodies is counted.
+pub const CALLER: &str = "operator";
+
 /// `POST /operator/entries`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -138,7 +141,11 @@ pub async fn upstreams(headers: &Headers, context: &Context) -> Result<Response,
     Ok(Response::from_json(&UpstreamsView { data: catalog.upstreams.values().map(view).collect() })?)
 }
 
-fn authorize(headers: &Headers, context: &Context) -> Result<(), ApiError> {
+/// Checks the operator's token.
+///
+/// # Errors
+/// `invalid_api_key` without one.
+pub fn authorize(headers: &Headers, context: &Context) -> Result<(), ApiError> {
     let refused = || ApiError::new(Code::InvalidApiKey, "This route needs an operator's token.");
     let secret = context.config.operator_secret.as_ref().ok_or_else(refused)?;
     let bearer = auth::bearer(headers)?.ok_or_else(refused)?;

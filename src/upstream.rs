@@ -140,6 +140,9 @@ pub enum Failure {
     /// Success, and more of it than can be handed over whole.
     #[error("the answer is too large")]
     TooLarge,
+    /// The isolate has no memory for the answer now.
+    #[error("there is no memory for the answer")]
+    NoRoom,
 }
 
 impl Failure {
@@ -150,7 +153,7 @@ impl Failure {
             Self::Unreachable | Self::NotAnAnswer => true,
             Self::TimedOut => stream,
             // What is too large from one is too large from the next.
-            Self::Rejected { .. } | Self::TooLarge => false,
+            Self::Rejected { .. } | Self::TooLarge | Self::NoRoom => false,
             // 401 to 404 speak of the operator's key, account and route there, not of the request.
             Self::Status { status, .. } => matches!(status, 401..=404 | 408 | 425 | 429 | 500..),
         }
@@ -164,7 +167,7 @@ impl Failure {
             Self::Unreachable => (Kind::Unreachable, None),
             Self::TimedOut => (Kind::TimedOut, None),
             Self::NotAnAnswer => (Kind::NotAnAnswer, None),
-            Self::Rejected { .. } | Self::TooLarge => return Verdict::Nothing,
+            Self::Rejected { .. } | Self::TooLarge | Self::NoRoom => return Verdict::Nothing,
             Self::Status { status: 429, retry_after_s } => (Kind::RateLimited, *retry_after_s),
             Self::Status { status: 401 | 402, .. } => (Kind::Credentials, None),
             Self::Status { status: 408 | 500.., retry_after_s } => (Kind::ServerError, *retry_after_s),
@@ -333,7 +336,7 @@ pub async fn rejection_in(response: &Response, betas: Option<&str>) -> Option<Re
 
 async fn refusal_text(response: &Response) -> Option<String> {
     let source = Source::new(response.body())?;
-    within(REFUSAL_MS, source.text(MAX_REFUSAL_BYTES)).await?.ok()
+    within(REFUSAL_MS, source.text(MAX_REFUSAL_BYTES, |_| true)).await?.ok()
 }
 
 #[cfg(test)]
@@ -351,7 +354,7 @@ mod tests {
         }
         assert!(!status(302).may_fail_over(true) && !status(302).is_rejection());
         assert!(Failure::TimedOut.may_fail_over(true) && !Failure::TimedOut.may_fail_over(false));
-        assert!(!Failure::TooLarge.may_fail_over(false));
+        assert!(!Failure::TooLarge.may_fail_over(false) && !Failure::NoRoom.may_fail_over(true));
     }
 
     #[test]
@@ -361,7 +364,10 @@ mod tests {
             assert_eq!(status(code).verdict(), Verdict::Nothing, "{code}");
         }
         let rejected = Failure::Rejected { status: 400, rejection: Rejection::ContextLength };
-        assert_eq!([rejected, Failure::TooLarge].map(|failure| failure.verdict()), [Verdict::Nothing; 2]);
+        assert_eq!(
+            [rejected, Failure::TooLarge, Failure::NoRoom].map(|failure| failure.verdict()),
+            [Verdict::Nothing; 3]
+        );
         for (failure, kind, retry_after_s) in [
             (status(401), Kind::Credentials, None),
             (status(402), Kind::Credentials, None),

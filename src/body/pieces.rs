@@ -24,7 +24,10 @@ extern "C" {
     fn writable(this: &DecompressionStream) -> WritableStream;
 }
 
-/// The largest piece, in bytes. The platform's own pieces have 4 kB, and each costs a call.
+/// The smallest and the largest piece, in bytes. The platform's own pieces have 4 kB, and each costs a call: the more
+/// has arrived, the larger the next piece may be. A body that has not begun has a small buffer, for there may be
+/// very many of those.
+const FIRST_PIECE_BYTES: u32 = 4 << 10;
 const PIECE_BYTES: u32 = 256 << 10;
 
 /// A body in pieces.
@@ -32,6 +35,8 @@ pub struct Pieces {
     reader: ReadableStreamByobReader,
     /// Goes to the platform and comes back with a piece in it.
     buffer: ArrayBuffer,
+    /// The size of the buffer, in bytes.
+    size: u32,
     packing: Packing,
 }
 
@@ -60,7 +65,7 @@ impl Pieces {
         let options = ReadableStreamGetReaderOptions::new();
         options.set_mode(ReadableStreamReaderMode::Byob);
         let reader = stream.get_reader_with_options(&options).unchecked_into();
-        Ok(Some(Self { reader, buffer: ArrayBuffer::new(PIECE_BYTES), packing }))
+        Ok(Some(Self { reader, buffer: ArrayBuffer::new(FIRST_PIECE_BYTES), size: FIRST_PIECE_BYTES, packing }))
     }
 
     /// The next piece; `None` at the end.
@@ -84,7 +89,16 @@ impl Pieces {
             return Ok(None);
         }
         let piece: Uint8Array = Reflect::get(&result, &"value".into())?.dyn_into()?;
-        self.buffer = piece.buffer();
+        let size = self.size;
+        let is_full = piece.length() == size;
+        self.size = if is_full { size.saturating_mul(4).min(PIECE_BYTES) } else { size };
+        self.buffer = if self.size > size { ArrayBuffer::new(self.size) } else { piece.buffer() };
         Ok(Some(piece.to_vec()))
+    }
+
+    /// The size of the buffer that the next piece comes in, in bytes.
+    #[must_use]
+    pub fn buffer_bytes(&self) -> usize {
+        usize::try_from(self.size).unwrap_or(usize::MAX)
     }
 }

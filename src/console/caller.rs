@@ -85,9 +85,20 @@ impl Caller {
         Ok(Self { client, routing_id: key.routing_id.clone(), who: Who::Key(key, Box::new(known)) })
     }
 
+    /// Who calls, by what the headers prove without the account: the tag of a key or the signature of a session. For
+    /// what is done before the account is asked. Answers the name under which the caller's bodies are counted.
+    ///
+    /// # Errors
+    /// `invalid_api_key`.
+    pub async fn claimed(headers: &Headers, context: &Context) -> Result<String, ApiError> {
+        if sends_key(headers)? {
+            return Ok(auth::api_key(headers, context)?.routing_id);
+        }
+        Ok(session::of(headers, context).await?.user_id)
+    }
+
     async fn known(headers: &Headers, permission: Option<Permission>, context: &Context) -> Result<Self, ApiError> {
-        let is_key = |text: Option<String>| text.is_some_and(|text| keys::is_one(&text));
-        if is_key(auth::bearer(headers)?) || is_key(headers.get("x-api-key")?) {
+        if sends_key(headers)? {
             return Self::of_key(headers, permission, context).await;
         }
         Self::owner(headers, context).await
@@ -160,4 +171,10 @@ impl Caller {
         let result = self.client.call(command).await.map_err(auth::unanswered)?;
         result.map_err(|refusal| auth::refused(&refusal))
     }
+}
+
+/// Whether a request claims to come with a key, as opposed to a session.
+fn sends_key(headers: &Headers) -> Result<bool, ApiError> {
+    let is_key = |text: Option<String>| text.is_some_and(|text| keys::is_one(&text));
+    Ok(is_key(auth::bearer(headers)?) || is_key(headers.get("x-api-key")?))
 }

@@ -17,9 +17,23 @@ pub mod recent;
 pub mod usage;
 
 use chrono::{DateTime, SecondsFormat, Utc};
+use worker::Request;
 
+use self::caller::Caller;
+use crate::body::{self, Body};
+use crate::context::Context;
 use crate::entropy;
 use crate::error::ApiError;
+
+/// The few fields that a route takes. Who sends them is checked before anything is read; what the caller may do is
+/// the account's to say.
+///
+/// # Errors
+/// `invalid_api_key`, and those of [`body::read_form`].
+pub async fn read_form(request: &mut Request, context: &Context) -> Result<Body, ApiError> {
+    let caller = Caller::claimed(request.headers(), context).await?;
+    body::read_form(request, &caller).await
+}
 
 /// Milliseconds since the epoch as RFC 3339, with milliseconds, in UTC.
 #[must_use]

@@ -21,8 +21,8 @@ const MAX_ATTEMPTS: usize = 3;
 /// better told of it. The last one still has the deadlines of its upstream.
 const FAILOVER_MS: i64 = 120_000;
 
-/// The upstreams that can serve a model, the one to try first first: those that may be asked now, then
-/// those that have failed of late.
+/// The upstreams that can serve a model, in the order to try them: those that `account` may ask now, then those that
+/// have failed of late.
 ///
 /// # Errors
 /// `upstream_unavailable` when there is none, or none that may be asked now; with `retry-after`, and as
@@ -31,6 +31,7 @@ pub fn candidates<'a>(
     catalog: &'a catalog::Catalog,
     model: &'a Model,
     inference: &Inference<'_>,
+    account: &str,
     context: &Context,
 ) -> Result<Vec<Candidate<'a>>, ApiError> {
     let mut candidates = upstream::candidates(catalog, model, inference.request.dialect(), context);
@@ -38,10 +39,10 @@ pub fn candidates<'a>(
         worker::console_error!("{}: no configured upstream serves {}", context.request_id, model.id);
     }
     let now_ms = clock::now_ms();
-    candidates.sort_by_key(|candidate| breakers::wait(candidate, now_ms).is_some());
+    candidates.sort_by_key(|candidate| breakers::wait(candidate, account, now_ms).is_some());
     match candidates.first() {
-        Some(first) if breakers::wait(first, now_ms).is_none() => Ok(candidates),
-        _ => Err(not_now(least_wait(&candidates, now_ms))),
+        Some(first) if breakers::wait(first, account, now_ms).is_none() => Ok(candidates),
+        _ => Err(not_now(least_wait(&candidates, account, now_ms))),
     }
 }
 
@@ -66,14 +67,14 @@ pub async fn ask<'a, T>(
             break;
         }
         let Some(way) = admitted.way(candidate, &inference.request, context) else { continue };
-        let Some(leave) = breakers::begin(candidate, now_ms) else { continue };
+        let Some(leave) = breakers::begin(candidate, &admitted.account, now_ms) else { continue };
         attempts = attempts.saturating_add(1);
         let ended = admitted.ticket.alive_during(&candidate.upstream.id, attempt(&way)).await;
         let now_ms = clock::now_ms();
         match ended {
             Ok(answer) => return Ok((answer, way, Answering::of(candidate, leave, now_ms))),
             Err(failed) => {
-                breakers::failed(candidate, leave, failed.verdict(), now_ms);
+                breakers::failed(candidate, &leave, failed.verdict(), now_ms);
                 log(context, candidate, &failed);
                 let last = !failed.may_fail_over(stream);
                 failure = Some((failed, candidate.upstream.id.clone()));
@@ -83,10 +84,10 @@ pub async fn ask<'a, T>(
             }
         }
     }
-    Err(give_up(&admitted.ticket, failure, least_wait(candidates, clock::now_ms())).await)
+    Err(give_up(&admitted.ticket, failure, least_wait(candidates, &admitted.account, clock::now_ms())).await)
 }
 
 /// Of upstreams none of which may be asked, how long the one is waited for that may be asked first.
-fn least_wait(candidates: &[Candidate<'_>], now_ms: i64) -> Option<Wait> {
-    candidates.iter().filter_map(|candidate| breakers::wait(candidate, now_ms)).min()
+fn least_wait(candidates: &[Candidate<'_>], account: &str, now_ms: i64) -> Option<Wait> {
+    candidates.iter().filter_map(|candidate| breakers::wait(candidate, account, now_ms)).min()
 }

@@ -60,6 +60,8 @@ fn told(failure: &Failure) -> ApiError {
         ),
         Failure::Status { status: 429, retry_after_s } => busy(retry_after_s.unwrap_or(1)),
         Failure::Status { retry_after_s, .. } => ApiError { retry_after_s: retry_after_s.map(capped), ..unavailable() },
+        // The answer is lost, and nobody pays for it: the same request can succeed a moment later.
+        Failure::NoRoom => ApiError::busy(),
         Failure::Unreachable | Failure::TimedOut | Failure::NotAnAnswer => unavailable(),
     }
 }

@@ -55,7 +55,9 @@ pub struct Inference<'a> {
 pub struct Admitted<'a> {
     /// The reservation.
     pub ticket: Ticket,
-    /// The upstreams that are left, the one to try first first.
+    /// Where the account that pays lives: failures are counted by it.
+    pub account: String,
+    /// The upstreams that are left, in the order to try them.
     pub candidates: &'a [Candidate<'a>],
     /// The way to the first of them, where it was made already.
     first: Option<Way<'a>>,
@@ -95,7 +97,7 @@ pub async fn serve_early(
     let model = known.ok_or_else(ApiError::model_not_available)?;
     let (price, unpriced) = terms::price(model, now_ms, context)?;
     terms::fits_endpoint(request, &price, unpriced)?;
-    let candidates = failover::candidates(&catalog, model, inference, context)?;
+    let candidates = failover::candidates(&catalog, model, inference, payer.routing_id(), context)?;
     // What no upstream can hold is refused before anything is reserved.
     let (first, skipped) = first_way(request, &candidates, model, context)?;
     // 2. Admit: reserve the most that it can cost.
@@ -137,6 +139,7 @@ pub async fn serve_early(
     let lowered_output = granted.filter(|granted| *granted < most_output && !terms::grows(request, model));
     let admitted = Admitted {
         ticket: Ticket::new(client, context, billed, granted),
+        account: payer.routing_id().to_owned(),
         candidates: candidates.get(skipped..).unwrap_or_default(),
         first: lowered_output.is_none().then_some(first),
         model,

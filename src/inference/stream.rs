@@ -8,6 +8,8 @@ use wasm_bindgen::prelude::*;
 use web_sys::{ReadableStream, ReadableStreamDefaultReader, WritableStream, WritableStreamDefaultWriter};
 use worker::ResponseBody;
 
+use crate::body::collected::Collected;
+
 #[wasm_bindgen]
 extern "C" {
     /// A pipe of bytes: a write waits for the reader, and fails once the reader has gone.
@@ -36,6 +38,9 @@ pub enum NoText {
     /// It is larger than it may be.
     #[error("the body is too large")]
     TooLarge,
+    /// The isolate has no memory for it now.
+    #[error("there is no memory for the body")]
+    NoRoom,
 }
 
 /// A client's body.
@@ -50,19 +55,24 @@ impl Source {
         Some(Self { reader: stream.get_reader().unchecked_into(), begun: Cell::default() })
     }
 
-    /// The whole body as text, of at most `most` bytes.
+    /// The whole body as text, of at most `most` bytes. `fits` hears how many bytes there are before more of them are
+    /// kept, and says whether there is memory for so many.
     ///
     /// # Errors
     /// [`NoText`].
-    pub async fn text(&self, most: usize) -> Result<String, NoText> {
-        let mut bytes = Vec::new();
+    pub async fn text(&self, most: usize, fits: impl Fn(usize) -> bool) -> Result<String, NoText> {
+        let mut bytes = Collected::default();
         while let Some(chunk) = self.read().await.map_err(|_| NoText::Broken)? {
-            bytes.extend_from_slice(&chunk.to_vec());
-            if bytes.len() > most {
+            let length = usize::try_from(chunk.length()).unwrap_or(usize::MAX).saturating_add(bytes.len());
+            if length > most {
                 return Err(NoText::TooLarge);
             }
+            if !fits(length) {
+                return Err(NoText::NoRoom);
+            }
+            bytes.push(chunk.to_vec());
         }
-        String::from_utf8(bytes).map_err(|_| NoText::Broken)
+        String::from_utf8(bytes.join().ok_or(NoText::NoRoom)?).map_err(|_| NoText::Broken)
     }
 
     /// The next bytes; `None` at the end. No bytes are lost when it is given up.

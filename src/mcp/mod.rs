@@ -11,12 +11,12 @@ use ::mcp::resource;
 use ::mcp::{Asked, Exchange, Headers, Opened, Reply};
 use worker::{Request, Response};
 
-use crate::body;
 use crate::console::caller::Caller;
 use crate::context::Context;
 use crate::error::{ApiError, Code};
 use crate::inference::leaving::Leaving;
 use crate::inference::pipeline::Served;
+use crate::{auth, body};
 
 /// Serves one message.
 ///
@@ -30,7 +30,8 @@ pub async fn post(request: &mut Request, context: &Context) -> Result<Served, Ap
 
 async fn serve(request: &mut Request, context: &Context) -> Result<Served, ApiError> {
     let caller = Caller::any(request.headers(), context).await?;
-    let text = body::read(request).await?;
+    let may_pay = async || auth::has_credit(&caller.client, context).await;
+    let text = body::read(request, &caller.routing_id, may_pay).await?;
     let sent = request.headers();
     let headers = Headers {
         protocol_version: sent.get("mcp-protocol-version")?,

@@ -33,18 +33,10 @@ pub enum SignatureError {
 /// # Errors
 /// [`SignatureError`].
 pub fn verify(header: &str, body: &[u8], secrets: &[String], now_s: i64) -> Result<(), SignatureError> {
-    let fields = || header.split(',').filter_map(|field| field.trim().split_once('='));
-    let (_, signed_at) = fields().find(|(name, _)| *name == "t").ok_or(SignatureError::Malformed)?;
-    let signed_at_s: i64 = signed_at.parse().map_err(|_| SignatureError::Malformed)?;
-    let decoded = |(_, hex): (&str, &str)| HEXLOWER.decode(hex.as_bytes()).ok();
-    let signatures: Vec<Vec<u8>> =
-        fields().filter(|(name, _)| *name == "v1").filter_map(decoded).take(MOST_SIGNATURES).collect();
-    if signatures.is_empty() {
-        return Err(SignatureError::Malformed);
-    }
+    let Signed { at, signatures } = Signed::read(header)?;
     let fits = secrets.iter().any(|secret| {
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.as_bytes()) else { return false };
-        mac.update(signed_at.as_bytes());
+        mac.update(at.as_bytes());
         mac.update(b".");
         mac.update(body);
         signatures.iter().any(|signature| mac.clone().verify_slice(signature).is_ok())
@@ -52,7 +44,39 @@ pub fn verify(header: &str, body: &[u8], secrets: &[String], now_s: i64) -> Resu
     if !fits {
         return Err(SignatureError::Wrong);
     }
-    if now_s.saturating_sub(signed_at_s) > TOLERANCE_S { Err(SignatureError::Old) } else { Ok(()) }
+    in_time(at, now_s)
+}
+
+/// Checks what can be checked of `header` before its body is read.
+///
+/// # Errors
+/// [`SignatureError`].
+pub fn precheck(header: &str, now_s: i64) -> Result<(), SignatureError> {
+    in_time(Signed::read(header)?.at, now_s)
+}
+
+/// What a header says.
+struct Signed<'a> {
+    /// Seconds since the epoch, as they are signed.
+    at: &'a str,
+    signatures: Vec<Vec<u8>>,
+}
+
+impl<'a> Signed<'a> {
+    fn read(header: &'a str) -> Result<Self, SignatureError> {
+        let fields = || header.split(',').filter_map(|field| field.trim().split_once('='));
+        let (_, at) = fields().find(|(name, _)| *name == "t").ok_or(SignatureError::Malformed)?;
+        let _: i64 = at.parse().map_err(|_| SignatureError::Malformed)?;
+        let decoded = |(_, hex): (&str, &str)| HEXLOWER.decode(hex.as_bytes()).ok();
+        let signatures: Vec<Vec<u8>> =
+            fields().filter(|(name, _)| *name == "v1").filter_map(decoded).take(MOST_SIGNATURES).collect();
+        if signatures.is_empty() { Err(SignatureError::Malformed) } else { Ok(Self { at, signatures }) }
+    }
+}
+
+fn in_time(at: &str, now_s: i64) -> Result<(), SignatureError> {
+    let at_s: i64 = at.parse().map_err(|_| SignatureError::Malformed)?;
+    if now_s.saturating_sub(at_s) > TOLERANCE_S { Err(SignatureError::Old) } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -105,5 +129,15 @@ mod tests {
         assert_eq!(check(&header, BODY, &["whsec_other"], AT_S), Err(SignatureError::Wrong));
         assert_eq!(check(&header, BODY, &[], AT_S), Err(SignatureError::Wrong));
         assert_eq!(check(&header, BODY, &["whsec_test"], AT_S + TOLERANCE_S + 1), Err(SignatureError::Old));
+    }
+
+    #[test]
+    fn a_header_that_no_body_can_fit_is_refused_before_the_body_is_read() {
+        let header = format!("t={AT_S},v1={V1}");
+        assert_eq!(precheck(&header, AT_S + TOLERANCE_S), Ok(()));
+        assert_eq!(precheck(&header, AT_S + TOLERANCE_S + 1), Err(SignatureError::Old));
+        for header in ["", "t=1", "v1=00", "t=soon,v1=00", "t=1,v1=xyz"] {
+            assert_eq!(precheck(header, 1), Err(SignatureError::Malformed), "{header}");
+        }
     }
 }

@@ -9,12 +9,13 @@ use serde_json::value::RawValue;
 use worker::{Request, Response, console_error, console_warn};
 
 use super::books::{Books, Done, Failed};
+use super::settings;
+use super::signature::{self, SignatureError};
 use super::stripe::Stripe;
 use super::wire::Event;
-use super::{settings, signature};
 use crate::context::Context;
 use crate::error::{ApiError, Code};
-use crate::{body, clock};
+use crate::{body, clock, floods};
 
 /// Takes one event.
 ///
@@ -26,13 +27,16 @@ use crate::{body, clock};
 pub async fn post(request: &mut Request, context: &Context) -> Result<Response, ApiError> {
     let payments = settings(context)?;
     let header = request.headers().get("stripe-signature")?.unwrap_or_default();
-    // 1. The signature, over the bytes as they came.
-    let body = body::read_event(request).await?;
-    let now_s = clock::now_ms().div_euclid(1_000);
-    if let Err(error) = signature::verify(&header, body.as_bytes(), &payments.webhook_secrets, now_s) {
+    let refuse = |error: SignatureError| {
         console_warn!("webhook: refused: {error}");
-        return Err(refused());
-    }
+        refused()
+    };
+    // 1. The signature, over the bytes as they came. Who sends no header like Stripe's sends no event.
+    signature::precheck(&header, clock::now_ms().div_euclid(1_000)).map_err(refuse)?;
+    let caller = context.address.map_or_else(|| "unknown".to_owned(), floods::address_source);
+    let body = body::read_event(request, &caller).await?;
+    let now_s = clock::now_ms().div_euclid(1_000);
+    signature::verify(&header, body.as_bytes(), &payments.webhook_secrets, now_s).map_err(refuse)?;
     // 2. The event.
     let event: Event<'_> = serde_json::from_str(&body).map_err(|_| refused())?;
     if event.livemode != payments.live {

@@ -27,7 +27,7 @@ const MAX_COUNT_BYTES: usize = 4 << 10;
 /// [`ApiError`].
 pub async fn post(request: &mut Request, context: &Context) -> Result<Response, ApiError> {
     let key = auth::api_key(request.headers(), context)?;
-    let text = body::read(request).await?;
+    let text = body::read(request, &key.routing_id, async || auth::may_pay(&key, context).await).await?;
     let count = CountRequest::parse(&text)?;
     // A key that may not ask must not make a provider work.
     let known = auth::authorize(&key, Permission::Inference, context).await?;
@@ -44,7 +44,7 @@ pub async fn post(request: &mut Request, context: &Context) -> Result<Response, 
     let asked = candidates
         .first()
         .filter(|first| first.upstream.dialects.contains(&Dialect::AnthropicMessages))
-        .filter(|first| breakers::wait(first, clock::now_ms()).is_none());
+        .filter(|first| breakers::wait(first, &key.routing_id, clock::now_ms()).is_none());
     let counted = match asked {
         Some(candidate) => within(COUNT_MS, ask(candidate, &count, model, &anthropic, context)).await.flatten(),
         None => None,
@@ -80,6 +80,6 @@ async fn ask(
         anthropic,
     };
     let exchange = candidate.send(&call).await.ok()?;
-    let text = Source::new(exchange.response.body())?.text(MAX_COUNT_BYTES).await.ok()?;
+    let text = Source::new(exchange.response.body())?.text(MAX_COUNT_BYTES, |_| true).await.ok()?;
     serde_json::from_str::<Counted>(&text).ok().map(|counted| counted.input_tokens)
 }

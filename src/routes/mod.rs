@@ -51,7 +51,7 @@ async fn infer(
     parse: impl for<'a> Fn(&'a str) -> Result<ClientRequest<'a>, RequestError>,
 ) -> Result<Served, ApiError> {
     let key = auth::api_key(request.headers(), context)?;
-    let body = body::read(request).await?;
+    let body = body::read(request, &key.routing_id, async || auth::may_pay(&key, context).await).await?;
     let anthropic = AnthropicHeaders::read(request.headers())?;
     let leaving = Leaving::of(request);
     let inference = Inference { endpoint, request: parse(&body)?, anthropic, leaving };

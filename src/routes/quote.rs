@@ -54,7 +54,7 @@ type Parse = for<'a> fn(&'a str) -> Result<ClientRequest<'a>, RequestError>;
 /// `invalid_api_key`, `model_not_available`; `invalid_request` for a body that its route would refuse.
 pub async fn post(request: &mut Request, context: &Context) -> Result<Response, ApiError> {
     let key = auth::api_key(request.headers(), context)?;
-    let body = body::read(request).await?;
+    let body = body::read(request, &key.routing_id, async || auth::may_pay(&key, context).await).await?;
     let url = request.url()?;
     let in_query = url
         .query_pairs()

@@ -18,6 +18,7 @@ pub mod policy;
 pub mod rejection;
 pub mod relay;
 pub mod request;
+pub mod request_limits;
 pub mod rewrite;
 pub mod sse;
 pub mod tokens;

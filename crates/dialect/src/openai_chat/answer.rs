@@ -15,17 +15,9 @@ use crate::rewrite::{NotAnAnswer, Passed, Rewrite};
 /// # Errors
 /// [`NotAnAnswer`].
 pub fn read(body: &str, rewrite: &Rewrite) -> Result<Passed, NotAnAnswer> {
-    let envelope = Envelope::parse(body).map_err(|_| NotAnAnswer)?;
-    if envelope.present("error").is_some() {
-        return Err(NotAnAnswer);
-    }
-    let choices = envelope.array("choices").ok().flatten().ok_or(NotAnAnswer)?;
+    let (envelope, choices) = whole(body)?;
     let mut visible_output: u64 = 0;
     for choice in choices {
-        let Some(choice) = Choice::parse(choice) else { continue };
-        if choice.get("error").is_some() {
-            return Err(NotAnAnswer);
-        }
         visible_output = visible_output.saturating_add(choice.visible_output("message"));
     }
     let mut edits = envelope.edit();
@@ -43,25 +35,35 @@ pub fn read(body: &str, rewrite: &Rewrite) -> Result<Passed, NotAnAnswer> {
     })
 }
 
+/// The members of a whole answer, and its choices that can be read. The one rule for whole answers in this dialect,
+/// whether they pass or are translated: an answer is an object with a list of choices and without an error. How many
+/// choices there are, and what they say, does not matter: an answer that is odd is charged as its usage says.
+fn whole(body: &str) -> Result<(Envelope<'_>, Vec<Choice<'_>>), NotAnAnswer> {
+    let envelope = Envelope::parse(body).map_err(|_| NotAnAnswer)?;
+    let chunk = Chunk::parse(body).ok_or(NotAnAnswer)?;
+    envelope.array("choices").ok().flatten().ok_or(NotAnAnswer)?;
+    let choices = chunk.choices();
+    if chunk.is_error(&choices) { Err(NotAnAnswer) } else { Ok((envelope, choices)) }
+}
+
 /// Reads a whole chat completion into the pivot: its first choice, as the stream's decoder would read the
 /// same message in one delta. `owner`: who made the state in it.
 ///
 /// # Errors
 /// [`NotAnAnswer`].
 pub fn decode(body: &str, owner: &Owner) -> Result<Answer, NotAnAnswer> {
+    let (_, choices) = whole(body)?;
     let chunk = Chunk::parse(body).ok_or(NotAnAnswer)?;
-    let choices = chunk.choices();
-    if chunk.is_error(&choices) {
-        return Err(NotAnAnswer);
-    }
-    let choice = choices.first().ok_or(NotAnAnswer)?;
-    let message = choice.get("message").ok_or(NotAnAnswer)?;
     let mut events = Vec::new();
     let mut decoder = Decoder::new(owner.clone());
     // What stands beside the choices, and the id.
     decoder.chunk(&chunk, &[], &mut events);
-    decoder.message(message, choice.get("logprobs"), &mut events);
-    let reason = choice.get("finish_reason").and_then(json_text::text);
+    // An answer that says nothing is an answer, as it is where it passes: its provider has counted it.
+    let choice = choices.first();
+    if let Some(message) = choice.and_then(|choice| choice.get("message")) {
+        decoder.message(message, choice.and_then(|choice| choice.get("logprobs")), &mut events);
+    }
+    let reason = choice.and_then(|choice| choice.get("finish_reason")).and_then(json_text::text);
     decoder.stop(reason.as_deref(), &mut events);
     let mut fold = Fold::default();
     for event in &events {
@@ -252,14 +254,37 @@ mod tests {
         assert_eq!(decode(body, &owner).unwrap().blocks, [Block::text("a")]);
         for body in [
             r#"{"choices":[{"message":{"content":"x"},"error":{"message":"x"}}]}"#,
-            r#"{"choices":[]}"#,
-            r#"{"choices":[{}]}"#,
             r#"{"error":{"message":"x"},"choices":[{"message":{}}]}"#,
             r#"{"object":"error","choices":[{"message":{}}]}"#,
             "[]",
             "<html>",
         ] {
             assert_eq!(decode(body, &owner), Err(NotAnAnswer), "{body}");
+        }
+    }
+
+    #[test]
+    fn an_odd_answer_is_one_whether_it_passes_or_is_translated_and_costs_the_same() {
+        let usage = r#""usage":{"prompt_tokens":7,"completion_tokens":3}"#;
+        let counted = Usage { input: 7, output: 3, ..Usage::default() };
+        for choices in [
+            "[]",
+            "[{}]",
+            "[null]",
+            "[1]",
+            r#"[{"message":null}]"#,
+            r#"[{"message":{}}]"#,
+            r#"[{"finish_reason":"x"}]"#,
+        ] {
+            let body = format!(r#"{{"choices":{choices},{usage}}}"#);
+            let passed = read(&body, &Rewrite::default()).unwrap();
+            let decoded = decode(&body, &Owner::new("up")).unwrap();
+            assert_eq!((passed.usage, decoded.usage), (Some(counted.into()), Some(counted.into())), "{choices}");
+            assert_eq!(
+                (passed.visible_output, decoded.blocks.len(), decoded.stop.is_some()),
+                (0, 0, true),
+                "{choices}"
+            );
         }
     }
 
@@ -276,6 +301,7 @@ mod tests {
             "{}",
         ] {
             assert_eq!(read(body, &Rewrite::default()), Err(NotAnAnswer), "{body}");
+            assert_eq!(decode(body, &Owner::new("up")), Err(NotAnAnswer), "{body}");
         }
     }
 }
