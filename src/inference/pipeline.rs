@@ -126,7 +126,7 @@ pub async fn serve_early(
     let billed = ticket::Terms {
         price,
         hold,
-        likely_input: facts.input.likely(model.image_tokens),
+        likely_input: facts.input.likely(model.vocabulary, model.image_tokens),
         choices: facts.n,
         most_output,
         hidden_tokens_per_s: unseen.then_some(model.tokens_per_s.unwrap_or(DEFAULT_TOKENS_PER_S)),

@@ -54,7 +54,7 @@ pub fn fits_endpoint(request: &ClientRequest<'_>, price: &Price, unpriced: bool)
 /// `invalid_request` for a request that could cost more than any account can hold.
 pub fn hold(request: &ClientRequest<'_>, model: &Model, price: &Price) -> Result<HoldRequest, ApiError> {
     let facts = request.facts();
-    let input = facts.input.bound(model.image_tokens, model.context_window);
+    let input = facts.input.bound(model.vocabulary, model.image_tokens, model.context_window);
     let output = request.generates().then(|| {
         let most = most_output(request, model);
         let wanted = if grows(request, model) { most.min(STREAM_HOLD_TOKENS) } else { most };
@@ -62,7 +62,7 @@ pub fn hold(request: &ClientRequest<'_>, model: &Model, price: &Price) -> Result
         OutputBound { wanted, least, choices: facts.n }
     });
     HoldRequest::new(price, input, facts.one_hour_marks, output)
-        .and_then(|hold| hold.beyond_output(facts.input.predicted_tokens))
+        .and_then(|hold| hold.beyond_output(facts.input.predicted(model.vocabulary)))
         .map_err(|_| auth::refused(&Refusal::TooLarge))
 }
 

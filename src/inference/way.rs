@@ -125,7 +125,7 @@ impl<'a> Way<'a> {
             created_s: context.started_ms.div_euclid(1_000),
             model: self.model.id.clone(),
             owner: self.owner.clone(),
-            likely_input: request.facts().input.likely(self.model.image_tokens),
+            likely_input: request.facts().input.likely(self.model.vocabulary, self.model.image_tokens),
             include_usage: request.facts().include_usage,
             tool_names: request.tool_names(),
             echo: request.echo(),

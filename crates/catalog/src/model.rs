@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use billing::price::{Price, Rates};
 use dialect::Dialect;
+use dialect::tokens::Vocabulary;
 use serde::{Deserialize, Serialize};
 
 use crate::base_url::BaseUrl;
@@ -118,6 +119,8 @@ pub struct Model {
     pub hidden_reasoning: bool,
     /// How fast it writes, to estimate reasoning that was not reported.
     pub tokens_per_s: Option<u64>,
+    /// The family of its tokenizer's vocabulary, which decides how text is counted.
+    pub vocabulary: Vocabulary,
     /// Free words such as `tools` or `vision`.
     pub capabilities: Vec<String>,
     /// Unix seconds.

@@ -1,13 +1,149 @@
-//! How many tokens a text is, roughly, in one pass and without a tokenizer.
+//! How many tokens a text is, in one pass and without a tokenizer.
 //!
-//! Used where no provider has counted: for the size of a hold and for what a cut stream produced. A
-//! provider's own count is always preferred. The hard bound is that no tokenizer makes more tokens
-//! than the text has UTF-8 bytes.
+//! Three figures are used where no provider has counted: a hold reserves the upper bound, a bill of a stream that
+//! was cut uses the estimate, and a stream is stopped for passing its limit by the lower bound alone. A provider's
+//! own count is always preferred. No tokenizer makes more tokens than the text has UTF-8 bytes.
+
+use serde::{Deserialize, Serialize};
+
+/// Which family of vocabularies a model's tokenizer belongs to, as far as counts differ.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Vocabulary {
+    /// Up to three digits share a token, and most scripts have tokens of whole words.
+    #[default]
+    Common,
+    /// Each digit is a token; most scripts have tokens of whole words.
+    SingleDigit,
+    /// Up to three digits share a token; scripts other than Latin, Cyrillic and Han are cut finely.
+    Narrow,
+    /// Each digit is a token, and scripts other than Latin, Cyrillic and Han are cut finely.
+    NarrowSingleDigit,
+}
+
+impl Vocabulary {
+    /// The family's name in the catalogue.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Common => "common",
+            Self::SingleDigit => "single_digit",
+            Self::Narrow => "narrow",
+            Self::NarrowSingleDigit => "narrow_single_digit",
+        }
+    }
+}
+
+/// What a text counts: `lower` <= `estimate` <= `upper` <= its UTF-8 bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// No tokenizer of the family makes fewer tokens.
+    pub lower: u64,
+    /// The likely number of tokens.
+    pub estimate: u64,
+    /// No tokenizer of the family makes more tokens.
+    pub upper: u64,
+}
+
+/// The figures of a text that arrives in pieces. They do not depend on where the text is split.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counter {
+    vocabulary: Vocabulary,
+    tally: Tally,
+}
+
+impl Counter {
+    /// The counter of an empty text.
+    #[must_use]
+    pub fn new(vocabulary: Vocabulary) -> Self {
+        Self { vocabulary, tally: Tally::default() }
+    }
+
+    /// Appends a piece of the text.
+    pub fn push(&mut self, text: &str) {
+        self.tally.push(text);
+    }
+
+    /// The figures of the text so far.
+    #[must_use]
+    pub fn figures(&self) -> Figures {
+        self.tally.figures(self.vocabulary)
+    }
+}
+
+/// The figures of a whole text.
+#[must_use]
+pub fn figures(text: &str, vocabulary: Vocabulary) -> Figures {
+    let mut tally = Tally::default();
+    tally.push(text);
+    tally.figures(vocabulary)
+}
+
+/// An estimate of the tokens of `text` in the common vocabularies.
+#[must_use]
+pub fn estimate(text: &str) -> u64 {
+    figures(text, Vocabulary::default()).estimate
+}
+
+/// What has been seen of a text, from which the figures of every family follow.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    tenths: u64,
+    digits: u64,
+    digit_tenths: u64,
+    bytes: u64,
+    run: Option<Run>,
+}
+
+impl Tally {
+    pub(crate) fn push(&mut self, text: &str) {
+        self.bytes = self.bytes.saturating_add(u64::try_from(text.len()).unwrap_or(u64::MAX));
+        for c in text.chars() {
+            let class = classify(c);
+            let bytes = u64::try_from(c.len_utf8()).unwrap_or(4);
+            match &mut self.run {
+                Some(open) if open.class == class => {
+                    open.chars = open.chars.saturating_add(1);
+                    open.bytes = open.bytes.saturating_add(bytes);
+                }
+                _ => {
+                    self.close(Some(class));
+                    self.run = Some(Run { class, chars: 1, bytes });
+                }
+            }
+        }
+    }
+
+    /// Ends the run that is open, before a character of the class `next` or before another text.
+    pub(crate) fn close(&mut self, next: Option<Class>) {
+        let Some(run) = self.run.take() else { return };
+        if run.class == Class::Digit {
+            self.digits = self.digits.saturating_add(run.chars);
+            self.digit_tenths = self.digit_tenths.saturating_add(cost(run, next));
+        } else {
+            self.tenths = self.tenths.saturating_add(cost(run, next));
+        }
+    }
+
+    pub(crate) fn figures(&self, vocabulary: Vocabulary) -> Figures {
+        let mut whole = *self;
+        whole.close(None);
+        let digits = match vocabulary {
+            Vocabulary::Common | Vocabulary::Narrow => whole.digit_tenths,
+            Vocabulary::SingleDigit | Vocabulary::NarrowSingleDigit => whole.digits.saturating_mul(10),
+        };
+        let bytes = whole.bytes;
+        let estimate = whole.tenths.saturating_add(digits).div_ceil(10).max(u64::from(bytes > 0)).min(bytes);
+        // Letters at random look like words and are cut finer: prose has more than four bytes a token.
+        let upper = estimate.saturating_add(estimate.div_ceil(4)).max(bytes.div_ceil(3)).min(bytes);
+        Figures { lower: bytes.div_ceil(128).min(estimate), estimate, upper }
+    }
+}
 
 /// Runs of one class share tokens; costs are tenths of a token, fitted to what common byte-pair
 /// vocabularies make of prose, code and JSON. What they seldom hold, they cut into bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Class {
+pub(crate) enum Class {
     Word,
     Digit,
     Space,
@@ -23,34 +159,11 @@ enum Class {
 }
 
 /// One run of characters of a class.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Run {
     class: Class,
     chars: u64,
     bytes: u64,
-}
-
-/// An estimate of the tokens of `text`; never more than its bytes, never zero unless it is empty.
-#[must_use]
-pub fn estimate(text: &str) -> u64 {
-    let mut tenths: u64 = 0;
-    let mut run: Option<Run> = None;
-    for c in text.chars() {
-        let class = classify(c);
-        let bytes = u64::try_from(c.len_utf8()).unwrap_or(4);
-        run = match run {
-            Some(open) if open.class == class => {
-                Some(Run { class, chars: open.chars.saturating_add(1), bytes: open.bytes.saturating_add(bytes) })
-            }
-            other => {
-                tenths = tenths.saturating_add(other.map_or(0, |run| cost(run, Some(class))));
-                Some(Run { class, chars: 1, bytes })
-            }
-        };
-    }
-    tenths = tenths.saturating_add(run.map_or(0, |run| cost(run, None)));
-    let bytes = u64::try_from(text.len()).unwrap_or(u64::MAX);
-    tenths.div_ceil(10).max(u64::from(!text.is_empty())).min(bytes)
 }
 
 fn classify(c: char) -> Class {

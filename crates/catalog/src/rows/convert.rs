@@ -94,6 +94,7 @@ fn model_from(row: ModelRow) -> Result<Model, RowError> {
         limit_field: row.limit_field.as_deref().map(|name| named("limit_field", name)).transpose().map_err(fail)?,
         hidden_reasoning: row.hidden_reasoning != 0,
         tokens_per_s: row.tokens_per_s,
+        vocabulary: named("vocabulary", &row.vocabulary).map_err(fail)?,
         capabilities: json("capabilities", &row.capabilities).map_err(fail)?,
         created: row.created,
         enabled: row.enabled != 0,
@@ -114,6 +115,7 @@ fn model_row(model: &Model) -> serde_json::Result<ModelRow> {
         limit_field: model.limit_field.map(|field| field.name().to_owned()),
         hidden_reasoning: model.hidden_reasoning.into(),
         tokens_per_s: model.tokens_per_s,
+        vocabulary: model.vocabulary.name().to_owned(),
         capabilities: serde_json::to_string(&model.capabilities)?,
         created: model.created,
         enabled: model.enabled.into(),
@@ -228,7 +230,7 @@ mod tests {
         });
         let model = serde_json::json!({
             "id": "m", "owned_by": "o", "display_name": "M", "context_window": 1000, "max_output_tokens": 100,
-            "image_tokens": null, "limit_field": null, "hidden_reasoning": 0, "tokens_per_s": null,
+            "image_tokens": null, "limit_field": null, "hidden_reasoning": 0, "tokens_per_s": null, "vocabulary": "common",
             "capabilities": "[]", "created": 0, "enabled": 1,
         });
         let route = serde_json::json!({

@@ -1,6 +1,6 @@
 //! The catalogue as D1 keeps it: one struct a table, one field a column, and both directions.
 //!
-//! The tables are in `d1_migrations/0001_create_catalogue.sql`. Integers stay within 2^53 − 1, lists and
+//! The tables are in `d1_migrations/0001_create_catalogue.sql` and `0010_add_vocabulary_to_models.sql`. Integers stay within 2^53 − 1, lists and
 //! maps are TEXT that holds JSON, truth values are 0 or 1. Read the four tables in one batch: it is
 //! one transaction, so a half-applied catalogue is never seen.
 
@@ -17,7 +17,7 @@ pub const SELECT_UPSTREAMS: &str = "SELECT id, dialects, base_url, secret, prior
 
 /// Every model.
 pub const SELECT_MODELS: &str = "SELECT id, owned_by, display_name, context_window, max_output_tokens, image_tokens, \
-     limit_field, hidden_reasoning, tokens_per_s, capabilities, created, enabled FROM models";
+     limit_field, hidden_reasoning, tokens_per_s, vocabulary, capabilities, created, enabled FROM models";
 
 /// Every price that is in the catalogue now; retired ones are history.
 pub const SELECT_PRICES: &str = "SELECT model_id, effective_at_ms, above_input, input, output, cache_read, \
@@ -77,6 +77,8 @@ pub struct ModelRow {
     pub hidden_reasoning: u8,
     /// Tokens a second.
     pub tokens_per_s: Option<u64>,
+    /// [`dialect::tokens::Vocabulary`].
+    pub vocabulary: String,
     /// JSON array of strings.
     pub capabilities: String,
     /// Unix seconds.
