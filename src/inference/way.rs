@@ -126,6 +126,7 @@ impl<'a> Way<'a> {
             model: self.model.id.clone(),
             owner: self.owner.clone(),
             likely_input: request.facts().input.likely(self.model.vocabulary, self.model.image_tokens),
+            vocabulary: self.model.vocabulary,
             include_usage: request.facts().include_usage,
             tool_names: request.tool_names(),
             echo: request.echo(),

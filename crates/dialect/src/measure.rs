@@ -99,6 +99,9 @@ mod tests {
     fn a_prediction_is_bounded_as_text_is_and_is_no_input() {
         let mut measure = InputMeasure::default();
         measure.prediction("aaaa");
-        assert_eq!((measure.predicted(COMMON), measure.bound(COMMON, None, 128_000), measure.likely(COMMON, None)), (2, 0, 0));
+        assert_eq!(
+            (measure.predicted(COMMON), measure.bound(COMMON, None, 128_000), measure.likely(COMMON, None)),
+            (2, 0, 0)
+        );
     }
 }

@@ -92,6 +92,12 @@ fn model_from(row: ModelRow) -> Result<Model, RowError> {
         max_output_tokens: row.max_output_tokens,
         image_tokens: row.image_tokens,
         limit_field: row.limit_field.as_deref().map(|name| named("limit_field", name)).transpose().map_err(fail)?,
+        when_client_leaves: row
+            .when_client_leaves
+            .as_deref()
+            .map(|name| named("when_client_leaves", name))
+            .transpose()
+            .map_err(fail)?,
         hidden_reasoning: row.hidden_reasoning != 0,
         tokens_per_s: row.tokens_per_s,
         vocabulary: named("vocabulary", &row.vocabulary).map_err(fail)?,
@@ -113,6 +119,7 @@ fn model_row(model: &Model) -> serde_json::Result<ModelRow> {
         max_output_tokens: model.max_output_tokens,
         image_tokens: model.image_tokens,
         limit_field: model.limit_field.map(|field| field.name().to_owned()),
+        when_client_leaves: model.when_client_leaves.map(|choice| choice.name().to_owned()),
         hidden_reasoning: model.hidden_reasoning.into(),
         tokens_per_s: model.tokens_per_s,
         vocabulary: model.vocabulary.name().to_owned(),
@@ -230,7 +237,7 @@ mod tests {
         });
         let model = serde_json::json!({
             "id": "m", "owned_by": "o", "display_name": "M", "context_window": 1000, "max_output_tokens": 100,
-            "image_tokens": null, "limit_field": null, "hidden_reasoning": 0, "tokens_per_s": null, "vocabulary": "common",
+            "image_tokens": null, "limit_field": null, "when_client_leaves": null, "hidden_reasoning": 0, "tokens_per_s": null, "vocabulary": "common",
             "capabilities": "[]", "created": 0, "enabled": 1,
         });
         let route = serde_json::json!({
