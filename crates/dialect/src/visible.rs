@@ -36,6 +36,13 @@ pub struct Place {
 /// no memory.
 const MAX_PARTS: usize = 1_024;
 
+/// Reasoning that is shown is often a summary, which can be longer than what it sums up and is not what the provider
+/// counts: one of the recorded summaries has 100 tokens where 40 were counted. So only so much of the lower bound of
+/// shown reasoning is certain: one in so many tokens, behind the first ones.
+const SUMMARY_TOKENS_PER_TOKEN: u64 = 8;
+/// See [`SUMMARY_TOKENS_PER_TOKEN`].
+const SUMMARY_FIRST_TOKENS: u64 = 512;
+
 /// How many bytes of a provider's encrypted state stand for a token of the reasoning in it.
 const STATE_BYTES_PER_TOKEN: u64 = 8;
 
@@ -97,7 +104,11 @@ impl Visible {
     pub fn figures(&self) -> Figures {
         let state =
             Figures { lower: 0, estimate: self.state_bytes.div_ceil(STATE_BYTES_PER_TOKEN), upper: self.state_bytes };
-        self.parts.values().map(|part| part.counter.figures()).fold(state, sum)
+        let of = |(place, part): (&Place, &Part)| match place.kind {
+            Kind::Reasoning => of_reasoning(part.counter.figures()),
+            Kind::Text | Kind::Name | Kind::Arguments => part.counter.figures(),
+        };
+        self.parts.iter().map(of).fold(state, sum)
     }
 
     fn part(&mut self, place: Place) -> &mut Part {
@@ -106,6 +117,12 @@ impl Visible {
         let counter = Counter::new(self.vocabulary);
         self.parts.entry(place).or_insert_with(|| Part { counter, joiner: Joiner::default() })
     }
+}
+
+/// The figures of reasoning, by those of its text.
+fn of_reasoning(shown: Figures) -> Figures {
+    let certain = shown.lower.saturating_sub(SUMMARY_FIRST_TOKENS).checked_div(SUMMARY_TOKENS_PER_TOKEN);
+    Figures { lower: certain.unwrap_or(0), ..shown }
 }
 
 fn sum(one: Figures, other: Figures) -> Figures {
@@ -159,6 +176,19 @@ mod tests {
         }
         assert_eq!(visible.parts.len(), MAX_PARTS + 1);
         assert!(visible.figures().estimate >= 10_000, "{:?}", visible.figures());
+    }
+
+    #[test]
+    fn a_summary_of_reasoning_proves_little_and_endless_reasoning_much() {
+        let figures = |words: usize| {
+            let mut visible = Visible::default();
+            visible.push(place(Kind::Reasoning, 0), &" word".repeat(words));
+            visible.figures()
+        };
+        let summary = figures(500);
+        assert!(summary.lower == 0 && summary.estimate >= 400, "{summary:?}");
+        let endless = figures(1_000_000);
+        assert!(endless.lower > 1_000 && endless.lower <= endless.estimate / 8, "{endless:?}");
     }
 
     #[test]

@@ -25,6 +25,7 @@ fn database() -> Connection {
     database.pragma_update(None, "foreign_keys", true).unwrap();
     database.execute_batch(include_str!("../../../d1_migrations/0001_create_catalogue.sql")).unwrap();
     database.execute_batch(include_str!("../../../d1_migrations/0010_add_vocabulary_to_models.sql")).unwrap();
+    database.execute_batch(include_str!("../../../d1_migrations/0011_add_when_client_leaves_to_models.sql")).unwrap();
     database
 }
 
