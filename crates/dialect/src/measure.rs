@@ -2,15 +2,15 @@
 //!
 //! A request is measured before its model is known, so the measure gives its figures for any family of vocabularies.
 
-use crate::tokens::{Tally, Vocabulary};
+use crate::tokens::{Scan, Vocabulary};
 
 /// What a request sends to the model.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct InputMeasure {
-    text: Tally,
+    text: Scan,
     /// A prediction of the output: the provider bills as output what the model does not take over of it, beyond the
     /// limit of the output itself. No part of [`Self::bound`].
-    prediction: Tally,
+    prediction: Scan,
     /// UTF-8 bytes of all text: no tokenizer makes more tokens than that.
     pub text_bytes: u64,
     /// Tokens that are certain: token arrays, and what a provider puts around messages and tools.
@@ -26,14 +26,14 @@ impl InputMeasure {
     pub fn text(&mut self, text: &str) {
         self.text.push(text);
         // The next text is no continuation of this one: something always stands between them in the prompt.
-        self.text.close(None);
+        self.text.end();
         self.text_bytes = self.text_bytes.saturating_add(u64::try_from(text.len()).unwrap_or(u64::MAX));
     }
 
     /// Adds a prediction of the output.
     pub fn prediction(&mut self, text: &str) {
         self.prediction.push(text);
-        self.prediction.close(None);
+        self.prediction.end();
     }
 
     /// Adds tokens that are certain.
