@@ -103,7 +103,7 @@ impl Opening {
             said.extend(bytes.iter().take(MAX_SAID_BYTES.saturating_sub(said.len())));
             let meter = self.relay.meter();
             let failed = matches!(step.end, Some(End::Failed | End::Truncated));
-            if failed && is_nothing(meter.usage, meter.visible_output) {
+            if failed && is_nothing(meter.reported, meter.visible) {
                 return Err(match rejection_of(&said, betas) {
                     Some(rejection) => Failure::Rejected { status: 200, rejection },
                     None if broke => Failure::Unreachable,

@@ -125,18 +125,21 @@ pub async fn serve_early(
     let most_output = terms::most_output(request, model);
     // What becomes of a whole answer is seen at its end alone.
     let unseen = terms::hides(request, model) || (request.generates() && !facts.stream);
+    // What grows while it runs need not be lowered.
+    let lowered_output = granted.filter(|granted| *granted < most_output && !terms::grows(request, model));
     let billed = ticket::Terms {
         price,
         hold,
-        likely_input: facts.input.likely(model.image_tokens),
+        likely_input: facts.input.likely(model.vocabulary, model.image_tokens),
+        most_input: terms::most_input(request, model),
         choices: facts.n,
-        most_output,
+        most_output: lowered_output.unwrap_or(most_output),
+        predicted: facts.input.predicted(model.vocabulary),
+        hides: terms::hides(request, model),
         hidden_tokens_per_s: unseen.then_some(model.tokens_per_s.unwrap_or(DEFAULT_TOKENS_PER_S)),
         one_hour_marks: facts.one_hour_marks,
         started_ms: now_ms,
     };
-    // What grows while it runs need not be lowered.
-    let lowered_output = granted.filter(|granted| *granted < most_output && !terms::grows(request, model));
     let admitted = Admitted {
         ticket: Ticket::new(client, context, billed, granted),
         account: payer.routing_id().to_owned(),

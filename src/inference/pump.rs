@@ -9,7 +9,10 @@ use std::pin::Pin;
 
 use account::panics::{Panicked, caught};
 use billing::ledger::Outcome;
+use billing::running::Next;
+use catalog::WhenClientLeaves;
 use dialect::relay::{End, Forward, Relay};
+use dialect::tokens::Figures;
 use futures::FutureExt;
 use futures::future::{Either, FusedFuture, join, select};
 use js_sys::Uint8Array;
@@ -23,16 +26,13 @@ use crate::breakers::Answering;
 use crate::clock;
 use crate::upstream::{Connection, within};
 
-/// How long an upstream is read after its client has left, for the usage in its last chunk; the
-/// platform ends `waitUntil` 30 s after the client's leaving. Milliseconds.
-const DRAIN_MS: u64 = 20_000;
-/// How much of a hold's output may be used before it grows, in hundredths.
-const GROW_AT_PERCENT: u64 = 70;
+/// How long an upstream is read for its usage after its client has left, where the model reasons out of sight or the
+/// catalogue says so, in milliseconds. The platform ends `waitUntil` 30 s after the client's leaving.
+const READ_ON_MS: u64 = 10_000;
+/// How long it is read where the model has stopped already, so that its usage alone is missing. Milliseconds.
+const LAST_USAGE_MS: u64 = 5_000;
 /// By how much it grows, in tokens for each choice. Also what the first hold of a stream covers.
 pub const STREAM_HOLD_TOKENS: u64 = 4_096;
-/// How much of a hold that cannot grow is left when the stream is stopped, in tokens: what comes in one
-/// more read should still be covered.
-const STOP_MARGIN_TOKENS: u64 = 64;
 /// How long a hold that did not grow waits before it is tried again, in milliseconds.
 const GROW_AGAIN_MS: i64 = 1_000;
 
@@ -71,8 +71,8 @@ pub struct Pump {
     pub pieces: RefCell<VecDeque<Piece>>,
     /// Whether the upstream tells cache writes for an hour from those for five minutes.
     pub tells_cache_writes: bool,
-    /// Whether the model shows all that it is billed for.
-    pub shows_all: bool,
+    /// What is done with the upstream when the client leaves.
+    pub when_client_leaves: WhenClientLeaves,
     /// The longest silence of the upstream, in milliseconds.
     pub idle_ms: u64,
     /// The longest stream, in milliseconds.
@@ -94,6 +94,8 @@ pub struct Progress {
     has_reader: Cell<bool>,
     /// When the client was last sent something.
     told_at_ms: Cell<i64>,
+    /// What was seen of the answer when the client was last sent something, in tokens.
+    delivered: Cell<Figures>,
     /// When the hold was last asked to grow and did not.
     stuck_at_ms: Cell<i64>,
 }
@@ -191,21 +193,16 @@ impl Pump {
         let mut leaving = std::pin::pin!(self.leaving.heard().fuse());
         loop {
             let (step, chunk) = self.next_piece(leaving.as_mut()).await?;
-            let meter = self.relay.borrow().meter();
-            self.ticket.note(Seen {
-                usage: meter.usage,
-                lacks_output: meter.lacks_output,
-                visible_output: meter.visible_output,
-                tells_cache_writes: self.tells_cache_writes,
-            });
+            self.note();
             self.hand_on(step.forward, chunk.as_ref()).await;
+            self.note();
             if step.end.is_some() {
                 return step.end;
             }
             if self.is_given_up() {
                 return None;
             }
-            if !self.is_covered().await {
+            if !self.may_go_on().await {
                 self.relay.borrow_mut().stop_at_limit();
                 return Some(End::Limit);
             }
@@ -256,7 +253,8 @@ impl Pump {
     fn patience_ms(&self, now_ms: i64, silent_since_ms: i64) -> u64 {
         let idle_ms = self.idle_ms.saturating_sub(since_ms(silent_since_ms, now_ms));
         let Some(left_ms) = self.progress.client_left_ms.get() else { return idle_ms };
-        idle_ms.min(DRAIN_MS.saturating_sub(since_ms(left_ms, now_ms)))
+        let read_on_ms = if self.relay.borrow().meter().finished { LAST_USAGE_MS } else { READ_ON_MS };
+        idle_ms.min(read_on_ms.saturating_sub(since_ms(left_ms, now_ms)))
     }
 
     /// How long the client may still be left without a word, in milliseconds.
@@ -267,13 +265,23 @@ impl Pump {
         KEEP_ALIVE_MS.saturating_sub(since_ms(self.progress.told_at_ms.get(), now_ms))
     }
 
-    /// Whether the client left an answer whose bill is known: the input is told, the output was seen.
+    /// Whether the client has left and nothing more is worth reading. Behind the model's last word only its usage is
+    /// missing, which is read for a moment.
     fn is_given_up(&self) -> bool {
-        if self.progress.client_left_ms.get().is_none() || !self.shows_all {
-            return false;
-        }
+        self.progress.client_left_ms.get().is_some()
+            && self.when_client_leaves == WhenClientLeaves::Stop
+            && !self.relay.borrow().meter().finished
+    }
+
+    /// Notes what the relay has counted, and as much of it as the client was handed.
+    fn note(&self) {
         let meter = self.relay.borrow().meter();
-        meter.knows_input && !meter.finished
+        self.ticket.note(Seen {
+            reported: meter.reported,
+            visible: meter.visible,
+            delivered: self.progress.delivered.get(),
+            tells_cache_writes: self.tells_cache_writes,
+        });
     }
 
     fn note_leaving(&self) {
@@ -298,29 +306,32 @@ impl Pump {
         match within(patience_ms, write).await {
             Some(Ok(())) => {
                 self.progress.has_reader.set(true);
+                self.progress.delivered.set(self.relay.borrow().meter().visible);
                 self.progress.told_at_ms.set(clock::now_ms());
             }
             Some(Err(_)) | None => self.note_leaving(),
         }
     }
 
-    /// Whether the hold covers what was produced; it grows when most of it is used.
-    async fn is_covered(&self) -> bool {
-        let (used, covered) = self.ticket.output();
-        if used.saturating_mul(100) < covered.saturating_mul(GROW_AT_PERCENT) {
-            return true;
+    /// Whether the stream goes on. Its hold grows when most of it is used; where it cannot, it is asked again once a
+    /// second, and once more when it is used up.
+    async fn may_go_on(&self) -> bool {
+        let next = self.ticket.next();
+        match next {
+            Next::GoOn => return true,
+            Next::Stop => return false,
+            Next::Grow | Next::GrowOrStop => {}
         }
         let now_ms = clock::now_ms();
         let rested = now_ms.saturating_sub(self.progress.stuck_at_ms.get()) >= GROW_AGAIN_MS;
-        let used_up = |used: u64, covered: u64| used.saturating_add(STOP_MARGIN_TOKENS) >= covered;
-        if rested || used_up(used, covered) {
+        if rested || next == Next::GrowOrStop {
+            let covered = self.ticket.covered();
             self.ticket.grow(&self.upstream, STREAM_HOLD_TOKENS).await;
-            if self.ticket.output().1 == covered {
+            if self.ticket.covered() == covered {
                 self.progress.stuck_at_ms.set(now_ms);
             }
         }
-        let (used, covered) = self.ticket.output();
-        !used_up(used, covered)
+        !matches!(self.ticket.next(), Next::GrowOrStop | Next::Stop)
     }
 }
 

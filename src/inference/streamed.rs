@@ -69,7 +69,7 @@ pub async fn streamed(
         idle_ms: candidate.idle_ms(terms::hides(request, admitted.model)),
         total_ms: candidate.stream_ms(),
         tells_cache_writes: way.tells_cache_writes(),
-        shows_all: !terms::hides(request, admitted.model),
+        when_client_leaves: terms::when_client_leaves(request, admitted.model),
         ticket: admitted.ticket,
         source: opening.source,
         connection: opening.connection,

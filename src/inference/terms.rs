@@ -4,7 +4,7 @@ use billing::hold::{HoldRequest, LEAST_OUTPUT_TOKENS, OutputBound};
 use billing::ledger::Refusal;
 use billing::money::PicoUsd;
 use billing::price::{Price, Rates};
-use catalog::Model;
+use catalog::{Model, WhenClientLeaves};
 use dialect::client::ClientRequest;
 
 use super::pump::STREAM_HOLD_TOKENS;
@@ -54,7 +54,7 @@ pub fn fits_endpoint(request: &ClientRequest<'_>, price: &Price, unpriced: bool)
 /// `invalid_request` for a request that could cost more than any account can hold.
 pub fn hold(request: &ClientRequest<'_>, model: &Model, price: &Price) -> Result<HoldRequest, ApiError> {
     let facts = request.facts();
-    let input = facts.input.bound(model.image_tokens, model.context_window);
+    let input = input_bound(request, model);
     let output = request.generates().then(|| {
         let most = most_output(request, model);
         let wanted = if grows(request, model) { most.min(STREAM_HOLD_TOKENS) } else { most };
@@ -64,8 +64,19 @@ pub fn hold(request: &ClientRequest<'_>, model: &Model, price: &Price) -> Result
         OutputBound { wanted, least, choices: facts.n }
     });
     HoldRequest::new(price, input, facts.one_hour_marks, output)
-        .and_then(|hold| hold.beyond_output(facts.input.predicted_tokens))
+        .and_then(|hold| hold.beyond_output(facts.input.predicted(model.vocabulary)))
         .map_err(|_| auth::refused(&Refusal::TooLarge))
+}
+
+/// The most input tokens that the request can have.
+fn input_bound(request: &ClientRequest<'_>, model: &Model) -> u64 {
+    request.facts().input.bound(model.vocabulary, model.image_tokens, model.context_window)
+}
+
+/// The most input tokens that a provider can have counted: its window, or what many embeddings have together.
+#[must_use]
+pub fn most_input(request: &ClientRequest<'_>, model: &Model) -> u64 {
+    input_bound(request, model).max(model.context_window)
 }
 
 /// The most output tokens of each choice: the client's limit, else the model's; always the model's where the
@@ -87,6 +98,14 @@ pub fn model_output(model: &Model) -> u64 {
 #[must_use]
 pub fn grows(request: &ClientRequest<'_>, model: &Model) -> bool {
     request.facts().stream && !hides(request, model)
+}
+
+/// What is done with the upstream when the client of a stream leaves: the catalogue's word, else an upstream whose
+/// output was all seen is ended at once, and one that reasons out of sight is read for its usage.
+#[must_use]
+pub fn when_client_leaves(request: &ClientRequest<'_>, model: &Model) -> WhenClientLeaves {
+    let usual = if hides(request, model) { WhenClientLeaves::Read } else { WhenClientLeaves::Stop };
+    model.when_client_leaves.unwrap_or(usual)
 }
 
 /// Whether the model may reason out of sight, by itself or because the client asks it to.

@@ -10,7 +10,10 @@ pub use billing::ledger::Bill;
 use billing::ledger::{Answer, Command, Outcome, Settle, SettledBy};
 use billing::money::NanoUsd;
 use billing::price::Price;
+use billing::reported::{Measured, Reported};
+use billing::running::{Next, Running};
 use billing::usage::Usage;
+use dialect::tokens::Figures;
 use futures::future::{Either, select};
 
 use worker::Env;
@@ -29,9 +32,6 @@ const CHECKPOINT_MS: u64 = 60_000;
 
 /// How long a settle that the account did not take waits before it is written down, in milliseconds.
 const SETTLE_PATIENCE_MS: u64 = 20_000;
-
-/// How far our count of a short answer may be off, in tokens.
-const COUNT_MARGIN_TOKENS: u64 = 128;
 
 /// What a provider may count at most when a stream begins, in tokens.
 const FIRST_COUNT_TOKENS: u64 = 8;
@@ -60,10 +60,16 @@ pub struct Terms {
     pub hold: HoldRequest,
     /// What the input is likely to be, in tokens, for answers whose provider does not count.
     pub likely_input: u64,
+    /// The most input that the request can have, or the model can take, in tokens.
+    pub most_input: u64,
     /// How many answers are produced.
     pub choices: u64,
-    /// The most output tokens of each of them; the upstream keeps to it by itself.
+    /// The most output tokens of each of them: the limit that the upstream was told, or keeps to by itself.
     pub most_output: u64,
+    /// What may be billed as output beyond that in each of them: predictions that the model does not take over.
+    pub predicted: u64,
+    /// Whether the model may reason out of sight.
+    pub hides: bool,
     /// How fast the model works out of sight, in tokens a second: where it reasons, and until a whole answer is
     /// there; `None`: all is seen as it is made.
     pub hidden_tokens_per_s: Option<u64>,
@@ -77,12 +83,12 @@ pub struct Terms {
 /// What is known of an answer while it runs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Seen {
-    /// The provider's count, as far as it has reported one.
-    pub usage: Option<Usage>,
-    /// Whether that lacks the output.
-    pub lacks_output: bool,
-    /// An estimate of what was produced, in tokens.
-    pub visible_output: u64,
+    /// What the provider has reported.
+    pub reported: Option<Reported>,
+    /// What was seen of the output of all choices, in tokens.
+    pub visible: Figures,
+    /// As much of that as the client was handed, in tokens.
+    pub delivered: Figures,
     /// Whether the provider's count tells cache writes for an hour from those for five minutes.
     pub tells_cache_writes: bool,
 }
@@ -96,11 +102,11 @@ pub struct Charged {
     pub balance: NanoUsd,
 }
 
-/// Whether a stream that was counted so has produced nothing. A count of a few tokens before anything was
-/// seen is how Anthropic begins one.
+/// Whether a stream that was counted so has produced nothing. Anthropic's streams begin with a report of a few
+/// output tokens before anything was produced.
 #[must_use]
-pub fn is_nothing(usage: Option<Usage>, visible_output: u64) -> bool {
-    visible_output == 0 && usage.is_none_or(|usage| usage.output <= FIRST_COUNT_TOKENS)
+pub fn is_nothing(reported: Option<Reported>, visible: Figures) -> bool {
+    visible.estimate == 0 && reported.is_none_or(|reported| reported.usage.output <= FIRST_COUNT_TOKENS)
 }
 
 impl Ticket {
@@ -131,39 +137,45 @@ impl Ticket {
         self.seen.set(seen);
     }
 
-    /// What the request costs by what is known now.
+    /// What an answer that came to its end costs.
     #[must_use]
     pub fn bill(&self) -> Bill {
-        let Seen { usage, lacks_output, visible_output, tells_cache_writes } = self.seen.get();
-        match usage {
-            Some(mut usage) => {
-                if self.terms.one_hour_marks && !tells_cache_writes {
-                    usage.cache_write_1h = usage.cache_write_1h.saturating_add(usage.cache_write_5m);
-                    usage.cache_write_5m = 0;
-                }
-                if !lacks_output {
-                    return self.priced(usage, SettledBy::Upstream);
-                }
-                usage.output = usage.output.max(visible_output);
-                self.priced(usage, SettledBy::Estimate)
-            }
-            None => {
-                let usage = Usage { input: self.terms.likely_input, output: visible_output, ..Usage::default() };
-                self.priced(usage, SettledBy::Estimate)
-            }
-        }
+        let (usage, by) = self.measured().usage(self.reported());
+        self.priced(usage, by)
     }
 
-    /// What a stream costs that did not come to its end: a provider that reports early reports too little,
-    /// so what was seen counts where it is more.
+    /// What a stream costs that did not come to its end.
     #[must_use]
     pub fn bill_of_cut(&self) -> Bill {
-        let bill = self.bill();
-        let reported = bill.usage;
-        let output = reported.output.max(self.seen.get().visible_output);
-        let input = if reported.total_input() == 0 { self.terms.likely_input } else { reported.input };
-        let usage = Usage { input, output, ..reported };
-        if usage == reported { bill } else { self.priced(usage, SettledBy::Estimate) }
+        let (usage, by) = self.measured().usage_of_cut(self.reported());
+        self.priced(usage, by)
+    }
+
+    /// What the provider has reported. A dialect that counts all cache writes as one reports dear ones as cheap, so
+    /// where the request may have caused a dear one, all of them are taken for that.
+    fn reported(&self) -> Option<Reported> {
+        let Seen { reported, tells_cache_writes, .. } = self.seen.get();
+        let mut reported = reported?;
+        if self.terms.one_hour_marks && !tells_cache_writes {
+            let usage = &mut reported.usage;
+            usage.cache_write_1h = usage.cache_write_1h.saturating_add(usage.cache_write_5m);
+            usage.cache_write_5m = 0;
+        }
+        Some(reported)
+    }
+
+    /// What the Worker knows of the answer without its provider.
+    fn measured(&self) -> Measured {
+        let Seen { visible, delivered, .. } = self.seen.get();
+        let limit = self.terms.most_output.saturating_add(self.terms.predicted).saturating_mul(self.terms.choices);
+        Measured {
+            likely_input: self.terms.likely_input,
+            most_input: self.terms.most_input,
+            least_output: visible.lower,
+            likely_output: visible.estimate.min(limit.saturating_add(delivered.estimate)),
+            most_output: limit.saturating_add(delivered.upper),
+            hides: self.terms.hides,
+        }
     }
 
     /// What a request costs whose client left before its usage was known. A model may have reasoned out
@@ -171,7 +183,9 @@ impl Ticket {
     #[must_use]
     pub fn bill_of_abandoned(&self, now_ms: i64) -> Bill {
         let bill = self.bill_of_cut();
-        let (SettledBy::Estimate, Some(per_s)) = (bill.settled_by, self.terms.hidden_tokens_per_s) else { return bill };
+        let Some(per_s) = self.terms.hidden_tokens_per_s.filter(|_| bill.settled_by != SettledBy::Upstream) else {
+            return bill;
+        };
         let elapsed_ms = now_ms.saturating_sub(self.terms.started_ms).unsigned_abs();
         let hidden = elapsed_ms.saturating_mul(per_s).div_ceil(1_000);
         let output = bill.usage.output.saturating_add(hidden).min(self.covered.get().unwrap_or(u64::MAX));
@@ -190,18 +204,18 @@ impl Ticket {
         self.terms.hold.amount(each).unwrap_or(self.terms.hold.fixed)
     }
 
-    /// How much of the hold's output is used up, in tokens of all choices: (used, covered). Where the
-    /// hold covers the whole limit, the upstream keeps to it by itself; what our count may be off by is
-    /// added, and one that does not keep to it is stopped there.
+    /// What is done with the running stream, by what was seen of it.
     #[must_use]
-    pub fn output(&self) -> (u64, u64) {
-        let most = self.terms.most_output.saturating_mul(self.terms.choices);
-        let covered = match self.covered.get() {
-            Some(covered) if covered < most => covered,
-            Some(covered) => covered.saturating_add(covered.div_ceil(2)).saturating_add(COUNT_MARGIN_TOKENS),
-            None => u64::MAX,
-        };
-        (self.seen.get().visible_output, covered)
+    pub fn next(&self) -> Next {
+        let visible = self.seen.get().visible;
+        let limit = self.terms.most_output.saturating_mul(self.terms.choices);
+        Running { least: visible.lower, likely: visible.estimate, covered: self.covered.get(), limit }.next()
+    }
+
+    /// The output tokens of all choices together that the hold covers; `None`: output costs nothing.
+    #[must_use]
+    pub fn covered(&self) -> Option<u64> {
+        self.covered.get()
     }
 
     /// Asks for a hold that covers `more` output tokens in every choice beyond what it covers now.
@@ -227,8 +241,8 @@ impl Ticket {
     /// Whether nothing was produced.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        let Seen { usage, visible_output, .. } = self.seen.get();
-        is_nothing(usage, visible_output)
+        let Seen { reported, visible, .. } = self.seen.get();
+        is_nothing(reported, visible)
     }
 
     /// Runs `work` while the account hears of it from time to time.

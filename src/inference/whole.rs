@@ -39,9 +39,9 @@ pub async fn whole(
     let attempt = async |way: &Way<'_>| answer(inference, way, &account, context).await;
     let ((answer, losses, memory), way, _) = failover::ask(&mut admitted, inference, context, attempt).await?;
     admitted.ticket.note(Seen {
-        usage: answer.usage.map(|reported| reported.usage),
-        lacks_output: answer.usage.is_some_and(|reported| reported.lacks_output),
-        visible_output: answer.visible_output,
+        reported: answer.usage,
+        visible: answer.visible,
+        delivered: answer.visible,
         tells_cache_writes: way.tells_cache_writes(),
     });
     let bill = admitted.ticket.bill();

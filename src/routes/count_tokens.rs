@@ -49,7 +49,7 @@ pub async fn post(request: &mut Request, context: &Context) -> Result<Response, 
         Some(candidate) => within(COUNT_MS, ask(candidate, &count, model, &anthropic, context)).await.flatten(),
         None => None,
     };
-    let tokens = counted.unwrap_or_else(|| count.input.likely(model.image_tokens));
+    let tokens = counted.unwrap_or_else(|| count.input.likely(model.vocabulary, model.image_tokens));
     let response = Response::ok(wire::count_answer(tokens))?;
     response.headers().set("content-type", "application/json")?;
     Ok(response)

@@ -77,7 +77,7 @@ pub async fn post(request: &mut Request, context: &Context) -> Result<Response, 
     terms::fits_endpoint(&asked, &price, unpriced)?;
     let hold = terms::hold(&asked, model, &price)?;
     let max_output = asked.generates().then(|| terms::most_output(&asked, model));
-    let likely = facts.input.likely(model.image_tokens);
+    let likely = facts.input.likely(model.vocabulary, model.image_tokens);
     let amounts = amounts(&price, &hold, likely, max_output);
     let (input_cost, held, max_cost) = amounts.map_err(|_| auth::refused(&Refusal::TooLarge))?;
     Ok(Response::from_json(&QuoteView {
@@ -86,7 +86,7 @@ pub async fn post(request: &mut Request, context: &Context) -> Result<Response, 
         model: &model.id,
         stream: facts.stream,
         input_tokens: likely,
-        max_input_tokens: facts.input.bound(model.image_tokens, model.context_window),
+        max_input_tokens: facts.input.bound(model.vocabulary, model.image_tokens, model.context_window),
         max_output_tokens: max_output,
         choices: facts.n,
         input_cost_usd: input_cost.to_string(),

@@ -14,7 +14,7 @@ const PACE_MS = 3;
 // A stream is some 2 to 6 kB for its client.
 const BYTES_OF_A_PERCENT = 30;
 // By when a hold must be resolved once nobody asks for anything: a client that left before it had read
-// anything is found out after 10 s, and an upstream is read for 20 s more.
+// anything is found out after 10 s, and an upstream whose model has finished is read for 5 s more.
 const SETTLE_LIMIT_MS = 45_000;
 const POLL_MS = 200;
 

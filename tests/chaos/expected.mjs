@@ -62,7 +62,7 @@ export function expected({ failure, mode, upstream, second }) {
 export function expectedOfClient({ mode, upstream, leaves }) {
   // A whole answer came whole, and short streams fit between us and one who does not read.
   if (mode === "whole" || leaves === "does not read") return { ...COMPLETE.bill };
-  // What tells its input first is given up at once, and paid by what was seen; else its own count is waited for.
-  if (upstream === "messages") return { outcome: "client_gone", billing: "settled", output: [0, MOST_ABANDONED], input: USAGE.input - USAGE.cached, cached: USAGE.cached };
-  return { ...COMPLETE.bill, outcome: "client_gone" };
+  // It is given up at once, and paid by what was seen; the input as the upstream told it, where it tells it first.
+  const told = upstream === "messages" ? { input: USAGE.input - USAGE.cached, cached: USAGE.cached } : { by: "estimate", cached: 0 };
+  return { outcome: "client_gone", billing: "settled", output: [0, MOST_ABANDONED], ...told };
 }

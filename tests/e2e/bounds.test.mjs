@@ -32,7 +32,7 @@ async function held(more) {
   return 1_000_000_000n - nanoUsd(response.headers.get("x-oneinterface-balance"));
 }
 
-test("a stream whose upstream ignores the limit is stopped at half as much again", async () => {
+test("a stream whose upstream ignores the limit is stopped when it has certainly passed it", async () => {
   const account = await gateway.account({ usd: "1" });
   gateway.upstream.answer("chat", async (response) => {
     response.writeHead(200, { "content-type": "text/event-stream" });
@@ -49,8 +49,9 @@ test("a stream whose upstream ignores the limit is stopped at half as much again
   assert.equal(await gateway.upstream.seen("chat")[0].closed, "cut");
   const [row] = await gateway.usageRows(account, 1);
   assert.deepEqual([row.status, row.settled_by, row.billing_status], ["limited", "estimate", "settled"]);
-  // 1.5 × 100 + 128 is what our count may be off by; the margin of one more read is taken off.
-  assert.ok(row.output_tokens > 100 && row.output_tokens <= 278, String(row.output_tokens));
+  // Each word is a token, and the bill is the estimate of all that was delivered.
+  const words = sent.length - 2;
+  assert.ok(words > 100 && Math.abs(row.output_tokens - words) <= words * 0.15, `${row.output_tokens} of ${words}`);
 });
 
 test("a whole answer of more than 48 MB is not handed over, and charged by the time that it took", async () => {
@@ -70,10 +71,10 @@ test("a whole answer of more than 48 MB is not handed over, and charged by the t
   assert.deepEqual(await gateway.balance(account), { balance: 1_000_000_000n - BigInt(row.cost_nano_usd), held: 0n });
 });
 
-test("a usage that lacks its output is charged by what was seen, and a 0 as it stands", async () => {
+test("a usage that lacks its output, or tells 0 beside text, is charged by what was seen", async () => {
   const words = "one two three four five six seven eight";
   for (const stream of [false, true]) {
-    for (const [told, by] of [[null, "estimate"], [undefined, "estimate"], [0, "upstream"]]) {
+    for (const [told, by] of [[null, "estimate"], [undefined, "estimate"], [0, "corrected"]]) {
       const account = await gateway.account({ usd: "1" });
       const usage = { prompt_tokens: 10, completion_tokens: told };
       const [, end, last] = completionChunks("chat");
@@ -84,8 +85,7 @@ test("a usage that lacks its output is charged by what was seen, and a 0 as it s
       assert.equal(response.status, 200, await response.text());
       const [row] = await gateway.usageRows(account, 1);
       assert.deepEqual([row.status, row.settled_by, row.input_tokens], ["completed", by, 10], JSON.stringify([stream, told]));
-      if (told === 0) assert.equal(row.output_tokens, 0);
-      else assert.ok(row.output_tokens >= 6 && row.output_tokens <= 12, String(row.output_tokens));
+      assert.ok(row.output_tokens >= 6 && row.output_tokens <= 12, String(row.output_tokens));
     }
   }
 });

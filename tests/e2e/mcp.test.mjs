@@ -84,7 +84,7 @@ test("progress is told as the model speaks, then the result", async () => {
   }
 });
 
-test("a client that leaves its progress is charged by what the provider counted", async () => {
+test("a client that leaves its progress is charged by what was produced until then", async () => {
   const own = await gateway.account();
   const chunk = (choices, usage) => ({ id: "c", object: "chat.completion.chunk", created: 1, model: "chat", choices, ...usage });
   const words = Array.from({ length: 40 }, () => chunk([{ index: 0, delta: { content: "word " }, finish_reason: null }]));
@@ -97,7 +97,8 @@ test("a client that leaves its progress is charged by what the provider counted"
   await response.body.getReader().read();
   leave.abort();
   const [row] = await gateway.usageRows(own, 1);
-  assert.deepEqual([row.status, row.input_tokens, row.output_tokens], ["client_gone", 10, 40]);
+  assert.deepEqual([row.status, row.settled_by], ["client_gone", "estimate"]);
+  assert.ok(row.output_tokens >= 1 && row.output_tokens < 40, String(row.output_tokens));
   assert.equal((await gateway.balance(own)).held, 0n);
 });
 

@@ -130,7 +130,8 @@ test("the current SDK, at 2026-07-28: a call that is aborted leaves the model", 
     setTimeout(() => leave.abort(), 500);
     await assert.rejects(called);
     const [row] = await gateway.usageRows(account, 1);
-    assert.deepEqual([row.status, row.settled_by, row.output_tokens], ["client_gone", "upstream", 60]);
+    assert.deepEqual([row.status, row.settled_by], ["client_gone", "estimate"]);
+    assert.ok(row.output_tokens >= 1 && row.output_tokens < 60, String(row.output_tokens));
   } finally {
     await client.close();
   }

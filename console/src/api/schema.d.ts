@@ -769,7 +769,7 @@ export interface components {
          * @description Who counted the tokens of a usage row.
          * @enum {string}
          */
-        SettledBy: "upstream" | "estimate" | "checkpoint";
+        SettledBy: "upstream" | "estimate" | "checkpoint" | "corrected";
         /** @description Why nothing is charged any more. */
         StoppedView: {
             /** @description RFC 3339. */

@@ -9,4 +9,6 @@ pub mod hold;
 pub mod ledger;
 pub mod money;
 pub mod price;
+pub mod reported;
+pub mod running;
 pub mod usage;

@@ -12,4 +12,4 @@ pub mod rows;
 
 pub use base_url::{BaseUrl, BaseUrlError};
 pub use dialect::Dialect;
-pub use model::{Auth, Catalog, LimitField, Model, Route, Timeouts, Upstream};
+pub use model::{Auth, Catalog, LimitField, Model, Route, Timeouts, Upstream, WhenClientLeaves};

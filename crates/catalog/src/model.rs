@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use billing::price::{Price, Rates};
 use dialect::Dialect;
+use dialect::tokens::Vocabulary;
 use serde::{Deserialize, Serialize};
 
 use crate::base_url::BaseUrl;
@@ -99,6 +100,16 @@ pub enum LimitField {
     MaxOutputTokens,
 }
 
+/// What is done with the upstream of a stream whose client leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WhenClientLeaves {
+    /// The upstream is ended at once, and the client pays for what it was shown.
+    Stop,
+    /// The upstream is read on for a short while, for the usage that it reports at its end.
+    Read,
+}
+
 /// What a customer names in `model`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Model {
@@ -117,12 +128,16 @@ pub struct Model {
     pub image_tokens: Option<u64>,
     /// The field that bounds the output where the client sent none.
     pub limit_field: Option<LimitField>,
+    /// What is done when the client of a stream leaves; `None`: `Read` where reasoning is hidden, else `Stop`.
+    pub when_client_leaves: Option<WhenClientLeaves>,
     /// Whether it is billed for reasoning that the stream does not show.
     pub hidden_reasoning: bool,
     /// Whether the output limit of a request leaves its reasoning unbounded: then its own limit is held.
     pub reasoning_beyond_limit: bool,
     /// How fast it writes, to estimate reasoning that was not reported.
     pub tokens_per_s: Option<u64>,
+    /// The family of its tokenizer's vocabulary, which decides how text is counted.
+    pub vocabulary: Vocabulary,
     /// Free words such as `tools` or `vision`.
     pub capabilities: Vec<String>,
     /// Unix seconds.
@@ -212,6 +227,17 @@ impl LimitField {
             Self::MaxTokens => "max_tokens",
             Self::MaxCompletionTokens => "max_completion_tokens",
             Self::MaxOutputTokens => "max_output_tokens",
+        }
+    }
+}
+
+impl WhenClientLeaves {
+    /// Its name in the catalogue.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Stop => "stop",
+            Self::Read => "read",
         }
     }
 }

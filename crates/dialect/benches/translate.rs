@@ -10,6 +10,7 @@ use dialect::client::ClientRequest;
 use dialect::relay::End;
 use dialect::rewrite::Rewrite;
 use dialect::sse::Parser;
+use dialect::tokens::Vocabulary;
 use dialect::{anthropic_messages, openai_chat, openai_responses};
 use divan::counter::{BytesCount, ItemsCount};
 
@@ -44,6 +45,7 @@ fn identity(include_usage: bool) -> Identity {
         model: "m".into(),
         owner: Owner::new("owner000"),
         likely_input: 7,
+        vocabulary: Vocabulary::default(),
         include_usage,
         tool_names: ToolNames::default(),
         echo: Vec::new(),

@@ -18,6 +18,7 @@ use crate::relay::Relay;
 use crate::request::{Facts, Outgoing, RequestError};
 use crate::rewrite::{NotAnAnswer, Passed, Rewrite};
 use crate::sse::Frame;
+use crate::tokens::{Figures, Vocabulary};
 use crate::translate::{Count, Translation};
 
 /// What an upstream speaks, and how its answers reach the client.
@@ -222,13 +223,15 @@ impl<'a> ClientRequest<'a> {
     /// A stream from an upstream.
     #[must_use]
     pub fn relay(&self, pair: Pair, rewrite: Rewrite, identity: Identity) -> Box<dyn Relay> {
-        let answers = self.answers();
+        let (answers, vocabulary) = (self.answers(), identity.vocabulary);
         if pair.passes {
             match answers {
-                Answers::Chat => return Box::new(chat::relay::PassThrough::new(self.facts().include_usage, rewrite)),
-                Answers::Responses => return Box::new(responses::relay::PassThrough::new(rewrite)),
+                Answers::Chat => {
+                    return Box::new(chat::relay::PassThrough::new(self.facts().include_usage, rewrite, vocabulary));
+                }
+                Answers::Responses => return Box::new(responses::relay::PassThrough::new(rewrite, vocabulary)),
                 Answers::Messages => {
-                    return Box::new(messages::relay::PassThrough::new(identity.likely_input, rewrite));
+                    return Box::new(messages::relay::PassThrough::new(identity.likely_input, rewrite, vocabulary));
                 }
                 Answers::Completions => {}
             }
@@ -245,7 +248,7 @@ impl<'a> ClientRequest<'a> {
             Answers::Responses => Box::new(responses::stream::Encoder::new(identity)),
             Answers::Messages => Box::new(messages::stream::Encoder::new(identity)),
         };
-        Box::new(Translation::new(decoder, encoder))
+        Box::new(Translation::new(decoder, encoder, vocabulary))
     }
 
     /// A whole answer of an upstream, and what of it the client cannot be told.
@@ -259,12 +262,15 @@ impl<'a> ClientRequest<'a> {
         rewrite: &Rewrite,
         identity: &Identity,
     ) -> Result<(Passed, Losses), NotAnAnswer> {
+        let vocabulary = identity.vocabulary;
         if pair.passes {
             let passed = match &self.wire {
-                Wire::Responses(_) => responses::answer::read(body, rewrite),
-                Wire::Messages(_) => messages::answer::read(body, rewrite),
+                Wire::Responses(_) => responses::answer::read(body, rewrite, vocabulary),
+                Wire::Messages(_) => messages::answer::read(body, rewrite, vocabulary),
                 Wire::Embeddings(request) => embeddings::answer::read(body, request.encoding, rewrite),
-                Wire::Chat(_) | Wire::ChatOfResponses(_) | Wire::Completions(_) => chat::answer::read(body, rewrite),
+                Wire::Chat(_) | Wire::ChatOfResponses(_) | Wire::Completions(_) => {
+                    chat::answer::read(body, rewrite, vocabulary)
+                }
             };
             return Ok((passed?, Losses::default()));
         }
@@ -273,10 +279,10 @@ impl<'a> ClientRequest<'a> {
             Dialect::OpenaiResponses => responses::answer::decode(body, &identity.owner),
             Dialect::OpenaiChat | Dialect::OpenaiEmbeddings => chat::answer::decode(body, &identity.owner),
         }?;
-        let visible_output = visible(&answer);
+        let visible = visible(&answer, vocabulary);
         let usage = answer.usage;
         if let Some(reported) = answer.usage.as_mut().filter(|reported| reported.lacks_output) {
-            reported.usage.output = visible_output;
+            reported.usage.output = visible.estimate;
         }
         let (body, mut losses) = match self.answers() {
             Answers::Chat => chat::answer::encode(&answer, identity),
@@ -285,7 +291,7 @@ impl<'a> ClientRequest<'a> {
             Answers::Messages => messages::answer::encode(&answer, identity),
         };
         losses.merge(&answer.losses);
-        Ok((Passed { usage, visible_output, body }, losses))
+        Ok((Passed { usage, visible, body }, losses))
     }
 
     /// A stream that failed before anything had come of it, as its client is told.
@@ -319,9 +325,9 @@ impl<'a> ClientRequest<'a> {
     }
 }
 
-/// An estimate of what an answer shows, in tokens.
-fn visible(answer: &Answer) -> u64 {
-    let mut count = Count::default();
+/// What an answer shows, in tokens.
+fn visible(answer: &Answer, vocabulary: Vocabulary) -> Figures {
+    let mut count = Count::new(vocabulary);
     answer.events().iter().for_each(|event| count.read(event));
-    count.meter().visible_output
+    count.meter().visible
 }

@@ -24,5 +24,6 @@ pub mod sse;
 pub mod tokens;
 pub mod translate;
 pub mod typed;
+pub mod visible;
 
 pub use name::Dialect;

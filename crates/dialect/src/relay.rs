@@ -1,11 +1,11 @@
 //! What is done with the bytes of an upstream's stream on their way to the client, whatever the dialects.
 
 use billing::money::NanoUsd;
+use billing::reported::Reported;
 use billing::usage::Usage;
 
-use crate::sse::{Frame, FrameTooLong, Parser};
-
-use crate::sse::KEEP_ALIVE;
+use crate::sse::{Frame, FrameTooLong, KEEP_ALIVE, Parser};
+use crate::tokens::Figures;
 
 /// How a stream ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,14 +41,10 @@ pub enum Forward {
 /// What a stream has said of its cost so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Meter {
-    /// The last usage that the provider reported. Never a sum: several report it again and again.
-    pub usage: Option<Usage>,
-    /// Whether that lacks the output, which `visible_output` stands for then.
-    pub lacks_output: bool,
-    /// Whether the provider has told what the input was, so that only output can still be missing.
-    pub knows_input: bool,
-    /// An estimate of the visible output, in tokens.
-    pub visible_output: u64,
+    /// What the provider has reported, all its reports taken together.
+    pub reported: Option<Reported>,
+    /// What was seen of the output of all choices, in tokens.
+    pub visible: Figures,
     /// Whether the model has stopped: what is missing is at most the usage.
     pub finished: bool,
 }

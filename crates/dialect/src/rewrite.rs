@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::canonical::{Owner, Reported};
 use crate::envelope::{Edits, Envelope, quoted};
+use crate::tokens::Figures;
 
 /// What is set back or taken out of an upstream's answer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,8 +24,8 @@ pub struct Passed {
     pub body: String,
     /// What the provider counted.
     pub usage: Option<Reported>,
-    /// An estimate of the visible output, in tokens, for answers without a usage or with one that lacks it.
-    pub visible_output: u64,
+    /// What is seen of the output of all choices, in tokens.
+    pub visible: Figures,
 }
 
 /// The body is no answer: not a JSON object, or an error with a success status.

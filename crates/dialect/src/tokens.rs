@@ -1,109 +1,136 @@
-//! How many tokens a text is, roughly, in one pass and without a tokenizer.
+//! How many tokens a text is, in one pass and without a tokenizer.
 //!
-//! Used where no provider has counted: for the size of a hold and for what a cut stream produced. A
-//! provider's own count is always preferred. The hard bound is that no tokenizer makes more tokens
-//! than the text has UTF-8 bytes.
+//! Three figures are used where no provider has counted: a hold reserves the upper bound, a bill of a stream that
+//! was cut uses the estimate, and a stream is stopped for passing its limit by the lower bound alone. A provider's
+//! own count is always preferred. No tokenizer makes more tokens than the text has UTF-8 bytes.
 
-/// Runs of one class share tokens; costs are tenths of a token, fitted to what common byte-pair
-/// vocabularies make of prose, code and JSON. What they seldom hold, they cut into bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Class {
-    Word,
-    Digit,
-    Space,
-    Tab,
-    Newline,
-    Punctuation,
-    Alphabet,
-    Kana,
-    Han,
-    /// Hangul syllables, and the quotes and dashes of print: about a token each.
-    Whole,
-    Other,
+use serde::{Deserialize, Serialize};
+
+mod class;
+mod common;
+mod feature;
+mod scan;
+mod weights;
+
+use feature::Counts;
+pub(crate) use scan::Scan;
+
+/// Which family of vocabularies a model's tokenizer belongs to, as far as counts differ.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Vocabulary {
+    /// o200k of OpenAI: up to three digits share a token.
+    #[default]
+    Common,
+    /// Gemini and Gemma: each digit is a token.
+    SingleDigit,
+    /// Qwen: each digit is a token, and Greek, Hindi and other scripts are cut finely.
+    Qwen,
+    /// Llama 3 and later.
+    Llama,
+    /// DeepSeek V3 and later.
+    Deepseek,
+    /// Mistral's Tekken: each digit is a token.
+    Mistral,
+    /// Cohere's Command: each digit is a token.
+    Command,
+    /// cl100k of OpenAI's models before GPT-4o, which cuts all scripts but Latin finely.
+    Cl100k,
+    /// A vocabulary that its maker has not published: its upper bound is that of all others together.
+    Unknown,
 }
 
-/// One run of characters of a class.
-#[derive(Debug, Clone, Copy)]
-struct Run {
-    class: Class,
-    chars: u64,
-    bytes: u64,
+impl Vocabulary {
+    /// The family's name in the catalogue.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Common => "common",
+            Self::SingleDigit => "single_digit",
+            Self::Qwen => "qwen",
+            Self::Llama => "llama",
+            Self::Deepseek => "deepseek",
+            Self::Mistral => "mistral",
+            Self::Command => "command",
+            Self::Cl100k => "cl100k",
+            Self::Unknown => "unknown",
+        }
+    }
 }
 
-/// An estimate of the tokens of `text`; never more than its bytes, never zero unless it is empty.
+/// What a text counts: `lower` <= `estimate` <= `upper` <= its UTF-8 bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// No tokenizer of the family makes fewer tokens.
+    pub lower: u64,
+    /// The likely number of tokens.
+    pub estimate: u64,
+    /// No tokenizer of the family makes more tokens.
+    pub upper: u64,
+}
+
+/// The figures of a text that arrives in pieces. They do not depend on where the text is split.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counter {
+    vocabulary: Vocabulary,
+    scan: Scan,
+}
+
+impl Counter {
+    /// The counter of an empty text.
+    #[must_use]
+    pub fn new(vocabulary: Vocabulary) -> Self {
+        Self { vocabulary, scan: Scan::default() }
+    }
+
+    /// Appends a piece of the text.
+    pub fn push(&mut self, text: &str) {
+        self.scan.push(text);
+    }
+
+    /// The figures of the text so far.
+    #[must_use]
+    pub fn figures(&self) -> Figures {
+        self.scan.figures(self.vocabulary)
+    }
+}
+
+/// The figures of a whole text.
+#[must_use]
+pub fn figures(text: &str, vocabulary: Vocabulary) -> Figures {
+    let mut scan = Scan::default();
+    scan.push(text);
+    scan.figures(vocabulary)
+}
+
+/// An estimate of the tokens of `text` in the common vocabularies.
 #[must_use]
 pub fn estimate(text: &str) -> u64 {
-    let mut tenths: u64 = 0;
-    let mut run: Option<Run> = None;
-    for c in text.chars() {
-        let class = classify(c);
-        let bytes = u64::try_from(c.len_utf8()).unwrap_or(4);
-        run = match run {
-            Some(open) if open.class == class => {
-                Some(Run { class, chars: open.chars.saturating_add(1), bytes: open.bytes.saturating_add(bytes) })
-            }
-            other => {
-                tenths = tenths.saturating_add(other.map_or(0, |run| cost(run, Some(class))));
-                Some(Run { class, chars: 1, bytes })
-            }
-        };
-    }
-    tenths = tenths.saturating_add(run.map_or(0, |run| cost(run, None)));
-    let bytes = u64::try_from(text.len()).unwrap_or(u64::MAX);
-    tenths.div_ceil(10).max(u64::from(!text.is_empty())).min(bytes)
+    figures(text, Vocabulary::default()).estimate
 }
 
-fn classify(c: char) -> Class {
-    match c {
-        'a'..='z' | 'A'..='Z' => Class::Word,
-        '0'..='9' => Class::Digit,
-        '\n' | '\r' => Class::Newline,
-        ' ' => Class::Space,
-        '\t' => Class::Tab,
-        '!'..='~' => Class::Punctuation,
-        // The everyday letters of Latin-1, Greek, Cyrillic, Hebrew, Arabic, Devanagari and Thai.
-        '\u{c0}'..='\u{ff}'
-        | '\u{386}'..='\u{3ce}'
-        | '\u{401}'..='\u{45f}'
-        | '\u{5d0}'..='\u{5ea}'
-        | '\u{620}'..='\u{652}'
-        | '\u{900}'..='\u{94d}'
-        | '\u{e01}'..='\u{e4e}' => Class::Alphabet,
-        // With the punctuation that is written between Han.
-        '\u{3000}'..='\u{30ff}' | '\u{ff00}'..='\u{ff5e}' => Class::Kana,
-        '\u{4e00}'..='\u{9fff}' => Class::Han,
-        '\u{ac00}'..='\u{d7a3}' | '\u{2010}'..='\u{203a}' => Class::Whole,
-        _ => Class::Other,
+impl Figures {
+    fn of(counts: &Counts, bytes: u64, vocabulary: Vocabulary) -> Self {
+        let limit = i64::try_from(bytes).unwrap_or(i64::MAX);
+        let least = i64::from(bytes > 0);
+        let estimate = sum(counts, &weights::ESTIMATE, vocabulary).clamp(least, limit.max(least));
+        let upper = sum(counts, &weights::UPPER, vocabulary).clamp(estimate, limit.max(estimate));
+        let lower = bytes.div_ceil(LONGEST_TOKEN);
+        let estimate = estimate.unsigned_abs().max(lower);
+        Self { lower, estimate, upper: upper.unsigned_abs().max(estimate) }
     }
 }
 
-/// Tenths of a token of one run; `next` is the class behind it.
-fn cost(run: Run, next: Option<Class>) -> u64 {
-    let Run { class, chars, bytes } = run;
-    match class {
-        // A common word with the space before it is one token; a longer one is cut about every five
-        // letters, and what is longer than words are is no word.
-        Class::Word => {
-            let cut = chars.min(LONGEST_WORD).saturating_sub(5).saturating_mul(17).div_ceil(10);
-            let beyond = chars.saturating_sub(LONGEST_WORD).saturating_mul(6);
-            cut.saturating_add(beyond).saturating_add(10)
-        }
-        Class::Digit => chars.div_ceil(3).saturating_mul(10),
-        // One space belongs to the word behind it; an indent is a token or two.
-        Class::Space if chars == 1 && matches!(next, Some(Class::Word | Class::Alphabet)) => 0,
-        Class::Space | Class::Tab => chars.saturating_sub(1).saturating_add(8),
-        Class::Newline => chars.saturating_sub(1).saturating_add(10),
-        Class::Punctuation => chars.saturating_mul(6).max(8),
-        Class::Alphabet => chars.saturating_mul(4).max(8),
-        Class::Kana => chars.saturating_mul(8),
-        Class::Han => chars.saturating_mul(11),
-        Class::Whole => chars.saturating_mul(10),
-        Class::Other => bytes.saturating_mul(10),
-    }
-}
+/// The longest token of the vocabularies, in bytes.
+const LONGEST_TOKEN: u64 = 128;
 
-/// The longest run of letters that is taken for a word; longer ones are names, hashes and base64.
-const LONGEST_WORD: u64 = 12;
+/// The weighted sum of the features in tokens, rounded up.
+fn sum(counts: &Counts, weights: &[[i16; feature::FEATURES]], vocabulary: Vocabulary) -> i64 {
+    let row = weights.get(vocabulary as usize);
+    let hundredths = row.into_iter().flat_map(|row| row.iter().zip(counts.all()));
+    let hundredths: i64 = hundredths.map(|(weight, count)| i64::from(*weight).saturating_mul(i64::from(*count))).sum();
+    hundredths.saturating_add(99).div_euclid(100)
+}
 
 #[cfg(test)]
 mod tests {

@@ -2,13 +2,17 @@
 //!
 //! The one rule: what the decoder has read is counted, whether or not the client's dialect can say it.
 
+use std::collections::BTreeSet;
+
 use billing::money::NanoUsd;
+use billing::reported::Reported;
 use billing::usage::Usage;
 
 use crate::canonical::{Decode, Delta, Encode, Event, Losses, Opaque, Open, UpstreamError};
 use crate::relay::{End, Forward, Meter, Relay, Step};
 use crate::sse::{Frame, FrameTooLong, Parser};
-use crate::tokens;
+use crate::tokens::Vocabulary;
+use crate::visible::{Kind, Place, Visible};
 
 /// The relay of two dialects.
 pub struct Translation {
@@ -23,23 +27,22 @@ pub struct Translation {
 /// Counts an answer by its events.
 #[derive(Debug, Clone, Default)]
 pub struct Count {
-    meter: Meter,
-    /// Bytes of the block that is open are counted as one text: a text in pieces is no more than the text.
-    pending: String,
+    reported: Option<Reported>,
+    finished: bool,
+    visible: Visible,
+    /// Blocks of reasoning by their numbers.
+    reasoning: BTreeSet<usize>,
 }
 
-/// How much text is gathered before it is counted, in bytes.
-const COUNT_AT_BYTES: usize = 256;
-
 impl Translation {
-    /// A stream that begins.
+    /// A stream that begins, of a model with this vocabulary.
     #[must_use]
-    pub fn new(decoder: Box<dyn Decode>, encoder: Box<dyn Encode>) -> Self {
+    pub fn new(decoder: Box<dyn Decode>, encoder: Box<dyn Encode>, vocabulary: Vocabulary) -> Self {
         Self {
             parser: Parser::default(),
             decoder,
             encoder,
-            count: Count::default(),
+            count: Count::new(vocabulary),
             losses: Losses::default(),
             end: None,
         }
@@ -101,7 +104,7 @@ impl Relay for Translation {
         if let Some(frame) = std::mem::take(&mut self.parser).finish() {
             self.frame(&frame.terminated(), &mut forward);
         }
-        let end = self.end.unwrap_or(if self.count.meter.finished { End::Complete } else { End::Truncated });
+        let end = self.end.unwrap_or(if self.count.finished { End::Complete } else { End::Truncated });
         self.ended(forward, end)
     }
 
@@ -129,46 +132,49 @@ impl Relay for Translation {
 }
 
 impl Count {
+    /// The count of an answer of a model with this vocabulary.
+    #[must_use]
+    pub fn new(vocabulary: Vocabulary) -> Self {
+        Self { visible: Visible::new(vocabulary), ..Self::default() }
+    }
+
     /// Reads one event.
     pub fn read(&mut self, event: &Event) {
         match event {
             Event::Usage(reported) => {
-                self.meter.usage = Some(reported.usage);
-                self.meter.lacks_output = reported.lacks_output;
-                self.meter.knows_input |= reported.usage.total_input() > 0;
+                self.reported = Some(self.reported.map_or(*reported, |earlier| earlier.then(*reported)));
             }
-            Event::Stop(_) => self.meter.finished = true,
-            Event::Delta { delta, .. } => match delta {
-                Delta::Text(text) | Delta::Input(text) => self.text(text),
-                Delta::Opaque(_) | Delta::Citation(_) | Delta::Logprobs(_) => {}
-            },
-            Event::Open { block: Open::ToolUse { name, .. }, .. } => self.text(name),
-            // Its words are hidden, but it is no shorter than they are.
-            Event::Open { block: Open::Redacted(Opaque { data, .. }), .. } => {
-                let tokens = u64::try_from(data.len()).unwrap_or(u64::MAX).div_ceil(8);
-                self.meter.visible_output = self.meter.visible_output.saturating_add(tokens);
+            Event::Stop(_) => self.finished = true,
+            Event::Delta { index, delta: Delta::Text(text) } => {
+                let kind = if self.reasoning.contains(index) { Kind::Reasoning } else { Kind::Text };
+                self.visible.push(place(kind, *index), text);
             }
-            Event::Close { .. } => self.flush(),
-            Event::Open { .. } | Event::ServiceTier(_) | Event::Lost(_) => {}
+            Event::Delta { index, delta: Delta::Input(input) } => {
+                self.visible.push(place(Kind::Arguments, *index), input);
+            }
+            Event::Open { index, block: Open::ToolUse { name, .. } } => {
+                self.visible.push(place(Kind::Name, *index), name);
+            }
+            Event::Open { index, block: Open::Reasoning } => {
+                self.reasoning.insert(*index);
+            }
+            Event::Open { block: Open::Redacted(Opaque { data, .. }), .. } => self.visible.push_state(data),
+            Event::Open { block: Open::Text | Open::Refusal, .. }
+            | Event::Delta { delta: Delta::Opaque(_) | Delta::Citation(_) | Delta::Logprobs(_), .. }
+            | Event::Close { .. }
+            | Event::ServiceTier(_)
+            | Event::Lost(_) => {}
         }
     }
 
     /// What has been counted.
     #[must_use]
     pub fn meter(&self) -> Meter {
-        let pending = tokens::estimate(&self.pending);
-        Meter { visible_output: self.meter.visible_output.saturating_add(pending), ..self.meter }
+        Meter { reported: self.reported, visible: self.visible.figures(), finished: self.finished }
     }
+}
 
-    fn text(&mut self, text: &str) {
-        self.pending.push_str(text);
-        if self.pending.len() >= COUNT_AT_BYTES {
-            self.flush();
-        }
-    }
-
-    fn flush(&mut self) {
-        self.meter.visible_output = self.meter.visible_output.saturating_add(tokens::estimate(&self.pending));
-        self.pending.clear();
-    }
+/// The text of a block.
+fn place(kind: Kind, block: usize) -> Place {
+    Place { choice: 0, kind, part: u64::try_from(block).unwrap_or(u64::MAX) }
 }

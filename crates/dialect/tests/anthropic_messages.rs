@@ -15,6 +15,7 @@ use dialect::canonical::{Answer, Block, Decode, Event, Fold, Identity, Owner, St
 use dialect::relay::{End, Forward, Relay};
 use dialect::rewrite::Rewrite;
 use dialect::sse::Parser;
+use dialect::tokens::Vocabulary;
 use dialect::translate::Translation;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -52,6 +53,7 @@ fn identity() -> Identity {
         model: "our-model".into(),
         owner: Owner::new("own"),
         likely_input: 77,
+        vocabulary: Vocabulary::default(),
         include_usage: false,
         tool_names: ToolNames::default(),
         echo: Vec::new(),
@@ -225,7 +227,7 @@ fn a_folded_stream_equals_the_whole_answer() {
 
 fn translated(chunks: &[&[u8]]) -> (Vec<u8>, End) {
     let decoder = Box::new(Decoder::new(Owner::new("own")));
-    relayed(Translation::new(decoder, Box::new(Encoder::new(identity()))), chunks)
+    relayed(Translation::new(decoder, Box::new(Encoder::new(identity())), Vocabulary::default()), chunks)
 }
 
 fn relayed(mut relay: impl Relay, chunks: &[&[u8]]) -> (Vec<u8>, End) {
@@ -248,7 +250,7 @@ fn relayed(mut relay: impl Relay, chunks: &[&[u8]]) -> (Vec<u8>, End) {
         out.extend(bytes);
         end = step.end;
     }
-    let used = relay.meter().usage.unwrap_or_default();
+    let used = relay.meter().reported.unwrap_or_default().usage;
     out.extend(relay.tail(&used, cost()));
     (out, end.unwrap())
 }
@@ -284,9 +286,10 @@ fn a_cut_at_every_event_ends_in_an_error_or_completely() {
         for border in borders {
             let cut = &text[..border];
             let stopped = cut.contains("\"stop_reason\":\"");
-            for (out, end) in
-                [translated(&[cut.as_bytes()]), relayed(PassThrough::new(5, Rewrite::default()), &[cut.as_bytes()])]
-            {
+            for (out, end) in [
+                translated(&[cut.as_bytes()]),
+                relayed(PassThrough::new(5, Rewrite::default(), Vocabulary::default()), &[cut.as_bytes()]),
+            ] {
                 assert_eq!(end, if stopped { End::Complete } else { End::Truncated }, "{name} at {border}");
                 let out = String::from_utf8(out).unwrap();
                 let last = if stopped { "event: message_stop\n" } else { "event: error\n" };
@@ -299,7 +302,7 @@ fn a_cut_at_every_event_ends_in_an_error_or_completely() {
 #[test]
 fn what_is_passed_keeps_every_byte_but_for_the_stated_rules() {
     for (name, text) in streams() {
-        let (out, end) = relayed(PassThrough::new(5, Rewrite::default()), &[text.as_bytes()]);
+        let (out, end) = relayed(PassThrough::new(5, Rewrite::default(), Vocabulary::default()), &[text.as_bytes()]);
         assert_eq!(end, End::Complete, "{name}");
         let out = String::from_utf8(out).unwrap();
         grammar_but_for_servers(&name, &out);
@@ -335,7 +338,7 @@ fn a_passed_stream_is_rewritten_and_tagged() {
             strip: vec!["provider".into(), "usage.cost".into(), "usage.cost_details".into(), "usage.is_byok".into()],
             owner: Some(Owner::new("own")),
         };
-        let (out, _) = relayed(PassThrough::new(5, rewrite), &[text.as_bytes()]);
+        let (out, _) = relayed(PassThrough::new(5, rewrite, Vocabulary::default()), &[text.as_bytes()]);
         let out = String::from_utf8(out).unwrap();
         grammar::check(out.as_bytes()).unwrap_or_else(|wrong| panic!("{name}: {wrong}"));
         let (before, after) = (message_of(&text), message_of(&out));
@@ -405,7 +408,7 @@ proptest! {
             let bytes = text.as_bytes();
             let chunks = split(bytes, seed);
             prop_assert_eq!(translated(&chunks), translated(&[bytes]), "{}", name);
-            let pass = || PassThrough::new(5, Rewrite::default());
+            let pass = || PassThrough::new(5, Rewrite::default(), Vocabulary::default());
             prop_assert_eq!(relayed(pass(), &chunks), relayed(pass(), &[bytes]), "{}", name);
         }
     }
@@ -442,7 +445,7 @@ proptest! {
             if let Err(wrong) = grammar::check(&out) {
                 panic!("{name}: {wrong}\n{broken}");
             }
-            let (out, end) = relayed(PassThrough::new(5, Rewrite::default()), &[broken.as_bytes()]);
+            let (out, end) = relayed(PassThrough::new(5, Rewrite::default(), Vocabulary::default()), &[broken.as_bytes()]);
             let out = String::from_utf8(out).unwrap();
             let last = out.trim_end().rsplit("data: ").next().unwrap();
             let last: Value = serde_json::from_str(last).unwrap();

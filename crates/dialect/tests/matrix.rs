@@ -23,6 +23,7 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use billing::money::NanoUsd;
+use billing::reported::Reported;
 use billing::usage::Usage;
 use dialect::Dialect;
 use dialect::client::ClientRequest;
@@ -102,7 +103,7 @@ fn relayed<'a>(
         step.end.unwrap()
     });
     let meter = relay.meter();
-    out.extend(relay.tail(&meter.usage.unwrap_or_default(), NanoUsd::ZERO));
+    out.extend(relay.tail(&meter.reported.unwrap_or_default().usage, NanoUsd::ZERO));
     (String::from_utf8(out).unwrap(), end, meter)
 }
 
@@ -183,7 +184,7 @@ fn what_is_said_is_heard_in_every_dialect() {
         let (out, end, meter) = relayed(request, stream.way, [stream.text.as_bytes()]);
         check_grammar(name, request, passes, &out);
         let said = Heard::stream(stream.way, &stream.text);
-        let counted = meter.usage.map(|usage| {
+        let counted = meter.reported.map(|Reported { usage, .. }| {
             let Usage { cache_read, cache_write_5m, cache_write_1h, output, reasoning, .. } = usage;
             [usage.total_input(), cache_read, cache_write_5m + cache_write_1h, output, reasoning]
         });
@@ -219,7 +220,7 @@ fn a_stream_says_what_the_whole_answer_says() {
         let (out, ..) = relayed(request, stream.way, [stream.text.as_bytes()]);
         let (streamed, whole) = (Heard::stream(dialect, &out), Heard::whole(dialect, &passed.body));
         assert_eq!(comparable(whole, stream.way, dialect), comparable(streamed, stream.way, dialect), "{name}");
-        assert_eq!(passed.visible_output > 0, said.is_visible(), "{name}");
+        assert_eq!(passed.visible.estimate > 0, said.is_visible(), "{name}");
     });
 }
 
@@ -236,7 +237,7 @@ fn a_cut_at_any_event_ends_in_an_error_and_what_was_seen_is_counted() {
             check_grammar(&name, request, passes, &out);
             let heard = Heard::stream(dialect, &out);
             assert_eq!(heard.failed, matches!(end, End::Truncated | End::Failed), "{name}: {end:?}\n{out}");
-            assert!(meter.visible_output > 0 || !heard.is_visible(), "{name}\n{out}");
+            assert!(meter.visible.estimate > 0 || !heard.is_visible(), "{name}\n{out}");
         }
     });
 }

@@ -20,6 +20,7 @@ use dialect::openai_chat::answer;
 use dialect::openai_chat::stream::{Decoder, Encoder};
 use dialect::relay::{End, Forward, Relay};
 use dialect::sse::Parser;
+use dialect::tokens::Vocabulary;
 use dialect::translate::Translation;
 use proptest::prelude::*;
 use read::{Heard, last_usage, whole_body};
@@ -39,6 +40,7 @@ fn identity(include_usage: bool) -> Identity {
         model: "our-model".into(),
         owner: owner(),
         likely_input: 5,
+        vocabulary: Vocabulary::default(),
         include_usage,
         tool_names,
         echo: Vec::new(),
@@ -91,7 +93,7 @@ fn folded(file: &str) -> Answer {
 /// What a client gets of `pieces`, how the stream ended, and the usage.
 fn translated<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, include_usage: bool) -> (String, End, Option<Usage>) {
     let encoder = Encoder::new(identity(include_usage));
-    let mut relay = Translation::new(Box::new(Decoder::new(owner())), Box::new(encoder));
+    let mut relay = Translation::new(Box::new(Decoder::new(owner())), Box::new(encoder), Vocabulary::default());
     let mut out = Vec::new();
     let mut end = None;
     let mut take = |forward| match forward {
@@ -111,7 +113,7 @@ fn translated<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, include_usage: boo
         take(step.forward);
         end = step.end;
     }
-    let usage = relay.meter().usage;
+    let usage = relay.meter().reported.map(|reported| reported.usage);
     out.extend(relay.tail(&usage.unwrap_or_default(), NanoUsd::new(1_500).unwrap()));
     (String::from_utf8(out).unwrap(), end.unwrap(), usage)
 }
@@ -223,7 +225,7 @@ fn a_limit_ends_what_is_open_at_the_output_limit() {
         std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/openai_chat/split-emoji.sse"));
     let file = file.unwrap();
     let encoder = Encoder::new(identity(true));
-    let mut relay = Translation::new(Box::new(Decoder::new(owner())), Box::new(encoder));
+    let mut relay = Translation::new(Box::new(Decoder::new(owner())), Box::new(encoder), Vocabulary::default());
     let Forward::Bytes(mut out) = relay.push(&file.as_bytes()[..file.find("udc67\\\"").unwrap()]).forward else {
         panic!()
     };

@@ -7,6 +7,7 @@ use dialect::canonical::{Identity, Owner, ToolNames};
 use dialect::openai_completions::{answer, stream::Encoder};
 use dialect::openai_responses::{self, stream::Decoder};
 use dialect::relay::{End, Forward, Relay};
+use dialect::tokens::Vocabulary;
 use dialect::translate::Translation;
 use serde_json::{Value, json};
 
@@ -20,6 +21,7 @@ fn identity(include_usage: bool) -> Identity {
         model: "our/model".into(),
         owner: Owner::new("a1"),
         likely_input: 3,
+        vocabulary: Vocabulary::default(),
         include_usage,
         tool_names: ToolNames::default(),
         echo: Vec::new(),
@@ -28,7 +30,7 @@ fn identity(include_usage: bool) -> Identity {
 
 fn streamed(upstream: &str, include_usage: bool) -> (Vec<Value>, bool, End, String) {
     let decoder = Box::new(Decoder::new(Owner::new("a1")));
-    let mut relay = Translation::new(decoder, Box::new(Encoder::new(identity(include_usage))));
+    let mut relay = Translation::new(decoder, Box::new(Encoder::new(identity(include_usage))), Vocabulary::default());
     let mut steps = vec![relay.push(upstream.as_bytes())];
     if steps[0].end.is_none() {
         steps.push(relay.finish());

@@ -17,6 +17,7 @@ use dialect::openai_responses::{answer, usage};
 use dialect::relay::{End, Forward, Relay};
 use dialect::rewrite::Rewrite;
 use dialect::sse::Parser;
+use dialect::tokens::Vocabulary;
 use dialect::translate::Translation;
 use proptest::prelude::*;
 use serde_json::Value;
@@ -50,6 +51,7 @@ fn identity() -> Identity {
         model: "our/model".into(),
         owner: owner(),
         likely_input: 3,
+        vocabulary: Vocabulary::default(),
         include_usage: true,
         tool_names: request.decode().unwrap().tool_names,
         echo: request.echo(),
@@ -192,17 +194,21 @@ fn relayed<'a>(mut relay: Box<dyn Relay>, pieces: impl Iterator<Item = &'a [u8]>
         }
         step.end.unwrap()
     });
-    let meter = relay.meter();
-    out.extend(relay.tail(&meter.usage.unwrap_or_default(), NanoUsd::ZERO));
-    (String::from_utf8(out).unwrap(), end, meter.usage)
+    let usage = relay.meter().reported.map(|reported| reported.usage);
+    out.extend(relay.tail(&usage.unwrap_or_default(), NanoUsd::ZERO));
+    (String::from_utf8(out).unwrap(), end, usage)
 }
 
 fn pass_through(rewrite: Rewrite) -> Box<dyn Relay> {
-    Box::new(PassThrough::new(rewrite))
+    Box::new(PassThrough::new(rewrite, Vocabulary::default()))
 }
 
 fn translation() -> Box<dyn Relay> {
-    Box::new(Translation::new(Box::new(Decoder::new(owner())), Box::new(Encoder::new(identity()))))
+    Box::new(Translation::new(
+        Box::new(Decoder::new(owner())),
+        Box::new(Encoder::new(identity())),
+        Vocabulary::default(),
+    ))
 }
 
 fn assert_whole(name: &str, out: &str) {
@@ -300,12 +306,12 @@ fn what_is_ours_in_a_passed_stream() {
             assert_whole(&name, &out);
         }
     }
-    let read = answer::read(WHOLE, &Rewrite { owner: None, ..rewrite.clone() }).unwrap();
+    let read = answer::read(WHOLE, &Rewrite { owner: None, ..rewrite.clone() }, Vocabulary::default()).unwrap();
     assert_eq!(read.body, WHOLE.replace("up-model", "our/model"));
-    let tagged = answer::read(WHOLE, &rewrite).unwrap();
+    let tagged = answer::read(WHOLE, &rewrite, Vocabulary::default()).unwrap();
     assert_eq!(tagged.body, read.body.replace("\"gAAA-_=\"", "\"oi-a1-rs_1.gAAA-_=\""));
     assert_eq!(tagged.usage, usage::parse(&last_response(EVERYTHING)["usage"].to_string()));
-    assert!(tagged.visible_output > 10);
+    assert!(tagged.visible.estimate > 10);
 }
 
 #[test]
@@ -510,7 +516,11 @@ fn a_whole_answer_reads_back() {
         );
     }
     for body in ["", "[]", "{}", r#"{"output":[],"error":{"message":"x"}}"#, r#"{"output":[],"status":"failed"}"#] {
-        assert!(answer::decode(body, &owner()).is_err() && answer::read(body, &Rewrite::default()).is_err(), "{body}");
+        assert!(
+            answer::decode(body, &owner()).is_err()
+                && answer::read(body, &Rewrite::default(), Vocabulary::default()).is_err(),
+            "{body}"
+        );
     }
 }
 
@@ -570,7 +580,7 @@ fn recorded_errors_are_never_answers() {
     {
         let body = std::fs::read_to_string(&path).unwrap();
         assert!(answer::decode(&body, &owner()).is_err(), "{}", path.display());
-        assert!(answer::read(&body, &Rewrite::default()).is_err(), "{}", path.display());
+        assert!(answer::read(&body, &Rewrite::default(), Vocabulary::default()).is_err(), "{}", path.display());
     }
 }
 

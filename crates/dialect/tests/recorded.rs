@@ -17,6 +17,7 @@ use dialect::openai_embeddings;
 use dialect::openai_embeddings::wire::Encoding;
 use dialect::relay::{End, Forward, Relay};
 use dialect::rewrite::{NotAnAnswer, Rewrite};
+use dialect::tokens::Vocabulary;
 use serde_json::Value;
 
 /// Random splits of each file, beside byte by byte and one piece.
@@ -106,7 +107,7 @@ fn assert_same_usage(name: &str, counted: Usage, reported: &Value) {
 
 /// What a client gets of `pieces`, how the stream ended, and the usage.
 fn relayed<'a>(pieces: impl Iterator<Item = &'a [u8]>, include_usage: bool) -> (String, End, Option<Usage>) {
-    let mut relay = PassThrough::new(include_usage, Rewrite::default());
+    let mut relay = PassThrough::new(include_usage, Rewrite::default(), Vocabulary::default());
     let mut out = Vec::new();
     let mut end = None;
     for piece in pieces {
@@ -128,7 +129,7 @@ fn relayed<'a>(pieces: impl Iterator<Item = &'a [u8]>, include_usage: bool) -> (
         }
         step.end.unwrap()
     });
-    let usage = relay.meter().usage;
+    let usage = relay.meter().reported.map(|reported| reported.usage);
     out.extend(relay.tail(&Usage::default(), NanoUsd::ZERO));
     // The cost is ours to add to the last usage; what is beside it is compared.
     (String::from_utf8(out).unwrap().replace(",\"cost\":0}", "}"), end, usage)
@@ -187,7 +188,7 @@ fn recorded_chat_streams_are_relayed_and_counted() {
 fn recorded_errors_are_never_answers() {
     for (name, body) in recorded("errors", ".json") {
         let rewrite = Rewrite::default();
-        assert_eq!(openai_chat::answer::read(&body, &rewrite), Err(NotAnAnswer), "{name}");
+        assert_eq!(openai_chat::answer::read(&body, &rewrite, Vocabulary::default()), Err(NotAnAnswer), "{name}");
         for encoding in [Encoding::Float, Encoding::Base64] {
             assert_eq!(openai_embeddings::answer::read(&body, encoding, &rewrite), Err(NotAnAnswer), "{name}");
         }

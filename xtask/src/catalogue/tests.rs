@@ -25,6 +25,8 @@ fn database() -> Connection {
     database.pragma_update(None, "foreign_keys", true).unwrap();
     database.execute_batch(include_str!("../../../d1_migrations/0001_create_catalogue.sql")).unwrap();
     database.execute_batch(include_str!("../../../d1_migrations/0009_add_passes.sql")).unwrap();
+    database.execute_batch(include_str!("../../../d1_migrations/0010_add_vocabulary_to_models.sql")).unwrap();
+    database.execute_batch(include_str!("../../../d1_migrations/0011_add_when_client_leaves_to_models.sql")).unwrap();
     database
 }
 
@@ -190,6 +192,7 @@ fn the_schema_refuses_what_the_worker_could_not_read() {
         "UPDATE models SET context_window = 9007199254740992",
         "UPDATE models SET context_window = 'many'",
         "UPDATE models SET limit_field = 'n'",
+        "UPDATE models SET vocabulary = 'n'",
         "UPDATE prices SET input = -1",
         "UPDATE prices SET output = 9007199254740992",
         "UPDATE prices SET input = 2.5",

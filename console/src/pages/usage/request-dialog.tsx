@@ -12,6 +12,7 @@ const SETTLED_BY: Record<NonNullable<UsageRow["settled_by"]>, string> = {
   upstream: "The provider's own usage",
   estimate: "An estimate of what was produced, since the provider did not say",
   checkpoint: "The last checkpoint, since nothing more was heard",
+  corrected: "An estimate of what was produced, since the provider's usage was not possible",
 };
 
 /** Everything that is known of one request. */

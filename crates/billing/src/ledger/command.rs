@@ -333,6 +333,8 @@ pub enum SettledBy {
     Estimate,
     /// The last checkpoint, because nothing more was heard of the request.
     Checkpoint,
+    /// We, from what was produced and from the limits of the model, because what the provider said was not possible.
+    Corrected,
 }
 
 /// How a request ended, as a person would say it.

@@ -94,9 +94,16 @@ fn model_from(row: ModelRow) -> Result<Model, RowError> {
         max_output_tokens: row.max_output_tokens,
         image_tokens: row.image_tokens,
         limit_field: row.limit_field.as_deref().map(|name| named("limit_field", name)).transpose().map_err(fail)?,
+        when_client_leaves: row
+            .when_client_leaves
+            .as_deref()
+            .map(|name| named("when_client_leaves", name))
+            .transpose()
+            .map_err(fail)?,
         hidden_reasoning: row.hidden_reasoning != 0,
         reasoning_beyond_limit: row.reasoning_beyond_limit != 0,
         tokens_per_s: row.tokens_per_s,
+        vocabulary: named("vocabulary", &row.vocabulary).map_err(fail)?,
         capabilities: json("capabilities", &row.capabilities).map_err(fail)?,
         created: row.created,
         enabled: row.enabled != 0,
@@ -115,9 +122,11 @@ fn model_row(model: &Model) -> serde_json::Result<ModelRow> {
         max_output_tokens: model.max_output_tokens,
         image_tokens: model.image_tokens,
         limit_field: model.limit_field.map(|field| field.name().to_owned()),
+        when_client_leaves: model.when_client_leaves.map(|choice| choice.name().to_owned()),
         hidden_reasoning: model.hidden_reasoning.into(),
         reasoning_beyond_limit: model.reasoning_beyond_limit.into(),
         tokens_per_s: model.tokens_per_s,
+        vocabulary: model.vocabulary.name().to_owned(),
         capabilities: serde_json::to_string(&model.capabilities)?,
         created: model.created,
         enabled: model.enabled.into(),
@@ -228,7 +237,8 @@ mod tests {
         });
         let model = serde_json::json!({
             "id": "m", "owned_by": "o", "display_name": "M", "context_window": 1000, "max_output_tokens": 100,
-            "image_tokens": null, "limit_field": null, "hidden_reasoning": 0, "reasoning_beyond_limit": 0, "tokens_per_s": null,
+            "image_tokens": null, "limit_field": null, "when_client_leaves": null, "hidden_reasoning": 0,
+            "reasoning_beyond_limit": 0, "tokens_per_s": null, "vocabulary": "common",
             "capabilities": "[]", "created": 0, "enabled": 1,
         });
         let route = serde_json::json!({

@@ -1,8 +1,8 @@
 //! The catalogue as D1 keeps it: one struct a table, one field a column, and both directions.
 //!
-//! The tables are in `d1_migrations/0001_create_catalogue.sql`. Integers stay within 2^53 − 1, lists and
-//! maps are TEXT that holds JSON, truth values are 0 or 1. Read the four tables in one batch: it is
-//! one transaction, so a half-applied catalogue is never seen.
+//! The tables are in `d1_migrations`: `0001_create_catalogue.sql`, and `0010` and `0011`, which add columns to models.
+//! Integers stay within 2^53 − 1, lists and maps are TEXT that holds JSON, truth values are 0 or 1. Read the four
+//! tables in one batch: it is one transaction, so a half-applied catalogue is never seen.
 
 mod convert;
 
@@ -17,7 +17,8 @@ pub const SELECT_UPSTREAMS: &str = "SELECT id, dialects, base_url, secret, prior
 
 /// Every model.
 pub const SELECT_MODELS: &str = "SELECT id, owned_by, display_name, context_window, max_output_tokens, image_tokens, \
-     limit_field, hidden_reasoning, reasoning_beyond_limit, tokens_per_s, capabilities, created, enabled FROM models";
+     limit_field, when_client_leaves, hidden_reasoning, reasoning_beyond_limit, tokens_per_s, vocabulary, capabilities, \
+     created, enabled FROM models";
 
 /// Every price that is in the catalogue now; retired ones are history.
 pub const SELECT_PRICES: &str = "SELECT model_id, effective_at_ms, above_input, input, output, cache_read, \
@@ -74,12 +75,16 @@ pub struct ModelRow {
     pub image_tokens: Option<u64>,
     /// [`crate::LimitField`].
     pub limit_field: Option<String>,
+    /// [`crate::WhenClientLeaves`].
+    pub when_client_leaves: Option<String>,
     /// 0 or 1.
     pub hidden_reasoning: u8,
     /// 0 or 1.
     pub reasoning_beyond_limit: u8,
     /// Tokens a second.
     pub tokens_per_s: Option<u64>,
+    /// [`dialect::tokens::Vocabulary`].
+    pub vocabulary: String,
     /// JSON array of strings.
     pub capabilities: String,
     /// Unix seconds.

@@ -15,15 +15,16 @@ use crate::canonical::{
 use crate::envelope::{Envelope, quoted};
 use crate::json_text;
 use crate::rewrite::{NotAnAnswer, Passed, Rewrite};
+use crate::tokens::Vocabulary;
 use crate::translate::Count;
 
 /// Reads a whole message to be passed on.
 ///
 /// # Errors
 /// [`NotAnAnswer`].
-pub fn read(body: &str, rewrite: &Rewrite) -> Result<Passed, NotAnAnswer> {
+pub fn read(body: &str, rewrite: &Rewrite, vocabulary: Vocabulary) -> Result<Passed, NotAnAnswer> {
     let envelope = message(body)?;
-    let mut count = Count::default();
+    let mut count = Count::new(vocabulary);
     decode(body, &Owner::new(""))?.events().iter().for_each(|event| count.read(event));
     let mut edits = envelope.edit();
     rewrite.apply(&envelope, &mut edits);
@@ -35,7 +36,7 @@ pub fn read(body: &str, rewrite: &Rewrite) -> Result<Passed, NotAnAnswer> {
     Ok(Passed {
         usage: envelope.present("usage").and_then(usage::parse),
         body: if edits.is_empty() { body.to_owned() } else { edits.finish() },
-        visible_output: count.meter().visible_output,
+        visible: count.meter().visible,
     })
 }
 

@@ -19,6 +19,7 @@ use crate::envelope::Envelope;
 use crate::relay::{End, Forward, Meter, PassFrames, Relay, Step, finish_frames, push_frames};
 use crate::rewrite::Rewrite;
 use crate::sse::{Frame, Parser};
+use crate::tokens::Vocabulary;
 use crate::translate::Count;
 
 /// A messages stream that is passed on.
@@ -42,15 +43,15 @@ pub struct PassThrough {
 }
 
 impl PassThrough {
-    /// A stream that begins; `likely_input` in tokens.
+    /// A stream that begins, of a model with this vocabulary; `likely_input` in tokens.
     #[must_use]
-    pub fn new(likely_input: u64, rewrite: Rewrite) -> Self {
+    pub fn new(likely_input: u64, rewrite: Rewrite, vocabulary: Vocabulary) -> Self {
         // The decoder only counts: whose the state is does not matter to it.
         let owner = rewrite.owner.clone().unwrap_or_else(|| Owner::new(""));
         Self {
             parser: Parser::default(),
             decoder: Decoder::new(owner),
-            count: Count::default(),
+            count: Count::new(vocabulary),
             rewrite,
             likely_input,
             started: false,

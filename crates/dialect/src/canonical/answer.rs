@@ -1,7 +1,9 @@
 //! A whole answer, and how a stream folds into one.
 
+use billing::reported::Reported;
+
 use super::block::{Block, Text, ToolUse};
-use super::event::{Delta, Event, Open, Reported, Stop};
+use super::event::{Delta, Event, Open, Stop};
 use super::loss::Losses;
 
 /// A whole answer.

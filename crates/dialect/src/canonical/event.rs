@@ -1,6 +1,7 @@
 //! An answer as it is produced: the events between an upstream's decoder and a client's encoder.
 
 use billing::money::NanoUsd;
+use billing::reported::Reported;
 use billing::usage::Usage;
 
 use super::block::Citation;
@@ -9,6 +10,7 @@ use super::opaque::{Opaque, Owner};
 use super::tools::{ToolKind, ToolNames};
 use crate::relay::End;
 use crate::sse::{Frame, KEEP_ALIVE};
+use crate::tokens::Vocabulary;
 
 /// A step of an answer. Blocks are numbered from 0 in the order in which they open; several may be open
 /// at once, and each is closed once, before [`Event::Stop`].
@@ -33,7 +35,7 @@ pub enum Event {
         /// Its number.
         index: usize,
     },
-    /// The provider's count, cumulative: the latest replaces all earlier ones.
+    /// The provider's count, cumulative: see [`Reported::then`] for what several of them come to.
     Usage(Reported),
     /// The service tier that the provider says it used.
     ServiceTier(String),
@@ -41,21 +43,6 @@ pub enum Event {
     Stop(Stop),
     /// Something that no other dialect can hold was left out.
     Lost(&'static str),
-}
-
-/// What a provider counted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Reported {
-    /// Its counts; one that it did not tell is 0.
-    pub usage: Usage,
-    /// Whether it told no output, or told it before there was any: what was seen is to be counted then.
-    pub lacks_output: bool,
-}
-
-impl From<Usage> for Reported {
-    fn from(usage: Usage) -> Self {
-        Self { usage, lacks_output: false }
-    }
 }
 
 /// A block that begins.
@@ -178,6 +165,8 @@ pub struct Identity {
     pub owner: Owner,
     /// What the input is likely to be, in tokens, for dialects that tell it before the provider does.
     pub likely_input: u64,
+    /// The vocabulary of the model's tokenizer, by which what is seen of the answer is counted.
+    pub vocabulary: Vocabulary,
     /// Whether the client wants the usage of a chat stream.
     pub include_usage: bool,
     /// The client's names of its tools.

@@ -14,8 +14,9 @@ mod request;
 mod tools;
 
 pub use answer::{Answer, Fold};
+pub use billing::reported::Reported;
 pub use block::{Block, CacheMark, Citation, Document, DocumentSource, Image, ImageSource, Text, ToolResult, ToolUse};
-pub use event::{Decode, Delta, Encode, Event, Identity, Open, Reported, Stop, StopReason, UpstreamError};
+pub use event::{Decode, Delta, Encode, Event, Identity, Open, Stop, StopReason, UpstreamError};
 pub use loss::{Losses, refused};
 pub use opaque::{Opaque, Owner};
 pub use request::{Effort, Encoded, Format, Metadata, Reasoning, ReasoningMode, Request, Role, Sampling, Target, Turn};

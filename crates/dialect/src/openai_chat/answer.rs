@@ -3,22 +3,24 @@
 
 use super::object::{Object, object};
 use super::relay::chunk::{Choice, Chunk};
+use super::seen::Seen;
 use super::stream::Decoder;
 use super::{said, state, usage, words};
 use crate::canonical::{Answer, Block, Fold, Identity, Losses, Owner, ToolKind, unwrapped_input};
 use crate::envelope::Envelope;
 use crate::json_text;
 use crate::rewrite::{NotAnAnswer, Passed, Rewrite};
+use crate::tokens::Vocabulary;
 
 /// Reads a whole chat completion.
 ///
 /// # Errors
 /// [`NotAnAnswer`].
-pub fn read(body: &str, rewrite: &Rewrite) -> Result<Passed, NotAnAnswer> {
+pub fn read(body: &str, rewrite: &Rewrite, vocabulary: Vocabulary) -> Result<Passed, NotAnAnswer> {
     let (envelope, choices) = whole(body)?;
-    let mut visible_output: u64 = 0;
+    let mut seen = Seen::new(vocabulary);
     for choice in choices {
-        visible_output = visible_output.saturating_add(choice.visible_output("message"));
+        seen.read(&choice, "message");
     }
     let mut edits = envelope.edit();
     rewrite.apply(&envelope, &mut edits);
@@ -31,7 +33,7 @@ pub fn read(body: &str, rewrite: &Rewrite) -> Result<Passed, NotAnAnswer> {
     Ok(Passed {
         usage: envelope.present("usage").and_then(usage::parse),
         body: if edits.is_empty() { body.to_owned() } else { edits.finish() },
-        visible_output,
+        visible: seen.figures(),
     })
 }
 
@@ -173,13 +175,13 @@ mod tests {
     #[test]
     fn an_answer_keeps_every_byte_but_what_is_ours() {
         let body = r#"{ "id":"x","provider":"Azure","model":"openai/gpt-4o","choices":[{"message":{"content":"hello"}}],"usage":{"cost":1e-6,"prompt_tokens":3,"cost_details":{},"completion_tokens":1} }"#;
-        assert_eq!(read(body, &Rewrite::default()).unwrap().body, body);
+        assert_eq!(read(body, &Rewrite::default(), Vocabulary::default()).unwrap().body, body);
         let rewrite = Rewrite {
             model: Some("gpt-4o".into()),
             strip: ["provider", "usage.cost", "usage.cost_details"].map(String::from).to_vec(),
             owner: None,
         };
-        let answer = read(body, &rewrite).unwrap();
+        let answer = read(body, &rewrite, Vocabulary::default()).unwrap();
         assert_eq!(
             answer.body,
             r#"{ "id":"x","model":"gpt-4o","choices":[{"message":{"content":"hello"}}],"usage":{"prompt_tokens":3,"completion_tokens":1} }"#
@@ -196,6 +198,7 @@ mod tests {
             model: "ours".into(),
             owner: Owner::new("up"),
             likely_input: 0,
+            vocabulary: Vocabulary::default(),
             include_usage: false,
             tool_names,
             echo: Vec::new(),
@@ -300,7 +303,7 @@ mod tests {
             r#"{"choices":null}"#,
             "{}",
         ] {
-            assert_eq!(read(body, &Rewrite::default()), Err(NotAnAnswer), "{body}");
+            assert_eq!(read(body, &Rewrite::default(), Vocabulary::default()), Err(NotAnAnswer), "{body}");
             assert_eq!(decode(body, &Owner::new("up")), Err(NotAnAnswer), "{body}");
         }
     }

@@ -10,6 +10,7 @@ pub mod mixed;
 mod object;
 pub mod relay;
 mod said;
+mod seen;
 mod state;
 pub mod stream;
 pub mod usage;

@@ -15,12 +15,14 @@ use std::collections::BTreeMap;
 use billing::money::NanoUsd;
 use billing::usage::Usage;
 
+use super::seen::Seen;
 use super::{error, state, usage};
 use crate::canonical::Reported;
 use crate::envelope::{Envelope, quoted};
 use crate::relay::{End, Forward, Meter, PassFrames, Relay, Step, finish_frames, push_frames};
 use crate::rewrite::Rewrite;
 use crate::sse::{Frame, Parser};
+use crate::tokens::Vocabulary;
 
 use chunk::{Choice, Chunk};
 
@@ -28,8 +30,10 @@ use chunk::{Choice, Chunk};
 #[derive(Debug)]
 pub struct PassThrough {
     parser: Parser,
-    meter: Meter,
-    /// What the provider counted.
+    seen: Seen,
+    /// A choice has finished.
+    finished: bool,
+    /// What the provider counted, all its reports taken together.
     reported: Option<Reported>,
     /// Groq's second place for the usage, used when there is no other.
     vendor_usage: Option<Reported>,
@@ -47,12 +51,13 @@ pub struct PassThrough {
 }
 
 impl PassThrough {
-    /// A stream that begins.
+    /// A stream that begins, of a model with this vocabulary.
     #[must_use]
-    pub fn new(include_usage: bool, rewrite: Rewrite) -> Self {
+    pub fn new(include_usage: bool, rewrite: Rewrite, vocabulary: Vocabulary) -> Self {
         Self {
             parser: Parser::default(),
-            meter: Meter::default(),
+            seen: Seen::new(vocabulary),
+            finished: false,
             reported: None,
             vendor_usage: None,
             rewrite,
@@ -130,12 +135,7 @@ impl PassFrames for PassThrough {
 impl Relay for PassThrough {
     fn meter(&self) -> Meter {
         let reported = self.reported.or(self.vendor_usage);
-        Meter {
-            usage: reported.map(|reported| reported.usage),
-            lacks_output: reported.is_some_and(|reported| reported.lacks_output),
-            knows_input: reported.is_some(),
-            ..self.meter
-        }
+        Meter { reported, visible: self.seen.figures(), finished: self.finished }
     }
 
     fn push(&mut self, bytes: &[u8]) -> Step {
@@ -143,7 +143,7 @@ impl Relay for PassThrough {
     }
 
     fn finish(&mut self) -> Step {
-        finish_frames(self, |relay| relay.meter.finished)
+        finish_frames(self, |relay| relay.finished)
     }
 
     fn stop_at_limit(&mut self) {
@@ -190,11 +190,11 @@ impl PassThrough {
 
     /// Counts what a chunk says.
     fn count(&mut self, chunk: &Chunk<'_>, choices: &[Choice<'_>]) {
-        self.reported = chunk.usage().or(self.reported);
-        self.vendor_usage = chunk.vendor_usage().or(self.vendor_usage);
+        merge(&mut self.reported, chunk.usage());
+        merge(&mut self.vendor_usage, chunk.vendor_usage());
         for choice in choices {
-            self.meter.finished |= choice.is_finished();
-            self.meter.visible_output = self.meter.visible_output.saturating_add(choice.visible_output("delta"));
+            self.finished |= choice.is_finished();
+            self.seen.read(choice, "delta");
         }
     }
 
@@ -229,6 +229,14 @@ impl PassThrough {
         }
         if edits.is_empty() { None } else { Some(frame.with_data(&edits.finish())) }
     }
+}
+
+/// Takes one more report in.
+fn merge(reported: &mut Option<Reported>, later: Option<Reported>) {
+    *reported = match (*reported, later) {
+        (Some(earlier), Some(later)) => Some(earlier.then(later)),
+        (earlier, later) => later.or(earlier),
+    };
 }
 
 /// The chunk with `usage.cost`, in USD.

@@ -11,4 +11,5 @@ mod speech;
 pub use decoder::Decoder;
 pub use encoder::Encoder;
 
+pub(super) use decoder::hash;
 pub(super) use details::{Detail, unpack};

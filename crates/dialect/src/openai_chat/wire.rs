@@ -263,6 +263,7 @@ pub(super) fn measure_content(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tokens::Vocabulary;
 
     const HELLO: &str = r#"{"model":"gpt-4o","messages":[{"role":"user","content":"hi"}]}"#;
 
@@ -352,8 +353,9 @@ mod tests {
         let plain = ChatRequest::parse(HELLO).unwrap().facts.input;
         let body = with(r#""prediction":{"type":"content","content":"one two three"}"#);
         let input = ChatRequest::parse(&body).unwrap().facts.input;
-        assert!(input.predicted_tokens > 3, "{input:?}");
-        assert_eq!(InputMeasure { predicted_tokens: 0, ..input }, plain);
+        assert!(input.predicted(Vocabulary::Common) > 3, "{input:?}");
+        let bound = |input: &InputMeasure| input.bound(Vocabulary::Common, None, 0);
+        assert_eq!((bound(&input), plain.predicted(Vocabulary::Common)), (bound(&plain), 0));
     }
 
     #[test]
@@ -393,7 +395,7 @@ mod tests {
         );
         let input = ChatRequest::parse(&body).unwrap().facts.input;
         assert_eq!((input.images, input.unmeasured), (1, 0));
-        assert!(input.bound(Some(1_105), 128_000) < 1_300);
+        assert!(input.bound(Vocabulary::Common, Some(1_105), 128_000) < 1_300);
         let body = r#"{"model":"m","messages":[{"role":"user","content":[{"type":"file","file":{"file_data":"data:application/pdf;base64,AAAA"}}]}]}"#;
         assert_eq!(ChatRequest::parse(body).unwrap().facts.input.unmeasured, 1);
     }

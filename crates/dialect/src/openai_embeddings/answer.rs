@@ -9,6 +9,7 @@ use super::wire::Encoding;
 use crate::envelope::{Envelope, quoted};
 use crate::openai_chat::usage;
 use crate::rewrite::{NotAnAnswer, Passed, Rewrite};
+use crate::tokens::Figures;
 
 /// Reads a whole embeddings answer.
 ///
@@ -31,7 +32,7 @@ pub fn read(body: &str, encoding: Encoding, rewrite: &Rewrite) -> Result<Passed,
         // Vectors are no output that anybody counts.
         usage: envelope.present("usage").and_then(usage::parse).map(|reported| reported.usage.into()),
         body: if edits.is_empty() { body.to_owned() } else { edits.finish() },
-        visible_output: 0,
+        visible: Figures::default(),
     })
 }
 

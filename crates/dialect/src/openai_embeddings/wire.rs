@@ -108,6 +108,7 @@ fn measure(input: &mut InputMeasure, json: &str) -> Result<(), RequestError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tokens::Vocabulary;
 
     fn parse(members: &str) -> Result<InputMeasure, RequestError> {
         EmbeddingsRequest::parse(&format!("{{\"model\":\"e\"{members}}}")).map(|request| request.facts.input)
@@ -115,7 +116,7 @@ mod tests {
 
     #[test]
     fn every_shape_of_input_is_measured() {
-        assert_eq!(parse(",\"input\":\"hello world\"").unwrap().text_tokens, 2);
+        assert_eq!(parse(",\"input\":\"hello world\"").unwrap().likely(Vocabulary::Common, None), 2);
         assert_eq!(parse(",\"input\":[\"hello\",\"world\"]").unwrap().text_bytes, 10);
         assert_eq!(parse(",\"input\":[1,2,3]").unwrap().exact_tokens, 3);
         assert_eq!(parse(",\"input\":[[1,2],[3]]").unwrap().exact_tokens, 3);

@@ -2,13 +2,14 @@
 
 use std::borrow::Cow;
 
-use crate::canonical::{Answer, Encode, Event, Fold, Identity, Losses, Owner, Reported};
+use crate::canonical::{Answer, Encode, Event, Fold, Identity, Losses, Owner};
 use crate::envelope::Envelope;
 use crate::openai_responses::response::Status;
 use crate::openai_responses::state;
 use crate::openai_responses::stream::{Decoder, Encoder, Ending, Response, string};
 use crate::openai_responses::usage;
 use crate::rewrite::{NotAnAnswer, Passed, Rewrite};
+use crate::tokens::Vocabulary;
 use crate::translate::Count;
 
 /// The events of a whole answer.
@@ -35,10 +36,10 @@ fn events(body: &str, owner: &Owner) -> Result<Vec<Event>, NotAnAnswer> {
 ///
 /// # Errors
 /// [`NotAnAnswer`].
-pub fn read(body: &str, rewrite: &Rewrite) -> Result<Passed, NotAnAnswer> {
+pub fn read(body: &str, rewrite: &Rewrite, vocabulary: Vocabulary) -> Result<Passed, NotAnAnswer> {
     let envelope = Envelope::parse(body).map_err(|_| NotAnAnswer)?;
     let owner = rewrite.owner.as_ref().map_or_else(|| Cow::Owned(Owner::new("")), Cow::Borrowed);
-    let mut count = Count::default();
+    let mut count = Count::new(vocabulary);
     events(body, &owner)?.iter().for_each(|event| count.read(event));
     let mut edits = envelope.edit();
     rewrite.apply(&envelope, &mut edits);
@@ -48,8 +49,7 @@ pub fn read(body: &str, rewrite: &Rewrite) -> Result<Passed, NotAnAnswer> {
         edits.set("output", &output);
     }
     let meter = count.meter();
-    let usage = meter.usage.map(|usage| Reported { usage, lacks_output: meter.lacks_output });
-    Ok(Passed { body: edits.finish(), usage, visible_output: meter.visible_output })
+    Ok(Passed { body: edits.finish(), usage: meter.reported, visible: meter.visible })
 }
 
 /// Reads a whole response of an upstream.

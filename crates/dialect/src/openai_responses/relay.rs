@@ -23,6 +23,7 @@ use crate::relay::{End, Forward, Meter, PassFrames, Relay, Step, finish_frames, 
 use crate::request::as_string;
 use crate::rewrite::Rewrite;
 use crate::sse::{Frame, Parser};
+use crate::tokens::Vocabulary;
 use crate::translate::Count;
 use progress::Progress;
 
@@ -82,15 +83,15 @@ const KNOWN: [&str; 33] = [
 ];
 
 impl PassThrough {
-    /// A stream that begins.
+    /// A stream that begins, of a model with this vocabulary.
     #[must_use]
-    pub fn new(rewrite: Rewrite) -> Self {
+    pub fn new(rewrite: Rewrite, vocabulary: Vocabulary) -> Self {
         let owner = rewrite.owner.clone().unwrap_or_else(|| Owner::new(""));
         Self {
             parser: Parser::default(),
             rewrite,
             decoder: Decoder::new(owner),
-            count: Count::default(),
+            count: Count::new(vocabulary),
             progress: Progress::default(),
             number: 0,
             response: None,

@@ -11,6 +11,7 @@ use dialect::relay::{Forward, Relay};
 use dialect::request::{Outgoing, RequestError};
 use dialect::rewrite::Rewrite;
 use dialect::sse::Parser;
+use dialect::tokens::Vocabulary;
 
 /// The dialects that carry text.
 pub const DIALECTS: [Dialect; 3] = [Dialect::OpenaiChat, Dialect::OpenaiResponses, Dialect::AnthropicMessages];
@@ -51,6 +52,7 @@ pub fn identity(request: &ClientRequest<'_>) -> Identity {
         model: "m".into(),
         owner: owner(),
         likely_input: 7,
+        vocabulary: Vocabulary::default(),
         include_usage: request.facts().include_usage,
         tool_names: ToolNames::default(),
         echo: request.echo(),

@@ -2,6 +2,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::canonical::{Citation, ClientTool, ToolKind, ToolNames, ToolUse};
+use crate::tokens::Vocabulary;
 
 const BODY: &str = r#"{ "id":"msg_1","type":"message","provider":"Azure","role":"assistant","model":"up","content":[ {"type":"thinking","thinking":"hm","signature":"Eq"}, {"type":"text","text":"so \u00e9"},{"type":"tool_use","id":"t","name":"f","input":{"n": 1e400}}],"stop_reason":"tool_use","stop_sequence":null,"usage":{"input_tokens":3,"cache_read_input_tokens":2,"output_tokens":7} }"#;
 
@@ -14,6 +15,7 @@ fn identity() -> Identity {
         model: "our-model".into(),
         owner: Owner::new("own"),
         likely_input: 77,
+        vocabulary: Vocabulary::default(),
         include_usage: false,
         tool_names,
         echo: Vec::new(),
@@ -22,14 +24,14 @@ fn identity() -> Identity {
 
 #[test]
 fn an_answer_that_passes_keeps_every_byte_but_what_is_ours() {
-    let plain = read(BODY, &Rewrite::default()).unwrap();
+    let plain = read(BODY, &Rewrite::default(), Vocabulary::default()).unwrap();
     assert_eq!(plain.body, BODY);
     assert_eq!(plain.usage, Some(Usage { input: 3, cache_read: 2, output: 7, ..Usage::default() }.into()));
-    assert!((5..20).contains(&plain.visible_output), "{}", plain.visible_output);
+    assert!((5..20).contains(&plain.visible.estimate), "{}", plain.visible.estimate);
     let rewrite = Rewrite { model: Some("ours".into()), strip: vec!["provider".into()], owner: Some(Owner::new("a1")) };
     let expected =
         BODY.replace("\"provider\":\"Azure\",", "").replace("\"up\"", "\"ours\"").replace("\"Eq\"", "\"oi-a1-Eq\"");
-    assert_eq!(read(BODY, &rewrite).unwrap().body, expected);
+    assert_eq!(read(BODY, &rewrite, Vocabulary::default()).unwrap().body, expected);
 }
 
 #[test]
@@ -44,7 +46,7 @@ fn what_is_no_answer_is_an_error() {
         r#"{"type":"error","error":{"type":"api_error","message":"x"}}"#,
         r#"{"type":"error","content":[]}"#,
     ] {
-        assert_eq!(read(body, &Rewrite::default()), Err(NotAnAnswer), "{body}");
+        assert_eq!(read(body, &Rewrite::default(), Vocabulary::default()), Err(NotAnAnswer), "{body}");
         assert_eq!(decode(body, &Owner::new("a1")), Err(NotAnAnswer), "{body}");
     }
 }

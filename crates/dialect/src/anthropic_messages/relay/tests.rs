@@ -1,4 +1,5 @@
 use super::*;
+use crate::tokens::Vocabulary;
 
 const START: &str = "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"m\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"up\",\"content\":[],\"stop_reason\":null,\"usage\":{\"input_tokens\":0,\"output_tokens\":0}}}\n\n";
 const BLOCK: &str = "event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\nevent: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"hello there\"}}\n\n";
@@ -7,7 +8,7 @@ const DELTA: &str = "event: message_delta\ndata: {\"type\":\"message_delta\",\"d
 
 /// What the client gets of a stream before and behind its settlement, and how it ended.
 fn relay(input: &str) -> (String, String, End) {
-    let mut relay = PassThrough::new(55, Rewrite::default());
+    let mut relay = PassThrough::new(55, Rewrite::default(), Vocabulary::default());
     let mut step = relay.push(input.as_bytes());
     let mut out = match step.forward {
         Forward::Same => input.to_owned(),
@@ -84,9 +85,9 @@ fn an_error_of_the_upstream_becomes_ours() {
 
 #[test]
 fn a_stream_that_we_end_is_closed_in_the_dialect() {
-    let mut relay = PassThrough::new(55, Rewrite::default());
+    let mut relay = PassThrough::new(55, Rewrite::default(), Vocabulary::default());
     relay.push([START, BLOCK].concat().as_bytes());
-    assert!(relay.meter().visible_output > 0);
+    assert!(relay.meter().visible.estimate > 0);
     relay.stop_at_limit();
     let tail = relay.tail(&Usage { input: 4, output: 9, ..Usage::default() }, NanoUsd::ZERO);
     let tail = String::from_utf8(tail).unwrap();
@@ -96,7 +97,7 @@ fn a_stream_that_we_end_is_closed_in_the_dialect() {
 
 #[test]
 fn bytes_that_need_no_change_are_not_copied() {
-    let mut relay = PassThrough::new(55, Rewrite::default());
+    let mut relay = PassThrough::new(55, Rewrite::default(), Vocabulary::default());
     relay.push(START.as_bytes());
     assert_eq!(relay.push(BLOCK.as_bytes()).forward, Forward::Same);
 }
@@ -114,7 +115,7 @@ fn an_error_under_another_name_is_one_too() {
 
 #[test]
 fn a_silence_is_filled_with_pings_once_the_message_has_begun() {
-    let mut relay = PassThrough::new(55, Rewrite::default());
+    let mut relay = PassThrough::new(55, Rewrite::default(), Vocabulary::default());
     let comment: &[u8] = b": keep-alive\n\n";
     assert_eq!(relay.keep_alive(), comment);
     // Half an event is not forwarded, so a keep-alive cannot stand in its middle.

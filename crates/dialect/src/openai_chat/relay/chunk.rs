@@ -7,7 +7,6 @@ use crate::canonical::Reported;
 use crate::envelope::Envelope;
 use crate::openai_chat::usage;
 use crate::request::as_array;
-use crate::tokens;
 
 /// What may stand in a chunk that carries nothing but usage.
 const USAGE_ONLY_KEYS: [&str; 9] =
@@ -20,7 +19,7 @@ pub(in crate::openai_chat) struct Chunk<'a>(Envelope<'a>);
 pub(in crate::openai_chat) struct Choice<'a>(Envelope<'a>);
 
 /// The last member of this name that is not `null`.
-fn last<'a>(envelope: &Envelope<'a>, key: &str) -> Option<&'a str> {
+pub(in crate::openai_chat) fn last<'a>(envelope: &Envelope<'a>, key: &str) -> Option<&'a str> {
     envelope.all(key).next_back()
 }
 
@@ -94,21 +93,4 @@ impl<'a> Choice<'a> {
     pub fn is_finished(&self) -> bool {
         last(&self.0, "finish_reason").is_some()
     }
-
-    /// An estimate of what is seen of it, in tokens; `member`: where its words stand.
-    pub fn visible_output(&self, member: &str) -> u64 {
-        let Some(Ok(delta)) = last(&self.0, member).map(Envelope::parse_any) else { return 0 };
-        let text = |key| last(&delta, key);
-        // Several providers write their reasoning under both names.
-        let reasoning = text("reasoning").or(text("reasoning_content"));
-        let texts = [text("content"), reasoning, text("refusal"), text("tool_calls"), text("function_call")];
-        texts.into_iter().flatten().map(visible_tokens).fold(0, u64::saturating_add)
-    }
-}
-
-/// Tokens of a delta's text, given as JSON: a string without its quotes, or the structure around it
-/// left in (it is small beside what it carries).
-fn visible_tokens(json: &str) -> u64 {
-    let text = json.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(json);
-    tokens::estimate(text)
 }

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::tokens::Vocabulary;
 
 /// Relays `input` in one piece and returns what the client gets, the end and the meter.
 fn relay(input: &str, include_usage: bool, rewrite: &Rewrite) -> (String, End, Meter) {
@@ -8,7 +9,7 @@ fn relay(input: &str, include_usage: bool, rewrite: &Rewrite) -> (String, End, M
 }
 
 fn relay_chunks(chunks: &[&[u8]], include_usage: bool, rewrite: &Rewrite) -> (String, End, Meter) {
-    let mut relay = PassThrough::new(include_usage, rewrite.clone());
+    let mut relay = PassThrough::new(include_usage, rewrite.clone(), Vocabulary::default());
     let mut out = Vec::new();
     let mut end = None;
     for chunk in chunks {
@@ -57,7 +58,7 @@ fn a_usage_chunk_goes_to_those_who_asked() {
     assert_eq!(relay(&input, true, &Rewrite::default()).0, input);
     let (out, end, meter) = relay(&input, false, &Rewrite::default());
     assert_eq!((out, end), ([text("a"), stop(), DONE.into()].concat(), End::Complete));
-    assert_eq!(meter.usage.unwrap().output, 1);
+    assert_eq!(meter.reported.unwrap().usage.output, 1);
 }
 
 #[test]
@@ -65,7 +66,7 @@ fn trap_02_the_last_usage_wins_and_is_never_summed() {
     let input = [text("a"), usage_only(1), text("b"), usage_only(2), usage_only(7), stop(), DONE.into()].concat();
     let (out, _, meter) = relay(&input, true, &Rewrite::default());
     assert_eq!(out, input);
-    assert_eq!(meter.usage.unwrap().output, 7);
+    assert_eq!(meter.reported.unwrap().usage.output, 7);
 }
 
 #[test]
@@ -111,7 +112,7 @@ fn trap_08_an_error_is_ours_and_costs_nothing() {
         let (out, end, meter) = relay(&[text("a"), error, text("b")].concat(), false, &Rewrite::default());
         assert_eq!(end, End::Failed);
         assert!(out.starts_with(&text("a")) && !out.contains("secret") && !out.contains("\"b\""), "{out}");
-        assert_eq!(meter.visible_output, 1);
+        assert_eq!(meter.visible.estimate, 1);
     }
 }
 
@@ -123,7 +124,7 @@ fn a_chunk_with_a_member_twice_is_metered_and_rewritten() {
     let kept = twice.replace("\"up\"", "\"m\"").replace(",\"provider\":1,\"provider\":2", "");
     let kept = kept.replace("{\"cost\":1,", "{").replace(",\"cost\":2", "");
     assert_eq!(out, [kept, stop(), DONE.into()].concat());
-    assert_eq!(meter.visible_output, 1);
+    assert_eq!(meter.visible.estimate, 1);
 }
 
 #[test]
@@ -162,7 +163,7 @@ fn a_usage_chunk_with_a_known_addition_is_a_usage_chunk() {
 
 #[test]
 fn cost_is_written_where_usage_was_asked_for() {
-    let mut relay = PassThrough::new(true, Rewrite::default());
+    let mut relay = PassThrough::new(true, Rewrite::default(), Vocabulary::default());
     let _ = relay.push([stop(), usage_only(2), DONE.into()].concat().as_bytes());
     let tail = String::from_utf8(relay.tail(&Usage::default(), NanoUsd::new(3_900).unwrap())).unwrap();
     assert!(tail.starts_with(&usage_only(2).replace(":2}", ":2,\"cost\":0.0000039}")), "{tail}");
@@ -170,7 +171,7 @@ fn cost_is_written_where_usage_was_asked_for() {
 
 #[test]
 fn a_stream_without_money_ends_as_if_its_limit_was_reached() {
-    let mut relay = PassThrough::new(true, Rewrite::default());
+    let mut relay = PassThrough::new(true, Rewrite::default(), Vocabulary::default());
     let first = "data: {\"id\":\"c\",\"created\":7,\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"}},{\"index\":1,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
     let _ = relay.push(first.as_bytes());
     relay.stop_at_limit();
@@ -189,7 +190,7 @@ fn a_stream_without_money_ends_as_if_its_limit_was_reached() {
 
 #[test]
 fn untouched_chunks_are_handed_on_as_they_are() {
-    let mut relay = PassThrough::new(false, Rewrite::default());
+    let mut relay = PassThrough::new(false, Rewrite::default(), Vocabulary::default());
     assert_eq!(relay.push(text("a").as_bytes()), Step { forward: Forward::Same, end: None });
     assert_eq!(relay.push(b"data: {"), Step { forward: Forward::Bytes(Vec::new()), end: None });
 }

@@ -311,7 +311,7 @@ fn citation(json: &str) -> Option<Citation> {
 }
 
 /// FNV-1a.
-fn hash(text: &str) -> u64 {
+pub(in crate::openai_chat) fn hash(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, b| (hash ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3))
 }
 

@@ -1,5 +1,6 @@
 use super::*;
 use crate::canonical::{Citation, ClientTool, Owner, ToolKind, ToolNames};
+use crate::tokens::Vocabulary;
 
 fn encoder() -> Encoder {
     let mut tool_names = ToolNames::default();
@@ -10,6 +11,7 @@ fn encoder() -> Encoder {
         model: "our-model".into(),
         owner: Owner::new("own"),
         likely_input: 77,
+        vocabulary: Vocabulary::default(),
         include_usage: false,
         tool_names,
         echo: Vec::new(),
