@@ -61,6 +61,7 @@ impl Audience {
             | Route::ConsoleExport
             | Route::ConsoleTopUps
             | Route::ConsoleAutoTopUp
+            | Route::ConsoleAutoTopUpAttempt
             | Route::ConsoleTopUpMethod
             | Route::Mcp => Self::Caller,
         }

@@ -87,6 +87,7 @@ pub fn name(result: &Result<Answer, Refusal>) -> &'static str {
             Refusal::AddressNotAllowed => "address_not_allowed",
             Refusal::ModelNotAllowed => "model_not_allowed",
             Refusal::ReplacedKey => "replaced_key",
+            Refusal::RotatedKey => "rotated_key",
             Refusal::Exceeds => "exceeds",
             Refusal::TooManyKeys => "too_many_keys",
             Refusal::UnknownHold => "unknown_hold",

@@ -280,14 +280,10 @@ mod tests {
             r#"[{"finish_reason":"x"}]"#,
         ] {
             let body = format!(r#"{{"choices":{choices},{usage}}}"#);
-            let passed = read(&body, &Rewrite::default()).unwrap();
+            let passed = read(&body, &Rewrite::default(), Vocabulary::default()).unwrap();
             let decoded = decode(&body, &Owner::new("up")).unwrap();
             assert_eq!((passed.usage, decoded.usage), (Some(counted.into()), Some(counted.into())), "{choices}");
-            assert_eq!(
-                (passed.visible_output, decoded.blocks.len(), decoded.stop.is_some()),
-                (0, 0, true),
-                "{choices}"
-            );
+            assert_eq!((passed.visible.upper, decoded.blocks.len(), decoded.stop.is_some()), (0, 0, true), "{choices}");
         }
     }
 

@@ -40,7 +40,13 @@ fn issue_13_every_command_of_a_rotated_key() {
     let by = || Some("old".to_owned());
     let digest = || "old".to_owned();
     let update = |key_id: &str| {
-        Command::UpdateKey(UpdateKey { key_id: key_id.into(), name: Some("mine".into()), limits: None, by: by() })
+        Command::UpdateKey(UpdateKey {
+            key_id: key_id.into(),
+            name: Some("mine".into()),
+            limits: None,
+            change: LimitsChange::default(),
+            by: by(),
+        })
     };
     let revoke = |key_id: &str| Command::RevokeKey { key_id: key_id.into(), by: by() };
     let authorize = |permission| Command::Authorize { digest: digest(), permission, address: None };
