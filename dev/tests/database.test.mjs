@@ -16,7 +16,10 @@ after(() => rmSync(folder, { recursive: true }));
 function laidBehind(...secrets) {
   const file = writeOverlay(path.join(folder, "demo.toml"), "http://127.0.0.1:8788/v1", secrets);
   const printed = execFileSync("cargo", ["run", "-q", "-p", "xtask", "--", "catalog", "sql", "--overlay", file], { cwd: ROOT, encoding: "utf8", maxBuffer: 1 << 26 });
-  const routes = printed.split("\n").flatMap((line) => [...line.matchAll(/\('([^']+)',\s*'([^']+)'/g)].filter(() => line.includes("routes")).map(([, model, upstream]) => ({ model, upstream })));
+  const routes = printed.split("\n").flatMap((line) => {
+    const found = line.match(/^INSERT INTO routes .* VALUES \((?:null|'[^']*'), '([^']+)', \d+, (?:null|\d+), '([^']+)'/);
+    return found ? [{ model: found[1], upstream: found[2] }] : [];
+  });
   const of = (id) => new Set(routes.filter(({ upstream }) => upstream === id).map(({ model }) => model));
   return { demo: of("demo"), openai: of("openai"), anthropic: of("anthropic") };
 }

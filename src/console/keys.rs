@@ -1,5 +1,6 @@
 //! `/console/api/keys`: make, list, change and revoke keys.
 
+pub mod change;
 pub mod view;
 
 use std::collections::BTreeSet;
@@ -8,7 +9,8 @@ use billing::ledger::{Answer, Command, CreateKey, Permission, Refusal, RotateKey
 use dialect::typed::{Whole, typed, typed_change};
 use worker::{Headers, Response};
 
-use self::view::{ChangedKey, LimitsView, ListView, ListedView, MadeView, NewKey, RevokedView, RotatedView, Rotation};
+use self::change::ChangedKey;
+use self::view::{LimitsView, ListView, ListedView, MadeView, NewKey, RevokedView, RotatedView, Rotation};
 use super::caller::Caller;
 use super::page::ErrorView;
 use super::{name, random, rfc3339};

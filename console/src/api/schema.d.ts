@@ -174,7 +174,11 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** `DELETE /console/api/sessions`: signs the user out everywhere. What was issued until now opens nothing more. */
+        /**
+         * `DELETE /console/api/sessions`: refuses every access token that was issued until now. Refresh tokens are the
+         *     sign-in service's: until `POST {supabase_url}/auth/v1/logout?scope=global` ends them there, with one of the user's
+         *     own access tokens, a device that holds one can get a new session. The web app does both.
+         */
         delete: operations["endSessions"];
         options?: never;
         head?: never;

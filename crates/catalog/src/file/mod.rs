@@ -66,7 +66,7 @@ pub fn parse(text: &str, allow_unpriced: bool) -> Result<Catalog, Vec<Problem>> 
 
 /// Reads a file of `[[upstream]]` entries and lays it behind `catalog`: each becomes the last route of every model
 /// that one of its dialects can serve, under the model's own id. Its `secrets_set` names the secrets that the Worker
-/// has: a model that an upstream of the catalogue serves with one of them, or without any, keeps its own routes.
+/// has: a model that an upstream of the catalogue serves with one of them keeps its own routes alone.
 ///
 /// # Errors
 /// Every problem of the file, by line; `catalog` is then unchanged.
@@ -77,7 +77,7 @@ pub fn parse_overlay(text: &str, catalog: &mut Catalog) -> Result<(), Vec<Proble
     let secrets: Vec<&str> =
         root.strings("secrets_set").unwrap_or_default().into_iter().map(|(_, name)| name).collect();
     let overlay = upstreams(&root, &catalog.upstreams);
-    let has_key = |upstream: &Upstream| upstream.secret.as_ref().is_none_or(|name| secrets.contains(&name.as_str()));
+    let has_key = |upstream: &Upstream| upstream.secret.as_ref().is_some_and(|name| secrets.contains(&name.as_str()));
     let callable = catalog.upstreams.values().filter(|upstream| upstream.enabled && has_key(upstream));
     let callable: BTreeSet<&str> = callable.map(|upstream| upstream.id.as_str()).collect();
     let served = catalog.models.values().filter(|model| model.is_served_by(&callable));
