@@ -1,26 +1,28 @@
-// The first account and its key, made through the Worker's console API with a session of the local developer: the
-// way that the web app takes.
+// Creates the first account and its key. It calls the Worker's console API with a session of the local developer, as
+// the web app does.
 import { randomBytes } from "node:crypto";
 import { signToken } from "./jwt.mjs";
 import { StepFailed } from "./steps.mjs";
 
-/** Who the first account belongs to. */
+/** The e-mail address of the owner of the first account. */
 const EMAIL = "developer@localhost";
-// Of a developer who signs in at no project: fixed, for the secret that signs the session is the user's own.
+// The id of a developer who signs in without a Supabase project. The id may be fixed, because only the user has the
+// secret that signs the session.
 const DEVELOPER_ID = "d0000000-0000-4000-8000-000000000001";
 
 /**
- * Makes sure that `origin` has the developer's account, and a key that works: the one in `kept` (an earlier result),
- * or a new one. `settings` are the Worker's variables, `signIn` the stand-in, where it runs. Resolves to
- * `{ firstRun: {base_url, api_key, account_id, email?, password?}, balanceUsd, key: "kept"|"made"|"replaced" }`, or
- * to null where nobody here can sign in: at a project of the user's own, without its shared secret.
+ * Makes sure that the gateway at `origin` has the developer's account and a key that works: the key in `kept` (an
+ * earlier result) or a new one. `settings` are the Worker's variables; `signIn` is the sign-in stand-in, if it runs.
+ * Resolves to
+ * `{ firstRun: {base_url, api_key, account_id, email?, password?}, balanceUsd, key: "kept"|"made"|"replaced" }`.
+ * Resolves to null if the user has a Supabase project and no shared secret: then this program cannot sign in.
  */
 export async function ensureAccount({ origin, settings, signIn, kept }) {
   const { session, login, problem } = await developer({ settings, signIn, kept });
   if (!session) {
-    // The developer has another password by now, or signs in elsewhere; the key may be good all the same.
+    // The developer has changed the password or signs in at another project. The kept key may still work.
     if (kept && (await keyWorks(origin, kept.api_key))) return { firstRun: kept, balanceUsd: await balance(origin, kept.api_key), key: "kept" };
-    if (problem) throw new StepFailed(`${EMAIL} cannot sign in (${problem}), and the key of an earlier start does not work: begin anew with --fresh.`);
+    if (problem) throw new StepFailed(`${EMAIL} cannot sign in (${problem}), and the key of an earlier start does not work. Start again with --fresh.`);
     return null;
   }
   const account = await consoleCall(origin, session, "/console/api/account");
@@ -34,13 +36,13 @@ export async function ensureAccount({ origin, settings, signIn, kept }) {
   };
 }
 
-/** A session of the developer, and how to sign in as one; neither where that is not ours to know. */
+/** Returns a session of the developer and the login for it, or neither if the user's own project does the sign-in. */
 async function developer({ settings, signIn, kept }) {
   if (signIn) return signedIn(signIn, kept);
   return settings.SUPABASE_JWT_SECRET ? { session: signSession(settings) } : {};
 }
 
-/** Signs the developer in at the stand-in: with the password of an earlier start, or with a new one by signing up. */
+/** Signs the developer in at the stand-in, with the password of an earlier start; otherwise signs up with a new one. */
 async function signedIn({ url, anonKey }, kept) {
   const call = async (path, body) => {
     const headers = { apikey: anonKey, "content-type": "application/json" };
@@ -55,7 +57,7 @@ async function signedIn({ url, anonKey }, kept) {
   return call("/signup", { email: EMAIL, password: randomBytes(12).toString("base64url") });
 }
 
-/** A session as Supabase signs it with a shared secret: a JWT under HS256. */
+/** Returns a session as Supabase signs it with a shared secret: a JWT with HS256. */
 function signSession({ SUPABASE_URL, SUPABASE_JWT_SECRET }) {
   const claims = {
     iss: `${SUPABASE_URL.replace(/\/+$/, "")}/auth/v1`,
@@ -78,7 +80,7 @@ async function consoleCall(origin, session, path, body = {}) {
   return JSON.parse(text);
 }
 
-/** The balance as a key sees it; "?" where it may not. */
+/** Returns the balance that the key may read, or "?" if the key may not read it. */
 async function balance(origin, key) {
   const response = await fetch(`${origin}/console/api/account`, { headers: { authorization: `Bearer ${key}` } });
   return (await response.json()).balance_usd ?? "?";

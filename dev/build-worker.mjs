@@ -1,6 +1,6 @@
-// Builds build/index.js and build/index_bg.wasm, and the console that the Worker serves. There is one flavour, the release build as it is
-// deployed: tests and laptops prove what ships. A stamp over everything that goes in makes an
-// unchanged tree cost nothing, which matters because wrangler runs this at each of its starts.
+// Builds build/index.js, build/index_bg.wasm and the console that the Worker serves. There is only the release build,
+// so that tests and laptops run the code that is deployed. A hash of all inputs skips the build of an unchanged tree:
+// wrangler runs this program at every start.
 import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -13,19 +13,18 @@ import { main, run, step, StepFailed } from "./steps.mjs";
 const INPUTS = ["Cargo.toml", "Cargo.lock", ".cargo", "rust-toolchain.toml", "src", "durable_objects", "crates", "package-lock.json"];
 const OUTPUTS = ["build/index.js", "build/index_bg.wasm"];
 const STAMP = path.join(ROOT, "build/.stamp");
-// Not in build/, which worker-build clears.
+// The lock is not in build/, because worker-build empties that folder.
 const LOCK = path.join(ROOT, "target/build-worker.lock");
 const ARGS = ["--release"];
-// A panic unwinds, so that it ends one request and not the instance with every stream that runs there.
-// The standard library that rustup has for this target aborts, so a copy that unwinds is compiled along.
-// Cargo and rustc take that from a stable release when RUSTC_BOOTSTRAP is set. None of it is in
-// .cargo/config.toml: native builds and clippy need nothing of it.
+// A panic must unwind, so that it ends one request and not the instance with all its streams. rustup's standard
+// library for this target aborts, so the build compiles a standard library that unwinds. A stable cargo and rustc do
+// this only with RUSTC_BOOTSTRAP. These settings are not in .cargo/config.toml, because native builds and clippy do
+// not need them.
 const UNWINDING = { RUSTC_BOOTSTRAP: "1", RUSTFLAGS: "-Cpanic=unwind", CARGO_UNSTABLE_BUILD_STD: "std,panic_unwind" };
 
 /**
- * Builds the Worker, and first installs whatever the machine lacks for it. Resolves to whether there
- * was anything to build. Two at a time (a test run, and a `wrangler dev` that saw a file change) take
- * turns.
+ * Installs the tools that the machine lacks, then builds the Worker. Resolves to whether anything was built. Builds
+ * that start at the same time (a test run, and a `wrangler dev` that saw a changed file) run one after the other.
  */
 export async function buildWorker() {
   await ensureRustTarget();
@@ -33,7 +32,7 @@ export async function buildWorker() {
   const unlock = await lock();
   try {
     const isConsoleNew = await buildConsole();
-    // Taken before the build: what changes during it makes the next one run.
+    // The hash is taken before the build, so that a change during the build causes another build.
     const inputs = stamp([ARGS, UNWINDING, await run("rustc", ["--version"])], INPUTS);
     if (read(STAMP) === inputs && OUTPUTS.every((file) => existsSync(path.join(ROOT, file)))) return isConsoleNew;
     rmSync(STAMP, { force: true });
@@ -45,7 +44,7 @@ export async function buildWorker() {
   }
 }
 
-// worker-build takes its helpers from these, and would otherwise download them.
+// worker-build uses the helpers that these variables name. Without the variables it would download them.
 function toolPaths() {
   const npmTool = (name) => path.join(ROOT, "node_modules/.bin", name);
   const helpers = { WASM_BINDGEN_BIN: WASM_BINDGEN, WASM_OPT_BIN: npmTool("wasm-opt"), ESBUILD_BIN: npmTool("esbuild") };
@@ -55,9 +54,10 @@ function toolPaths() {
   return helpers;
 }
 
-/** Waits for its turn; resolves to the function that ends it. */
+/** Waits for the build lock. Resolves to the function that releases it. */
 async function lock() {
-  // The file appears whole, with the number of the process that holds it: written aside, then linked.
+  // The lock file contains the id of its process. It is written under another name and then linked, so that no process
+  // ever reads half of it.
   const aside = `${LOCK}.${process.pid}`;
   mkdirSync(path.dirname(LOCK), { recursive: true });
   writeFileSync(aside, String(process.pid));

@@ -1,6 +1,6 @@
-// The demo upstream: a small server that speaks as OpenAI and as Anthropic do, so that everything can be
-// tried without a provider's key. It is no language model and says so in each of its answers: it repeats what it was
-// told, calls the tools that it is offered and fills in the schemas that it is given.
+// The demo upstream: a small server with the APIs of OpenAI and Anthropic, so that users can try everything without a
+// provider's key. The server is not a language model and says so in each answer. It repeats the prompt, calls the
+// tools of the request and fills in the schemas of the request.
 //
 //   npm run demo-upstream [-- --port N --delay-ms N]
 //
@@ -17,12 +17,12 @@ import { message, messageEvents } from "./demo/wire-messages.mjs";
 import { response as responseOf, responseEvents } from "./demo/wire-responses.mjs";
 import { isProgram } from "./processes.mjs";
 
-// Above the 32 MB that the gateway takes, so that the gateway's own limit is the one that is met.
+// More than the 32 MB that the gateway accepts, so that a request meets the gateway's limit first.
 const MAX_BODY_BYTES = 40 * 1024 * 1024;
-// Between two words of a stream: slow enough to be seen, quick enough for tests.
+// The pause between two words of a stream: a person sees the words arrive, and tests stay quick.
 const DELAY_MS = 15;
 
-// On its own, beside plain `npx wrangler dev`: where `npm start` puts it.
+// The default port is the one that `npm start` uses, so that plain `npx wrangler dev` finds the server there.
 const PORT = "8788";
 
 const ROUTES = {
@@ -47,8 +47,8 @@ const ROUTES = {
 const MODELS = { object: "list", data: [{ id: "demo", object: "model", created: 1_700_000_000, owned_by: "oneinterface-demo" }] };
 
 /**
- * Starts it on 127.0.0.1; port 0 takes any free one. Resolves to `{ url, port, close() }`, the url with
- * /v1 at its end.
+ * Starts the server on 127.0.0.1; port 0 means any free port. Resolves to `{ url, port, close() }`; the URL ends with
+ * /v1.
  */
 export async function startDemoUpstream({ port = 0, delayMs = DELAY_MS } = {}) {
   const server = http.createServer((request, response) => void answer(request, response, { delayMs }));
@@ -73,7 +73,7 @@ async function answer(request, response, settings) {
     if (!handler) throw new BadRequest(405, `Not allowed to ${request.method} on ${request.url}.`, "method_not_supported");
     await handler(request, response, settings);
   } catch (error) {
-    if (request.destroyed && !request.complete) return; // the client left in the middle of its request
+    if (request.destroyed && !request.complete) return; // the client disconnected in the middle of its request
     if (!(error instanceof BadRequest)) console.error("demo upstream:", error);
     const { status, body } = error instanceof BadRequest ? error : new BadRequest(500, "The demo upstream has a defect.", null);
     if (response.headersSent) return response.destroy();
@@ -81,16 +81,16 @@ async function answer(request, response, settings) {
   }
 }
 
-/** A handler that answers with `whole(body)`, or, when the body asks for a stream, with the texts of `events(body)`. */
+/** Returns a handler that answers with `whole(body)`. If the body asks for a stream, it sends the texts of `events(body)`. */
 function generating(whole, events) {
   return async (request, response, { delayMs }) => {
     const body = await readJson(request);
     if (body.stream !== true) return sendJson(response, 200, whole(body));
 
-    const texts = events(body); // refuses a bad request before the first header
+    const texts = events(body); // a bad request throws here, before the first header is sent
     response.writeHead(200, { "content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache" });
     for (const text of texts) {
-      if (response.destroyed) return; // the client left
+      if (response.destroyed) return; // the client disconnected
       response.write(text);
       if (delayMs > 0) await new Promise((resolve) => setTimeout(resolve, delayMs));
     }
@@ -111,7 +111,7 @@ async function readJson(request) {
   let size = 0;
   for await (const part of request) {
     size += part.length;
-    if (size <= MAX_BODY_BYTES) parts.push(part); // the rest is read and dropped, or the answer would not arrive
+    if (size <= MAX_BODY_BYTES) parts.push(part); // the rest is read and dropped; otherwise the client could not read the answer
   }
   if (size > MAX_BODY_BYTES) throw new BadRequest(413, `The request is larger than ${MAX_BODY_BYTES} bytes.`, "request_too_large");
   let body;
@@ -139,5 +139,5 @@ if (isProgram(import.meta)) {
   const { url } = await startDemoUpstream({ port: Number(values.port), delayMs: Number(values["delay-ms"]) });
   console.log(`demo upstream on ${url}`);
   for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => process.exit(0));
-  process.on("disconnect", () => process.exit(0)); // whoever started it is gone
+  process.on("disconnect", () => process.exit(0)); // the parent process has ended
 }

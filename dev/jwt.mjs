@@ -1,7 +1,7 @@
-// HS256 tokens, as the Worker's sign-in and its operator's routes take them.
+// Signs the HS256 tokens that the Worker's sign-in and its operator routes accept.
 import { createHmac } from "node:crypto";
 
-/** The claims, with `iat` and an `exp` of `lifetimeS` seconds from now, signed with `secret`. */
+/** Returns a token with these claims, signed with `secret`. `iat` is now and `exp` is `lifetimeS` seconds later. */
 export function signToken(claims, secret, lifetimeS = 600) {
   const now = Math.floor(Date.now() / 1000);
   const part = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");

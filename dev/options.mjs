@@ -9,20 +9,20 @@ export const HELP = `npm start [-- options]
 Builds what is missing and runs One Interface on this machine, with an account, credit and a key.
 
   --port N         the port on 127.0.0.1 (default 8787)
-  --state DIR      where everything is kept (default .wrangler/state)
-  --catalog FILE   instead of catalog.toml; then without the demo upstream
+  --state DIR      the folder of all data (default .wrangler/state)
+  --catalog FILE   a catalogue instead of catalog.toml; the demo upstream is then left out
   --secrets FILE   provider keys and settings, dotenv (default .dev.vars, which may be absent)
-  --fresh          begin anew: delete what an earlier npm start keeps in the state folder
-  --help           this text`;
+  --fresh          deletes the data of an earlier npm start in the state folder, then starts
+  --help           prints this text`;
 
 const DEFAULT_STATE = path.join(ROOT, ".wrangler/state"); // wrangler's own default
 const DEFAULT_SECRETS = path.join(ROOT, ".dev.vars");
 const DEFAULT_CATALOG = path.join(ROOT, "catalog.toml");
 
 /**
- * The options as absolute paths and numbers; relative paths count from where the user stood.
- * `ownCatalog` says whether --catalog was given, `secretsNamed` whether --secrets was, `isDefault`
- * whether plain `npx wrangler dev` reads the same state and secrets.
+ * Returns the options as absolute paths and numbers. A relative path is relative to the user's current directory.
+ * `ownCatalog` says whether --catalog was given, `secretsNamed` whether --secrets was given, and `isDefault` whether
+ * plain `npx wrangler dev` reads the same state and secrets.
  */
 export function parseOptions(args, base = process.env.INIT_CWD ?? process.cwd()) {
   const values = read(args);

@@ -1,8 +1,8 @@
-// Ports on 127.0.0.1.
+// Finds and checks ports on 127.0.0.1.
 import net from "node:net";
 import { StepFailed } from "./steps.mjs";
 
-/** Whether nothing listens on `port`. */
+/** Resolves to whether nothing listens on `port`. */
 export function isFree(port) {
   return listen(port).then(
     () => true,
@@ -13,7 +13,7 @@ export function isFree(port) {
   );
 }
 
-/** Whether something accepts connections on `port`. */
+/** Resolves to whether something accepts connections on `port`. */
 export function answers(port) {
   return new Promise((resolve) => {
     const socket = net.connect(port, "127.0.0.1");
@@ -25,13 +25,13 @@ export function answers(port) {
   });
 }
 
-/** `wished`, or, when it is taken or no port at all, another one that is free now. */
+/** Resolves to `wished`, or to another free port if `wished` is taken or not a valid port. */
 export async function freePort(wished) {
   if (wished <= 65_535 && (await isFree(wished))) return wished;
   return listen(0);
 }
 
-/** Listens for a moment; resolves to the port. */
+/** Listens on a port for a moment and resolves to its number. */
 function listen(port) {
   return new Promise((resolve, reject) => {
     const server = net.createServer();

@@ -1,38 +1,35 @@
-// Child processes: each in a process group of its own, so that whatever it starts in turn (wrangler
-// starts workerd, cargo starts rustc) ends with it. The one rule: nothing is started except through
-// `launch`, so that `endAll` ends everything.
+// Child processes. Each child leads its own process group, so that its own children (wrangler starts workerd, cargo
+// starts rustc) end with it. The one rule: every process is started by `launch`, so that `endAll` ends them all.
 import { spawn } from "node:child_process";
 import { existsSync, realpathSync } from "node:fs";
 import path from "node:path";
 
-/** The root of the repository. */
 export const ROOT = path.resolve(import.meta.dirname, "..");
 
-/** Whether the module with this `import.meta` is the program that was started, and not imported. */
+/** Returns whether the module with this `import.meta` is the program itself and not an import. */
 export function isProgram({ filename }) {
-  // The path as it was typed may lead through a link; a module's own never does.
+  // The path on the command line may contain a symbolic link; the path of a module never does.
   const [, typed] = process.argv;
   return typed !== undefined && existsSync(typed) && realpathSync(typed) === filename;
 }
 
-// What is given between the polite signal and the final one. workerd has nothing to flush that its
-// SQLite files would not survive.
+// The time between SIGTERM and SIGKILL. It may be short: workerd's SQLite files survive a kill at any moment.
 const GRACE_MS = 2_000;
 
 const running = new Set();
 let ending = false;
 let exitCode = 130; // interrupted
 
-// The last resort, for an end that came without `endAll`.
+// This handler kills the children if the process ends without `endAll`.
 process.on("exit", () => running.forEach((child) => signalGroup(child, "SIGKILL")));
 
-/** Starts `command` in the root, as the leader of a new process group. Options as for `spawn`. */
+/** Starts `command` in the root of the repository as the leader of a new process group. The options are those of `spawn`. */
 export function launch(command, args, options = {}) {
   const child = spawn(command, args, { cwd: ROOT, ...options, detached: true });
   if (child.pid !== undefined) {
     running.add(child);
     child.once("exit", () => {
-      // Its own children are not worth more than it was.
+      // When a child ends, its own children are killed too.
       signalGroup(child, "SIGKILL");
       running.delete(child);
     });
@@ -40,7 +37,7 @@ export function launch(command, args, options = {}) {
   return child;
 }
 
-/** Ends one child with everything it started; resolves when it is gone. */
+/** Ends one child and all processes that it started. Resolves when the child has ended. */
 function end(child) {
   return new Promise((resolve) => {
     const final = setTimeout(() => signalGroup(child, "SIGKILL"), GRACE_MS);
@@ -52,7 +49,7 @@ function end(child) {
   });
 }
 
-/** Ends every child that still runs; this process is ending too. */
+/** Ends every child that still runs, because this process is ending. */
 export function endAll() {
   ending = true;
   return Promise.all([...running].map(end));
@@ -62,21 +59,21 @@ function signalGroup(child, signal) {
   try {
     process.kill(-child.pid, signal);
   } catch (error) {
-    // The group is empty already, or (macOS) holds nothing but zombies.
+    // The group is empty or, on macOS, contains only zombies.
     if (error.code !== "ESRCH" && error.code !== "EPERM") throw error;
   }
 }
 
-/** Whether this process is ending: a child that ends now is no news. */
+/** Returns whether this process is ending. The end of a child is then expected. */
 export function isEnding() {
   return ending;
 }
 
-/** From now on SIGINT, SIGTERM and SIGHUP end every child and then this process, as interrupted. */
+/** Makes SIGINT, SIGTERM and SIGHUP end every child and then this process, with the exit code of an interruption. */
 export function endOnSignals() {
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
     process.on(signal, async () => {
-      // A terminal's Ctrl-C often arrives twice: from the terminal, and once more through npm.
+      // A Ctrl-C often arrives twice: once from the terminal and once from npm.
       if (ending) return;
       await endAll();
       process.exit(exitCode);
@@ -84,7 +81,7 @@ export function endOnSignals() {
   }
 }
 
-/** From now on a signal is the ordinary end: the process exits with 0. */
+/** Makes a signal the normal end of this process: the process then exits with 0. */
 export function expectSignal() {
   exitCode = 0;
 }

@@ -1,4 +1,4 @@
-// `npm run reconcile`: are the journals of all accounts sound, and does D1 have the same?
+// `npm run reconcile` checks that the journals of all accounts are correct and that D1 has the same rows.
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { parseArgs } from "node:util";
@@ -9,13 +9,13 @@ import { main, StepFailed } from "./steps.mjs";
 
 const HELP = `npm run reconcile -- [--account ID] [--repair] [--state DIR | --url ORIGIN]
 
-Checks each account: rows without a gap, each balance from the one before, the sum of all amounts, and
-D1's copy row by row. Ends with 1 when anything is wrong.
+Checks for each account that no row is missing, that each balance follows from the one before, that all amounts
+add up to the balance, and that D1 has the same rows. The exit code is 1 if there is any problem.
 
-  --account ID   one account alone
-  --repair       where D1 lacks rows, has the account deliver them again
-  --state DIR    the gateway that npm start runs on this state (default .wrangler/state)
-  --url ORIGIN   a deployed gateway, with its OPERATOR_SECRET in the environment`;
+  --account ID   checks only this account
+  --repair       asks an account to deliver the rows again that D1 lacks
+  --state DIR    checks the gateway that npm start runs with this state folder (default .wrangler/state)
+  --url ORIGIN   checks a deployed gateway; its OPERATOR_SECRET must be in the environment`;
 
 await main(async () => {
   const { values } = parseArgs({
@@ -42,14 +42,14 @@ await main(async () => {
   if (found.unsound > 0) process.exitCode = 1;
 });
 
-/** The gateway that `npm start` runs on this state folder. */
+/** Returns the gateway that `npm start` runs with this state folder. */
 function local(state) {
   const folder = path.resolve(process.env.INIT_CWD ?? ".", state);
   try {
     const { base_url: origin } = JSON.parse(readFileSync(path.join(folder, "first-run.json"), "utf8"));
     return { origin, secret: parseDotenv(readFileSync(path.join(folder, "worker.env"), "utf8")).OPERATOR_SECRET };
   } catch (error) {
-    throw new StepFailed(`${folder} is no state of npm start: ${error.message}`);
+    throw new StepFailed(`${folder} is not a state folder of npm start: ${error.message}`);
   }
 }
 
@@ -65,10 +65,10 @@ async function* accounts(gateway) {
 
 function show(account, report) {
   const behind = report.rows - report.delivered_seq;
-  const waiting = behind > 0 ? `, ${behind} still on their way to D1` : "";
+  const waiting = behind > 0 ? `, ${behind} not yet in D1` : "";
   console.log(`${account}: ${report.rows} rows, balance ${report.balance} nano-USD${waiting}`);
   for (const problem of report.problems) console.log(`  ${problem}`);
-  if (report.repaired) console.log("  D1 is being filled again");
+  if (report.repaired) console.log("  the account delivers its rows to D1 again");
 }
 
 async function call({ origin, secret }, method, route, body) {

@@ -1,5 +1,5 @@
-// `npm run simulate -- --seeds 1000 --commands 10000`: accounts under crashes, a bad network and a bad
-// D1; `--seed N` replays one. `npm run simulate -- --help` says the rest.
+// `npm run simulate -- --seeds 1000 --commands 10000` simulates accounts with crashes and with a network and a D1 that
+// fail. `--seed N` repeats one run; `npm run simulate -- --help` lists all options.
 import { spawnSync } from "node:child_process";
 import { ROOT } from "./processes.mjs";
 import { main, run, step } from "./steps.mjs";

@@ -1,4 +1,4 @@
-// `npm run size`: how large the Worker is, and how long it takes to start.
+// `npm run size` prints the size of the Worker and the time of its start-up.
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -8,10 +8,10 @@ import { buildWorker } from "./setup.mjs";
 import { main, step } from "./steps.mjs";
 import { wrangler } from "./wrangler.mjs";
 
-// Cloudflare's limits on a script and on the time that its global scope may take.
+// Cloudflare's limits for the size of a script and for the CPU time of its global scope.
 const LIMIT_BYTES = 64 * 1024 * 1024;
 const LIMIT_STARTUP_MS = 1_000;
-// A profile has a handful of samples only: the median of some says more than one.
+// One profile has only a few samples, so the program takes the median of several profiles.
 const PROFILES = 5;
 
 await main(async () => {
@@ -23,7 +23,7 @@ await main(async () => {
   console.log(`start-up   ${startupMs.toFixed(1)} ms on this machine (limit ${LIMIT_STARTUP_MS} ms on Cloudflare's)`);
 });
 
-/** Milliseconds that the Worker's global scope keeps the CPU busy, measured on the bundle by workerd: the median. */
+/** Resolves to the median CPU time of the Worker's global scope in milliseconds, as workerd measures it on the bundle. */
 async function startup() {
   const folder = mkdtempSync(path.join(tmpdir(), "startup-"));
   try {
@@ -39,7 +39,7 @@ async function startup() {
   }
 }
 
-/** The time in a V8 CPU profile that is not idle, as `wrangler check startup` sums it; deltas are microseconds. */
+/** Sums the time in a V8 CPU profile that is not idle, as `wrangler check startup` does. Deltas are in microseconds. */
 function activeMs({ nodes, samples, timeDeltas }) {
   const idle = new Set(nodes.filter((node) => node.callFrame.functionName === "(idle)").map((node) => node.id));
   const active = timeDeltas.filter((_, index) => !idle.has(samples[index]));

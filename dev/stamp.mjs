@@ -1,16 +1,16 @@
-// Stamps: a hash over what goes into a step, kept beside what came out, so that a step with the same
-// input is skipped.
+// A stamp is a hash of all inputs of a step. It is stored beside the output, so that a step with unchanged inputs is
+// skipped.
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import path from "node:path";
 import { ROOT } from "./processes.mjs";
 
-// Tests and what they compare with never reach a product.
+// Tests and their snapshots are not inputs of a product.
 const LEFT_OUT = ["tests", "snapshots", "benches"];
 
 /**
- * A hash over `facts` (anything JSON can say) and the contents of `files`: paths from the root, or
- * absolute ones; a folder stands for everything in it.
+ * Returns a hash of `facts` (any JSON) and of the contents of `files`. The paths are absolute or relative to the root
+ * of the repository; a folder means all files in it.
  */
 export function stamp(facts, files) {
   const hash = createHash("sha256").update(JSON.stringify(facts));

@@ -1,5 +1,5 @@
-// The state folder: all that one `npm start` keeps for the next. wrangler's data is in v3/, the rest
-// are files of ours, readable by their owner alone.
+// The state folder holds everything that one `npm start` keeps for the next. wrangler's data is in v3/. All other
+// files are made here, and only their owner can read them.
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
@@ -8,43 +8,44 @@ import { StepFailed } from "./steps.mjs";
 import { answers } from "./ports.mjs";
 
 const FILES = {
-  worker: "worker.env", // what the Worker needs, made once
-  merged: "wrangler.env", // that and the user's own, for wrangler dev
+  worker: "worker.env", // the Worker's variables, made once
+  merged: "wrangler.env", // worker.env and the user's variables, for wrangler dev
   firstRun: "first-run.json", // base URL, key and account, for people and scripts
-  overlay: "demo.toml", // the demo upstream, for the catalogue
+  overlay: "demo.toml", // the demo upstream, as an overlay of the catalogue
   signIn: "sign-in.json", // the users, sessions and mails of the sign-in stand-in, and its signing key
-  running: "running.json", // who uses the folder now
-  payments: "payments.json", // what the stand-in for Stripe knows
+  running: "running.json", // the process that uses the folder
+  payments: "payments.json", // the objects of the stand-in for Stripe
   log: "wrangler.log",
 };
 
-/** The state in `folder`, with a method for each thing that is kept; makes the folder. */
+/** Opens the state in `folder`, and makes the folder if it is missing. */
 export function openState(folder) {
   mkdirSync(folder, { recursive: true });
   const file = Object.fromEntries(Object.entries(FILES).map(([name, base]) => [name, path.join(folder, base)]));
   const data = path.join(folder, "v3");
-  // Looked at before this start leaves anything: is v3/ from an earlier one, or somebody else's?
+  // This check comes before this start writes a file: it shows whether v3/ belongs to an earlier npm start or to
+  // another program.
   const isOurs = existsSync(file.running) || existsSync(file.worker);
 
   return {
     folder,
     file,
 
-    /** Whether D1 and the objects hold anything yet. */
+    /** Returns whether there is any data of D1 or of the objects. */
     hasData: () => existsSync(data),
 
-    /** Deletes what npm start and wrangler keep here, and nothing else. Returns whether it was theirs. */
+    /** Deletes the files of npm start and of wrangler, and no others. Returns false, and deletes nothing, if npm start did not make them. */
     clear({ certain }) {
       if (!certain && !isOurs) return false;
-      const { running, ...ours } = file; // `running` is this start's own claim
+      const { running, ...ours } = file; // `running` is the claim of this start
       for (const name of [data, ...Object.values(ours)]) rmSync(name, { recursive: true, force: true });
       return true;
     },
 
-    /** Fails when another npm start uses the folder: two workerds on one set of SQLite files do not work. */
+    /** Throws if another npm start uses the folder: two workerds cannot share the same SQLite files. */
     async claim(port) {
       const other = readJson(file.running);
-      // A start that was killed leaves its wrangler running, so a process that is gone proves nothing.
+      // If an npm start is killed, its wrangler keeps running. So the folder may be in use although the process has ended.
       if (other && other.pid !== process.pid && (await answers(other.port))) {
         const who = isAlive(other.pid) ? `npm start (process ${other.pid})` : "gateway, which an npm start left behind";
         throw new StepFailed(
@@ -55,11 +56,11 @@ export function openState(folder) {
       writePrivate(file.running, json({ pid: process.pid, port }));
     },
 
-    /** What the Worker needs and nobody has to choose: made once, kept, `computed` renewed each time. */
+    /** Returns the Worker's variables that the user need not choose. They are made once and kept; `computed` is new at each start. */
     workerSettings(computed) {
       const made = defaults();
       const kept = parseDotenv(readText(file.worker) ?? "");
-      // What an earlier version made and nothing needs any more is left behind.
+      // A variable that only an earlier version needed is dropped.
       const known = Object.keys(kept).filter((name) => name in made);
       const settings = { ...made, ...Object.fromEntries(known.map((name) => [name, kept[name]])), ...computed };
       writePrivate(file.worker, formatDotenv(settings));
@@ -77,27 +78,27 @@ function defaults() {
   return {
     KEY_PEPPERS: `1:${secret()}`,
     OPERATOR_SECRET: secret(),
-    STRIPE_SECRET_KEY: `sk_test_${secret()}`, // of the stand-in for Stripe
+    STRIPE_SECRET_KEY: `sk_test_${secret()}`, // for the stand-in for Stripe
     STRIPE_WEBHOOK_SECRETS: `whsec_${secret()}`,
     WELCOME_CREDIT_USD: "10",
     OUTBOX_FLUSH_SECONDS: "2",
   };
 }
 
-/** The user's variables in the secrets file `{ secrets, secretsNamed }`, without what we put there. */
+/** Returns the user's variables in the secrets file `{ secrets, secretsNamed }`, without the block of npm start. */
 export function userSettings({ secrets, secretsNamed }) {
   const text = readText(secrets);
   if (text === null && secretsNamed) throw new StepFailed(`--secrets ${secrets}: there is no such file.`);
   return parseDotenv(withoutBlock(text ?? ""));
 }
 
-/** Brings the marked block of .dev.vars in step, so that plain `npx wrangler dev` has what it needs. */
+/** Updates the marked block of .dev.vars, so that plain `npx wrangler dev` has all variables that it needs. */
 export function updateDevVars(file, settings) {
   const text = readText(file);
   const updated = withBlock(text ?? "", settings);
   if (updated === text) return;
   if (text === null) writePrivate(file, updated);
-  else writeFileSync(file, updated); // keeps the user's permissions
+  else writeFileSync(file, updated); // keeps the permissions of the file
 }
 
 function isAlive(pid) {
@@ -123,7 +124,7 @@ function readJson(file) {
   try {
     return text === null ? null : JSON.parse(text);
   } catch {
-    return null; // cut short by a crash: as if it had never been written
+    return null; // a crash cut the file short; it counts as missing
   }
 }
 
@@ -131,7 +132,7 @@ function json(value) {
   return `${JSON.stringify(value, null, 2)}\n`;
 }
 
-/** Replaces a file whole; only its owner can read it. */
+/** Replaces a file in one step. Only its owner can read the file. */
 function writePrivate(file, text) {
   const aside = `${file}.new`;
   writeFileSync(aside, text, { mode: 0o600 });

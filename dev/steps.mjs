@@ -1,18 +1,18 @@
-// The steps of a command: long ones show on standard error that they are alive, failed ones end it
-// with a sentence.
+// The steps of a command. A long step shows its elapsed time on standard error; a failed step ends the command with a
+// sentence.
 import { endAll, endOnSignals, isEnding, launch } from "./processes.mjs";
 
-// Also how long a step may take before it says anything.
+// A step that is shorter than this prints nothing.
 const TICK_MS = 1_000;
-// Without a terminal a line cannot be rewritten, so there only every so many ticks make one.
+// Without a terminal a line cannot be rewritten, so a new line is printed only after this many ticks.
 const TICKS_A_PLAIN_LINE = 15;
 
-/** What a step says when it failed; its message is for the user, so it is printed without a stack. */
+/** The failure of a step. The message is for the user and is printed without a stack. */
 export class StepFailed extends Error {}
 
 /**
- * Runs `work` under a line with the time elapsed: "building the Worker ... 42 s". Resolves to what
- * `work` resolves to.
+ * Runs `work` and shows a line with the elapsed time: "building the Worker ... 42 s". Resolves to the result of
+ * `work`.
  */
 export async function step(label, work) {
   const terminal = process.stderr.isTTY;
@@ -36,8 +36,8 @@ export async function step(label, work) {
 }
 
 /**
- * Runs a command silently and resolves to its standard output. Throws `StepFailed`, with all that it
- * printed, when it cannot be started or exits with anything but 0.
+ * Runs a command silently and resolves to its standard output. Throws `StepFailed`, with all output of the command,
+ * if the command cannot be started or does not exit with 0.
  */
 export function run(command, args, { env = process.env, cwd } = {}) {
   return new Promise((resolve, reject) => {
@@ -57,13 +57,13 @@ export function run(command, args, { env = process.env, cwd } = {}) {
   });
 }
 
-/** Runs `work` as the whole of a command line program: signals end it, a failed step exits with 1. */
+/** Runs `work` as a command line program: a signal ends it, and a failed step makes it exit with 1. */
 export async function main(work) {
   endOnSignals();
   try {
     await work();
   } catch (error) {
-    if (isEnding()) return; // a child that was ended is no failure
+    if (isEnding()) return; // this program ended the child itself, so its failure is expected
     console.error(error instanceof StepFailed ? error.message : error);
     await endAll();
     process.exit(1);

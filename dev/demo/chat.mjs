@@ -1,4 +1,4 @@
-// Chat completions of the demo upstream: what it answers, and the two shapes that an answer is sent in.
+// Chat completions of the demo upstream: how an answer is made, and its two forms, whole and streamed.
 import { randomUUID } from "node:crypto";
 import { BadRequest } from "./errors.mjs";
 import { instanceOf } from "./schema.mjs";
@@ -6,10 +6,10 @@ import { argumentsFor, isShell } from "./shells.mjs";
 import { pieces, promptTokens, sum } from "./tokens.mjs";
 
 const MAX_CHOICES = 128; // OpenAI's own
-// Of what is repeated, so that a long prompt does not make a long answer.
+// How many tokens of the prompt an answer repeats, so that a long prompt does not cause a long answer.
 const MAX_REPEATED_CHARS = 400;
 
-/** The whole answer. */
+/** Returns the whole answer. */
 export function completion(body) {
   const answers = answersTo(body);
   const choices = answers.map(({ text, calls, finish }, index) => ({
@@ -26,7 +26,7 @@ export function completion(body) {
   return { ...head(body, "chat.completion"), choices, usage: usage(body, answers) };
 }
 
-/** The chunks of the streamed answer, in order, without [DONE]; the choices take turns. */
+/** Returns the chunks of the streamed answer in order, without [DONE]. Chunks of all choices alternate. */
 export function completionChunks(body) {
   const answers = answersTo(body);
   const common = { ...head(body, "chat.completion.chunk"), ...(body.stream_options?.include_usage && { usage: null }) };
@@ -53,8 +53,8 @@ function deltas({ text, calls, finish }, index, logprobs) {
 }
 
 /**
- * One answer a choice: `{ text: pieces or null, calls: [{id, name, args: pieces}], finish }`, cut at the
- * request's limit.
+ * Returns one answer for each choice: `{ text: pieces or null, calls: [{id, name, args: pieces}], finish }`, cut at
+ * the request's limit.
  */
 export function answersTo(body) {
   const { messages, tools, n = 1 } = body;
@@ -89,7 +89,7 @@ function oneAnswer(body, index) {
   return { text: pieces(text), calls: [], finish: "stop" };
 }
 
-/** The functions that this request makes the demo call: none, one, or two when the user asks for two. */
+/** Returns the functions that the demo calls for this request: none, one, or two if the user asks for two. */
 function toolsToCall({ messages, tools = [], tool_choice: choice = "auto", parallel_tool_calls: parallel = true }) {
   const last = conversation(messages).at(-1) ?? messages.at(-1);
   const functions = tools.filter(({ type }) => type === "function").map((tool) => tool.function);
@@ -97,7 +97,7 @@ function toolsToCall({ messages, tools = [], tool_choice: choice = "auto", paral
   const named = functions.find(({ name }) => name === choice?.function?.name);
   if (named) return [named];
   const two = parallel && /\b(two|both|twice|parallel)\b/i.test(textOf(last));
-  // A coding agent offers many tools; its shell shows most.
+  // A coding agent offers many tools; its shell is the best demonstration.
   const first = functions.find(({ name }) => isShell(name)) ?? functions[0];
   return two ? [first, functions.find((tool) => tool !== first) ?? first] : [first];
 }
@@ -110,7 +110,7 @@ function textFor({ model, messages, response_format: format, n = 1 }, index) {
   return n > 1 ? `${sentence} (Answer ${index + 1} of ${n}.)` : sentence;
 }
 
-/** What was said: some agents end with an instruction to the model. */
+/** Returns the user's words. Some agents append an instruction to the model, which is left out. */
 function conversation(messages) {
   return messages.filter(({ role }) => role !== "system" && role !== "developer");
 }
@@ -138,7 +138,7 @@ function stopAt(text, stop) {
   return ends.length > 0 ? text.slice(0, Math.min(...ends)) : text;
 }
 
-/** Keeps `limit` tokens, counting text first and then the arguments of each call. */
+/** Cuts an answer to `limit` tokens. The text counts first, then the arguments of each call. */
 function cut(answer, limit) {
   if (tokensOf(answer) <= limit) return answer;
   let left = limit;
@@ -152,7 +152,7 @@ function cut(answer, limit) {
   return { text, calls, finish: "length" };
 }
 
-/** The tokens of an answer. A call's name is one here, and is sent even when its arguments are cut. */
+/** Counts the tokens of an answer. The name of a call is one token and is sent even if its arguments are cut. */
 export function tokensOf({ text, calls }) {
   return (text ?? []).length + sum(calls.map((call) => call.args.length));
 }

@@ -1,4 +1,4 @@
-// Embeddings that mean nothing but keep the shape: the same input gives the same unit vector.
+// Embeddings of the right shape without any meaning. The same input always gives the same unit vector.
 import { createHash } from "node:crypto";
 import { BadRequest } from "./errors.mjs";
 import { pieces, sum } from "./tokens.mjs";
@@ -7,7 +7,7 @@ const DIMENSIONS = 1536;
 const MAX_DIMENSIONS = 4096;
 const MAX_INPUTS = 2048; // OpenAI's own
 
-/** The answer to POST /v1/embeddings. */
+/** Answers POST /v1/embeddings. */
 export function embeddings({ model, input, encoding_format: format = "float", dimensions = DIMENSIONS }) {
   if (!["float", "base64"].includes(format)) throw new BadRequest(400, "encoding_format is float or base64.", "invalid_value", "encoding_format");
   if (!Number.isInteger(dimensions) || dimensions < 1 || dimensions > MAX_DIMENSIONS) {
@@ -22,7 +22,7 @@ export function embeddings({ model, input, encoding_format: format = "float", di
   return { object: "list", data, model, usage: { prompt_tokens: tokens, total_tokens: tokens } };
 }
 
-/** A string, strings, tokens, or arrays of tokens: always as a list of inputs. */
+/** Returns a list of inputs from a string, a list of strings, a list of tokens, or a list of lists of tokens. */
 function inputsOf(input) {
   const isTokens = (value) => Array.isArray(value) && value.length > 0 && value.every(Number.isInteger);
   const inputs = typeof input === "string" || isTokens(input) ? [input] : input;
@@ -46,7 +46,7 @@ function unitVector(seed, dimensions) {
   return raw.map((value) => Math.fround(value / length));
 }
 
-/** Little-endian 32-bit floats, as both OpenAI SDKs decode them. */
+/** Encodes numbers as little-endian 32-bit floats, which both OpenAI SDKs decode. */
 function base64(vector) {
   const bytes = Buffer.alloc(vector.length * 4);
   vector.forEach((value, index) => bytes.writeFloatLE(value, index * 4));

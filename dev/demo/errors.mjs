@@ -1,4 +1,4 @@
-/** A refusal in OpenAI's shape: HTTP `status`, and `body` as it is sent. */
+/** A refusal in OpenAI's form: the HTTP `status` and the `body` of the answer. */
 export class BadRequest extends Error {
   constructor(status, message, code, param = null) {
     super(message);
@@ -9,7 +9,7 @@ export class BadRequest extends Error {
 
 const ANTHROPICS_TYPES = { 400: "invalid_request_error", 404: "not_found_error", 413: "request_too_large" };
 
-/** The same refusal as Anthropic says it. */
+/** Returns the same refusal in Anthropic's form. */
 export function inAnthropicsShape(status, { error }) {
   return { type: "error", error: { type: ANTHROPICS_TYPES[status] ?? (status < 500 ? "invalid_request_error" : "api_error"), message: error.message } };
 }

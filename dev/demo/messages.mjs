@@ -1,15 +1,15 @@
-// The demo upstream's answer to a request in Anthropic's dialect: the one to the same chat request.
+// The demo upstream's answers in Anthropic's dialect. A request is translated to a chat request and gets its answer.
 import { BadRequest } from "./errors.mjs";
 import { oneAnswer } from "./one-answer.mjs";
 import { promptTokens } from "./tokens.mjs";
 
-/** The answer to POST /v1/messages, as wire-messages.mjs writes it. */
+/** Returns the answer to POST /v1/messages, in the form that wire-messages.mjs reads. */
 export function answerToMessages(body) {
   if (!Number.isInteger(body.max_tokens)) throw new BadRequest(400, "max_tokens: Field required", "missing_required_parameter", "max_tokens");
   return oneAnswer(chatRequest(body), "toolu");
 }
 
-/** The answer to POST /v1/messages/count_tokens. */
+/** Answers POST /v1/messages/count_tokens. */
 export function inputTokens(body) {
   return { input_tokens: promptTokens(chatRequest(body)) };
 }
@@ -34,7 +34,7 @@ function chatTool({ name, description, input_schema: parameters }) {
   return { type: "function", function: { name, description, parameters } };
 }
 
-/** A message, with its tool results behind it as messages of their own. */
+/** Returns the chat messages of one message: the message, then one message for each tool result in it. */
 function chatMessages({ role, content }) {
   const parts = Array.isArray(content) ? content : [{ type: "text", text: content }];
   const results = parts.filter(({ type }) => type === "tool_result").map(({ content: text }) => ({ role: "tool", content: text ?? "" }));

@@ -1,9 +1,9 @@
-// The demo's answer to a chat request as wire-messages.mjs and wire-responses.mjs want it.
+// The demo's answer to a chat request, in the form that wire-messages.mjs and wire-responses.mjs read.
 import { randomUUID } from "node:crypto";
 import { answersTo, tokensOf } from "./chat.mjs";
 import { promptTokens } from "./tokens.mjs";
 
-/** The answer to `chat`, with the dialect's own prefix before the ids of its calls. */
+/** Returns the answer to `chat`. The ids of its calls begin with the dialect's prefix. */
 export function oneAnswer(chat, callPrefix) {
   const [answer] = answersTo(chat);
   const said = answer.text === null ? [] : [{ type: "text", pieces: answer.text }];

@@ -1,9 +1,9 @@
-// The demo upstream's answer to a request in the dialect of OpenAI's responses: the one to the same chat
-// request.
+// The demo upstream's answers in the dialect of OpenAI's Responses API. A request is translated to a chat request and
+// gets its answer.
 import { BadRequest } from "./errors.mjs";
 import { oneAnswer } from "./one-answer.mjs";
 
-/** The answer to POST /v1/responses, as wire-responses.mjs writes it. */
+/** Returns the answer to POST /v1/responses, in the form that wire-responses.mjs reads. */
 export function answerToResponses(body) {
   const { model, instructions, input, tools = [], tool_choice: choice, parallel_tool_calls, max_output_tokens: max_tokens, text } = body;
   if (typeof input !== "string" && !Array.isArray(input)) throw new BadRequest(400, "input is a string or an array of items.", "invalid_value", "input");
@@ -24,7 +24,7 @@ function formatOf(format) {
   return format?.type === "json_schema" ? { type: "json_schema", json_schema: { schema: format.schema } } : format;
 }
 
-/** The messages that an item stands for; reasoning, and what is not known here, is none. */
+/** Returns the chat messages of one item. Reasoning and unknown items have none. */
 function chatMessages({ type = "message", role, content, output, name, arguments: args, input }) {
   if (type === "message") return [{ role, content }];
   if (type === "function_call" || type === "custom_tool_call") {

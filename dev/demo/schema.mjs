@@ -1,8 +1,8 @@
-// An instance of a JSON schema: the smallest honest one, with every property present.
+// Makes a small value that a JSON schema accepts, with every property present.
 
-// Recursive schemas end here: below it, only what is required is filled in.
+// The depth from which only required properties are filled in, so that a recursive schema ends.
 const MAX_DEPTH = 6;
-// A schema that requires itself without end has no instance.
+// The depth at which a schema that always requires itself is given up, because no value fits it.
 const GIVE_UP_DEPTH = 40;
 
 const STRINGS = {
@@ -18,7 +18,7 @@ const STRINGS = {
   uuid: "00000000-0000-4000-8000-000000000000",
 };
 
-/** A value that `schema` (a part of `root`, where its $refs lead) accepts. */
+/** Returns a value that `schema` accepts. The $refs of `schema` point into `root`. */
 export function instanceOf(schema, root = schema, depth = 0) {
   if (schema === undefined || schema === true || depth > GIVE_UP_DEPTH) return "demo";
   if (schema.$ref !== undefined) return instanceOf(follow(schema.$ref, root), root, depth + 1);
@@ -61,7 +61,7 @@ function typeOf({ type, properties, items, prefixItems }) {
   return type ?? (properties ? "object" : items || prefixItems ? "array" : "string");
 }
 
-// Deep down, the choice that ends soonest.
+// At this depth, the choice with the smallest value.
 function shallowest(choices, depth) {
   const ends = (choice) => choice.type === "null" || "const" in choice || choice.enum;
   return (depth >= MAX_DEPTH && choices.find(ends)) || choices.find((choice) => choice.type !== "null") || choices[0];
@@ -81,7 +81,7 @@ function without(schema, names) {
   return Object.fromEntries(Object.entries(schema).filter(([name]) => !names.includes(name)));
 }
 
-/** What a local reference such as #/$defs/Step names; true (anything) when there is no such thing. */
+/** Returns the schema at a local reference such as #/$defs/Step, or true (any value) if there is none. */
 function follow(reference, root) {
   const steps = reference.replace(/^#\/?/, "").split("/").filter(Boolean);
   const unescape = (step) => decodeURIComponent(step).replaceAll("~1", "/").replaceAll("~0", "~");

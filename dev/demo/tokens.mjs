@@ -1,17 +1,17 @@
-// The demo upstream's tokens: pieces of at most eight characters of a word, with the space before it.
-// No real tokenizer counts like this; what matters is that text and its count go together.
+// The demo upstream's tokens: pieces of a word of at most eight characters, each with the space before it. No real
+// tokenizer counts like this, but the count of a text is always the same.
 const PIECE = /\s*\S{1,8}|\s+$/gu;
 
-// What OpenAI documents for a message's frame, and for an image in low detail.
+// The numbers that OpenAI documents for the frame of a message and for an image in low detail.
 const MESSAGE_TOKENS = 3;
 const IMAGE_TOKENS = 85;
 
-/** The text cut into its tokens; joined they are the text again. */
+/** Splits a text into tokens. The joined tokens are the text. */
 export function pieces(text) {
   return text.match(PIECE) ?? [];
 }
 
-/** The tokens of a chat request's input: messages, tools and schema. */
+/** Counts the tokens of a chat request's messages, tools and schema. */
 export function promptTokens({ messages, tools, response_format: format }) {
   const declared = [tools?.length > 0 && tools, format?.json_schema].filter(Boolean).map((part) => pieces(JSON.stringify(part)).length);
   return sum(messages.map(messageTokens)) + sum(declared);

@@ -1,23 +1,23 @@
-// An answer as Anthropic writes it: a message, or the events of one (https://docs.claude.com, Messages).
+// Writes an answer in Anthropic's dialect: as a message, or as the events of a message (https://docs.claude.com, Messages).
 //
 // An answer is `{ id, model, blocks, finish, usage }`:
-// - `id`: ASCII letters and digits, to which the dialect's prefix is added;
-// - `blocks`, in order, each with its text as `pieces` that join to the whole: `{ type: "thinking", opaque }`
-//   (`opaque` is the provider's own state behind it), `{ type: "text" }`, and `{ type: "tool", id, name,
-//   custom }`, whose pieces are JSON text, or any text for a `custom` tool;
+// - `id`: ASCII letters and digits; the dialect adds its prefix;
+// - `blocks`, in order. The `pieces` of a block are its text, split. The kinds are `{ type: "thinking", opaque }`
+//   (`opaque` is the provider's state of the reasoning), `{ type: "text" }`, and `{ type: "tool", id, name,
+//   custom }`, whose pieces are JSON, or any text for a `custom` tool;
 // - `finish`: "stop", "tool_calls" or "length";
 // - `usage`: `{ input, cached, output, reasoning }` in tokens; `input` includes `cached`, `output` includes
 //   `reasoning`.
 
 const STOP = { stop: "end_turn", tool_calls: "tool_use", length: "max_tokens" };
 
-/** The whole answer. */
+/** Returns the whole answer. */
 export function message(answer) {
   const { blocks, finish, usage } = answer;
   return { ...head(answer), content: blocks.map(whole), stop_reason: STOP[finish], usage: { ...startUsage(usage), ...endUsage(usage) } };
 }
 
-/** The events of the streamed answer, in order. */
+/** Returns the events of the streamed answer, in order. */
 export function messageEvents(answer) {
   const { blocks, finish, usage } = answer;
   const start = { ...head(answer), usage: { ...startUsage(usage), output_tokens: 1 } };
@@ -44,7 +44,7 @@ function whole(block) {
 function blockEvents(block, index) {
   const deltas = block.pieces.map((piece) => DELTAS[block.type](piece));
   if (block.type === "thinking") deltas.push({ type: "signature_delta", signature: block.opaque });
-  if (block.type === "tool") deltas.unshift(DELTAS.tool("")); // as Anthropic begins each
+  if (block.type === "tool") deltas.unshift(DELTAS.tool("")); // Anthropic begins every tool block with an empty delta
   return [
     { type: "content_block_start", index, content_block: OPEN[block.type](block) },
     ...deltas.map((delta) => ({ type: "content_block_delta", index, delta })),
@@ -74,7 +74,7 @@ function endUsage({ output, reasoning, ...input }) {
   return { ...inputUsage(input), output_tokens: output, ...details };
 }
 
-// Anthropic's input does not include what was read from a cache.
+// Anthropic does not count tokens that are read from a cache as input.
 function inputUsage({ input, cached }) {
   return { input_tokens: input - cached, cache_creation_input_tokens: 0, cache_read_input_tokens: cached };
 }

@@ -1,18 +1,17 @@
-// An answer as OpenAI's Responses API writes it: a response, or the events of one
-// (https://platform.openai.com/docs/api-reference/responses-streaming). What an answer is stands in
-// wire-messages.mjs.
+// Writes an answer in the dialect of OpenAI's Responses API: as a response, or as the events of a response
+// (https://platform.openai.com/docs/api-reference/responses-streaming). wire-messages.mjs describes the answer.
 
 const DONE = { status: "completed" };
 const CUT = { status: "incomplete", incomplete_details: { reason: "max_output_tokens" } };
 
-/** The whole response to `request`, some of whose fields it repeats. */
+/** Returns the whole response to `request`. A response repeats some fields of its request. */
 export function response(answer, request) {
   const output = answer.blocks.map((block, index) => itemOf(block, itemId(answer, block, index), "completed"));
   const end = answer.finish === "length" ? CUT : { ...DONE, completed_at: now() };
   return { ...head(answer, request), ...end, output, usage: usageOf(answer.usage) };
 }
 
-/** The events of the streamed response, in order. */
+/** Returns the events of the streamed response, in order. */
 export function responseEvents(answer, request) {
   const begun = { ...head(answer, request), status: "in_progress", output: [], usage: null };
   const last = response(answer, request);
@@ -91,7 +90,7 @@ function part(text) {
   return { type: "output_text", text, annotations: [], logprobs: [] };
 }
 
-/** Every field that a response has, in OpenAI's own defaults where the request says nothing. */
+/** Returns all fields of a response. A field that the request does not set has OpenAI's default. */
 function head({ id, model }, request) {
   return {
     id: `resp_${id}`,

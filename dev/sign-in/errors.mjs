@@ -1,6 +1,5 @@
 // Errors in the shape of Supabase Auth, with its codes: https://supabase.com/docs/guides/auth/debugging/error-codes
 
-/** An answer that is an error. */
 export class AuthError extends Error {
   constructor(status, code, message, more = {}) {
     super(message);

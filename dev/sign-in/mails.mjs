@@ -1,4 +1,4 @@
-// Sign-in by mail: a link, or its six digits. No mail is sent; it lies in /inbox.
+// Sign-in by mail, with a link or a code of six digits. The stand-in sends no mail; /inbox shows all mails.
 import { createHash, randomBytes, randomInt } from "node:crypto";
 import { AuthError } from "./errors.mjs";
 import { escaped, page } from "./pages.mjs";
@@ -6,12 +6,15 @@ import { begin, redirectTo } from "./sessions.mjs";
 import { addUser, findUser } from "./users.mjs";
 
 const MAIL_MS = 3_600_000;
-// What the inbox keeps.
+// How many mails the inbox keeps.
 const MOST_MAILS = 50;
 
 const SUBJECTS = { signup: "Confirm your sign-up", magiclink: "Your sign-in link", recovery: "Reset your password" };
 
-/** Sends a link to `email`; `body` as of /otp and /recover, `redirect` from the query. Tells nobody who has an account. */
+/**
+ * Sends a link to `email`. `body` is the body of /otp or /recover, `redirect` comes from the query. The answer does
+ * not show whether the address has an account.
+ */
 export function sendLink(context, { email, body, type, redirect }) {
   const { store } = context;
   let user = findUser(store, email);
@@ -26,25 +29,25 @@ export function sendLink(context, { email, body, type, redirect }) {
     type,
     at: Date.now(),
     code: String(randomInt(1_000_000)).padStart(6, "0"),
-    // As Supabase marks those of a client that sent a challenge.
+    // Supabase marks the hash with this prefix if the client sent a PKCE challenge.
     hash: `${body.code_challenge ? "pkce_" : ""}${createHash("sha224").update(randomBytes(32)).digest("hex")}`,
     challenge: body.code_challenge ?? null,
     challengeMethod: body.code_challenge_method ?? null,
     redirect,
   };
-  // A new one makes those before it useless.
+  // A new mail makes earlier mails to the same address invalid.
   store.mails = [mail, ...store.mails.map((one) => (one.to === email ? { ...one, used: true } : one))].slice(0, MOST_MAILS);
   store.save();
 }
 
-/** `POST /verify`: the session of a code or of the hash in a link. */
+/** Answers `POST /verify`: returns a session for a code, or for the hash in a link. */
 export function verify(context, { type, email, token, token_hash: hash }) {
   const address = typeof email === "string" ? email.trim().toLowerCase() : null;
   const mail = use(context.store, (one) => fits(one, type) && (hash ? one.hash === hash : one.to === address && one.code === token));
   return begin(context, findUser(context.store, mail.to), "otp");
 }
 
-/** `GET /verify`: where the link of a mail leads, for a browser. */
+/** Answers `GET /verify`: returns the page to which the link of a mail leads a browser. */
 export function follow(context, query) {
   const site = query.get("redirect_to");
   try {
@@ -60,7 +63,7 @@ export function follow(context, query) {
   }
 }
 
-/** The page that shows all mails. */
+/** Returns the page that shows all mails. */
 export function inbox({ url, store }) {
   const rows = store.mails.map((mail) => {
     const query = new URLSearchParams({ token: mail.hash, type: mail.type, redirect_to: mail.redirect });
@@ -76,7 +79,7 @@ function fits(mail, type) {
   return type === "email" ? mail.type !== "recovery" : mail.type === type || (type === "magiclink" && mail.type === "signup");
 }
 
-/** The mail that `matches`, once. */
+/** Returns the mail for which `matches` is true, and makes it invalid: a mail signs in once. */
 function use(store, matches) {
   const mail = store.mails.find((one) => !one.used && Date.now() - one.at < MAIL_MS && matches(one));
   if (!mail) throw new AuthError(403, "otp_expired", "Token has expired or is invalid");

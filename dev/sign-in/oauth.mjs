@@ -1,10 +1,10 @@
-// Sign-in by another provider: the page that stands for Google's, GitHub's and the like. One chooses who one is.
+// Sign-in by another provider. One page stands for the pages of Google, GitHub and others; the user chooses an identity.
 import { invalid } from "./errors.mjs";
 import { escaped, page } from "./pages.mjs";
 import { redirectTo } from "./sessions.mjs";
 import { addIdentity, addUser, emailOf, findUser } from "./users.mjs";
 
-/** The page for a request of `/authorize`. */
+/** Returns the page for a request to `/authorize`. */
 export function providerPage(context, query) {
   const provider = checkedProvider(context, query);
   const hidden = ["provider", "redirect_to", "code_challenge", "code_challenge_method"]
@@ -19,7 +19,7 @@ ${form(`<button name="cancel" value="1">Cancel</button>`)}`;
   return page(`Sign in with ${provider}`, body, `Stands for the page of ${provider}. Nobody asks for a password here.`);
 }
 
-/** Where the browser goes once somebody has chosen; `form` as the page sent it. */
+/** Returns the address to which the browser goes after the choice. `form` is the form that the page sent. */
 export function decide(context, form) {
   const provider = checkedProvider(context, form);
   const target = context.allowed(form.get("redirect_to"));

@@ -1,11 +1,11 @@
 // The pages of the sign-in stand-in.
 
-/** Text, safe in HTML and in attributes in double quotes. */
+/** Escapes a text for HTML and for attributes in double quotes. */
 export function escaped(text) {
   return String(text).replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
 }
 
-/** A page; `body` is HTML. */
+/** Returns a page. `body` is HTML. */
 export function page(title, body, note) {
   return `<!doctype html>
 <html lang="en">

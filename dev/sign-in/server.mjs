@@ -1,4 +1,4 @@
-// The sign-in stand-in: what Supabase Auth is in production, for one machine. It speaks Supabase's protocol to the
+// The sign-in stand-in replaces Supabase Auth on a developer's machine. It speaks Supabase's protocol with the
 // unmodified @supabase/supabase-js, signs sessions with ES256, and sends no mail.
 //
 //   npm run sign-in [-- --port N --app ORIGIN --file FILE --lifetime-s N]
@@ -16,13 +16,14 @@ import { openStore } from "./store.mjs";
 import { publicKeys } from "./tokens.mjs";
 import { addUser, changeUser, emailOf, findUser, isPassword, userView } from "./users.mjs";
 
-// Supabase's own default.
+// Supabase's default lifetime.
 const LIFETIME_S = 3_600;
 const MAX_BODY_BYTES = 64 * 1024;
-// On its own, beside plain `npx wrangler dev`: where `npm start` puts it, and the app that it then serves.
+// The defaults are the port that `npm start` uses and the address of the app, so that the stand-in works with plain
+// `npx wrangler dev`.
 const PORT = "8789";
 const APP = "http://127.0.0.1:8787";
-/** The providers that it stands for. */
+/** The sign-in providers that the stand-in replaces. */
 export const PROVIDERS = ["google", "github"];
 
 const API_VERSION = "2024-01-01";
@@ -33,7 +34,7 @@ const html = (body) => ({ status: 200, body, headers: { "content-type": "text/ht
 const redirect = (location) => ({ status: 303, body: "", headers: { location } });
 const empty = { status: 204, body: "", headers: {} };
 
-// What a browser opens by itself, or anybody may know: without the project's public key.
+// These paths need no public key of the project: a browser opens them directly, or their content is public.
 const OPEN = {
   "GET /inbox": ({ context }) => html(inbox(context)),
   "GET /auth/v1/health": () => json({ name: "GoTrue", version: "stand-in", description: "A stand-in for Supabase Auth" }),
@@ -65,9 +66,9 @@ const WITH_KEY = {
 };
 
 /**
- * Starts it on 127.0.0.1; port 0 takes any free one. `app` are the origins that may call it and be returned to, the
- * first of them where a browser goes that named no other; `file` keeps its state. Resolves to
- * `{ url, anonKey, mails(), close() }`.
+ * Starts the server on 127.0.0.1; port 0 means any free port. `app` lists the origins that may call the server and to
+ * which a browser may return; a browser that names no origin returns to the first. `file` keeps the state. Resolves
+ * to `{ url, anonKey, mails(), close() }`.
  */
 export async function startSignIn({ port = 0, app = [APP], file = null, lifetimeS = LIFETIME_S, providers = PROVIDERS } = {}) {
   const store = openStore(file);
@@ -79,7 +80,7 @@ export async function startSignIn({ port = 0, app = [APP], file = null, lifetime
     lifetimeS,
     providers,
     app,
-    /** The address to return to, where it is one of the app's; else the app itself. */
+    /** Returns the address to which the browser returns, or the app's origin if the address is not one of the app's. */
     allowed: (target) => (target && URL.canParse(target) && app.includes(new URL(target).origin) ? target : app[0]),
   };
   return {
@@ -105,8 +106,8 @@ async function answer(context, request, response) {
 }
 
 async function answered(context, request) {
-  // A page of somewhere else whose name leads here must not read the inbox.
-  if (!LOOPBACK.test(request.headers.host ?? "")) throw new AuthError(403, "forbidden", "This server is for this machine alone.");
+  // A foreign page whose host name resolves to 127.0.0.1 must not read the inbox.
+  if (!LOOPBACK.test(request.headers.host ?? "")) throw new AuthError(403, "forbidden", "Only this machine may use this server.");
   if (request.method === "OPTIONS") return empty;
   const { pathname, searchParams: query } = new URL(request.url, context.url);
   const route = `${request.method} ${pathname}`;
@@ -171,7 +172,7 @@ function parsed(text) {
     const body = JSON.parse(text);
     if (typeof body === "object" && body !== null && !Array.isArray(body)) return body;
   } catch {
-    // told below
+    // the error is thrown below
   }
   throw invalid("Could not parse request body as JSON");
 }
@@ -188,5 +189,5 @@ if (isProgram(import.meta)) {
   const started = await startSignIn({ port: Number(values.port), app: values.app, file: values.file, lifetimeS: Number(values["lifetime-s"]) });
   console.log(`sign-in on ${started.url} with the key ${started.anonKey}`);
   for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => process.exit(0));
-  process.on("disconnect", () => process.exit(0)); // whoever started it is gone
+  process.on("disconnect", () => process.exit(0)); // the parent process has ended
 }

@@ -1,17 +1,17 @@
-// Sessions: how one begins, is refreshed with another refresh token each time, and ends. And the codes of PKCE
-// (RFC 7636) that a redirect brings in the place of a session.
+// Sessions: how a session begins, how it is refreshed (each time with a new refresh token), and how it ends. Also the
+// codes of PKCE (RFC 7636), which a redirect carries instead of a session.
 import { createHash, randomBytes, randomUUID } from "node:crypto";
 import { AuthError, invalid } from "./errors.mjs";
 import { readAccessToken, signAccessToken } from "./tokens.mjs";
 import { appMetadata, userView } from "./users.mjs";
 
-// A refresh token that was replaced this short a time ago is taken for a request that was sent twice.
+// If a refresh token was replaced within this time, a second use counts as a request that was sent twice.
 const REUSE_MS = 10_000;
 const CODE_MS = 300_000;
 
 const now = () => Math.floor(Date.now() / 1000);
 
-/** A new session of a user who signed in by `method`, as the API answers it. */
+/** Begins a session of a user who signed in by `method`. Returns the API's answer. */
 export function begin(context, user, method) {
   const session = {
     id: randomUUID(),
@@ -25,7 +25,7 @@ export function begin(context, user, method) {
   return answer(context, user, session);
 }
 
-/** The session of a refresh token, with a new one. */
+/** Refreshes the session of a refresh token. Returns the API's answer with a new refresh token. */
 export function refresh(context, token) {
   const { store } = context;
   if (typeof token !== "string" || token === "") throw invalid("refresh_token is not valid");
@@ -36,7 +36,7 @@ export function refresh(context, token) {
   if (given !== last) {
     const isParent = given === session.refresh.at(-2);
     if (!isParent || Date.now() - given.used_at > REUSE_MS) {
-      // Somebody else may have it: whoever has the newer one is signed out too.
+      // The old token may be stolen, so the session ends for every holder of one of its tokens.
       store.sessions = store.sessions.filter((other) => other !== session);
       store.save();
       throw new AuthError(400, "refresh_token_already_used", "Invalid Refresh Token: Already Used");
@@ -49,7 +49,7 @@ export function refresh(context, token) {
   return answer(context, userOf(store, session), session);
 }
 
-/** `{ user, session }` of the access token of a request; fails when there is none that counts. */
+/** Returns `{ user, session }` for the access token of a request. Throws if there is no valid token. */
 export function current({ store }, request) {
   const [scheme, token = ""] = (request.headers.authorization ?? "").split(" ");
   if (scheme.toLowerCase() !== "bearer" || token === "") {
@@ -62,7 +62,7 @@ export function current({ store }, request) {
   return { user: userOf(store, session), session };
 }
 
-/** Ends sessions of a user: this one (`local`), the rest (`others`), or all (`global`). */
+/** Ends sessions of a user: this session (`local`), all other sessions (`others`), or all (`global`). */
 export function end({ store }, { user, session }, scope) {
   const ends = {
     global: ({ user_id }) => user_id === user.id,
@@ -75,8 +75,8 @@ export function end({ store }, { user, session }, scope) {
 }
 
 /**
- * Where a browser goes that has signed `user` in by `method`: to `redirectTo` with a code, where the client sent a
- * PKCE challenge, else with the session itself behind the #.
+ * Returns the address to which a browser goes after `user` has signed in by `method`: `redirectTo` with a code if the
+ * client sent a PKCE challenge, otherwise `redirectTo` with the session after the #.
  */
 export function redirectTo(context, user, method, { redirectTo, challenge, challengeMethod, type }) {
   const url = new URL(redirectTo);
@@ -92,7 +92,7 @@ export function redirectTo(context, user, method, { redirectTo, challenge, chall
   return url.href;
 }
 
-/** The session that a code stands for: once, and only for who sent the challenge. */
+/** Exchanges a code for a session. A code works once, and only for the client that sent the challenge. */
 export function exchange(context, { auth_code: given, code_verifier: verifier }) {
   const { store } = context;
   if (typeof given !== "string" || typeof verifier !== "string") throw invalid("both auth code and code verifier should be non-empty");

@@ -1,10 +1,10 @@
-// What the sign-in stand-in keeps, in one file that only its owner can read: its signing key, its users, their
-// sessions, and the mails that it would have sent.
+// The state of the sign-in stand-in, in one file that only its owner can read: the signing key, the users, their
+// sessions, and the mails.
 import { randomBytes } from "node:crypto";
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { newSigningKey } from "./tokens.mjs";
 
-/** The state in `file`, or a new one; without a file it is kept in memory. `save()` writes it. */
+/** Returns the state in `file`, or a new state. `save()` writes it. Without a file the state stays in memory. */
 export function openStore(file) {
   const state = read(file) ?? {
     signingKey: newSigningKey(),

@@ -1,18 +1,18 @@
-// Access tokens: JSON Web Tokens under ES256, and the public key that checks them.
+// Access tokens: JSON Web Tokens with ES256, and the public key that verifies them.
 import { createPrivateKey, createPublicKey, generateKeyPairSync, randomUUID, sign, verify } from "node:crypto";
 
-/** A new private key, as a JSON Web Key with an id. */
+/** Returns a new private key as a JSON Web Key with an id. */
 export function newSigningKey() {
   const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   return { kid: randomUUID(), alg: "ES256", use: "sig", ...privateKey.export({ format: "jwk" }) };
 }
 
-/** What `/.well-known/jwks.json` shows of a private key. */
+/** Returns the public part of a private key, as `/.well-known/jwks.json` shows it. */
 export function publicKeys({ d, ...key }) {
   return { keys: [{ ...key, key_ops: ["verify"] }] };
 }
 
-/** The claims, signed. */
+/** Returns a signed token with these claims. */
 export function signAccessToken(claims, key) {
   const part = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
   const signed = `${part({ alg: "ES256", kid: key.kid, typ: "JWT" })}.${part(claims)}`;
@@ -20,7 +20,7 @@ export function signAccessToken(claims, key) {
   return `${signed}.${sign("sha256", Buffer.from(signed), { key: privateKey, dsaEncoding: "ieee-p1363" }).toString("base64url")}`;
 }
 
-/** The claims of a token that `key` signed and that has not expired; null for any other. */
+/** Returns the claims of a token that `key` signed and that has not expired, or null for any other token. */
 export function readAccessToken(token, { d, ...key }) {
   const [header, claims, signature, ...rest] = token.split(".");
   if (!signature || rest.length > 0) return null;

@@ -2,17 +2,16 @@
 import { randomBytes, randomUUID, scryptSync, timingSafeEqual } from "node:crypto";
 import { AuthError, invalid } from "./errors.mjs";
 
-// Supabase's own default.
+// Supabase's default.
 const LEAST_PASSWORD_CHARS = 6;
-// What bcrypt, which Supabase hashes with, can take.
+// The limit of bcrypt, which Supabase uses for passwords.
 const MOST_PASSWORD_BYTES = 72;
 
-/** The user with this e-mail address, if there is one. */
 export function findUser(store, email) {
   return store.users.find((user) => user.email === email);
 }
 
-/** A new user, who came by `provider`; `password` may be absent. */
+/** Adds a user who signed up by `provider`. `password` may be absent. */
 export function addUser(store, { email, password, data = {}, provider = "email" }) {
   const at = new Date().toISOString();
   const user = {
@@ -31,7 +30,7 @@ export function addUser(store, { email, password, data = {}, provider = "email" 
   return user;
 }
 
-/** Notes that the user came by `provider`. */
+/** Records that the user has signed in by `provider`. */
 export function addIdentity(user, provider) {
   if (user.providers.includes(provider)) return;
   const at = new Date().toISOString();
@@ -40,7 +39,7 @@ export function addIdentity(user, provider) {
   user.identities.push({ ...identity, identity_data: { email: user.email, sub: user.id }, created_at: at, updated_at: at, last_sign_in_at: at });
 }
 
-/** The address in a request, as it is compared. */
+/** Returns the e-mail address of a request, trimmed and in lower case for comparison. */
 export function emailOf(body) {
   if (typeof body.email !== "string" || !/^[^\s@]+@[^\s@]+$/.test(body.email.trim())) {
     throw invalid("Unable to validate email address: invalid format");
@@ -48,14 +47,14 @@ export function emailOf(body) {
   return body.email.trim().toLowerCase();
 }
 
-/** Whether this is the user's password. */
+/** Returns whether this is the user's password. */
 export function isPassword(user, password) {
   if (!user?.password || typeof password !== "string") return false;
   const [salt, hash] = user.password.split(":");
   return timingSafeEqual(Buffer.from(hash, "hex"), scryptSync(password, salt, 32));
 }
 
-/** Changes what `PUT /user` may change: password, address, metadata. */
+/** Changes the fields that `PUT /user` may change: password, address and metadata. */
 export function changeUser(store, user, { password, email, data }) {
   if (password !== undefined) {
     if (isPassword(user, password)) {
@@ -76,7 +75,7 @@ export function changeUser(store, user, { password, email, data }) {
   user.updated_at = new Date().toISOString();
 }
 
-/** The user as the API shows it. */
+/** Returns the user as the API shows it. */
 export function userView(user) {
   const { id, email, user_metadata, identities, created_at, updated_at, last_sign_in_at } = user;
   return {
@@ -97,7 +96,7 @@ export function userView(user) {
   };
 }
 
-/** What a token and the user's view say of how they came. */
+/** Returns the providers by which the user has signed in, as tokens and the API show them. */
 export function appMetadata({ providers }) {
   return { provider: providers[0], providers };
 }

@@ -4,73 +4,61 @@ use std::path::{Path, PathBuf};
 
 use lexopt::{Arg, Parser, ValueExt as _};
 
-/// What `help` prints.
+/// The text of `help`.
 pub const HELP: &str = "\
-catalog check [FILE]         reads a catalogue and names everything wrong in it, by line
-catalog apply [FILE]         shows what differs from the database, and writes that in one transaction
-catalog secret-hosts [FILE]  prints the Worker variable SECRET_HOSTS: where each secret may be sent
-catalog sql [FILE]           prints the statements that fill an empty database, one a line
+catalog check [FILE]         reads a catalogue and lists every problem in it, by line
+catalog apply [FILE]         shows what differs from the database, and writes it in one transaction
+catalog secret-hosts [FILE]  prints the Worker variable SECRET_HOSTS: the hosts that may receive each secret
+catalog sql [FILE]           prints the statements that fill an empty database, one per line
 
-FILE is catalog.toml of the repository unless given.
-  --overlay FILE       lays the upstreams of another file behind: the last route of every model
-  --allow-unpriced     lets models without a price, or with price zero, through;
-                       so does ALLOW_UNPRICED_MODELS=1 in the environment
-apply alone:
-  --local              the database of the laptop (default)
-  --persist-to DIR     where the laptop's database is kept, as for wrangler dev
-  --remote             the database on Cloudflare; asks before it writes
+FILE defaults to catalog.toml of the repository.
+  --overlay FILE       adds the upstreams of another file as the last route of every model
+  --allow-unpriced     accepts models without a price or with a price of zero;
+                       ALLOW_UNPRICED_MODELS=1 in the environment does the same
+only for apply:
+  --local              uses the database of this machine (default)
+  --persist-to DIR     the folder of this machine's database, as for wrangler dev
+  --remote             uses the database on Cloudflare; asks before it writes
   --yes                does not ask
-  --summary            shows how many entries differ, not which
-  --correct            changes a price that is in effect at once, without five minutes of notice
+  --summary            shows how many entries differ, but not which
+  --correct            changes a price in effect immediately, without five minutes of notice
 ";
 
-/// A whole command.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Command {
-    /// Print [`HELP`].
     Help,
-    /// `catalog check`.
     Check(Source),
-    /// `catalog secret-hosts`.
     SecretHosts(Source),
-    /// `catalog sql`.
     Sql(Source),
-    /// `catalog apply`.
     Apply(Apply),
 }
 
-/// Where a catalogue comes from.
+/// The files of a catalogue.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Source {
-    /// The catalogue.
     pub file: PathBuf,
-    /// Upstreams to lay behind it.
+    /// A file of upstreams that become the last route of every model.
     pub overlay: Option<PathBuf>,
-    /// Whether models may cost nothing.
+    /// Whether a model may have no price or a price of zero.
     pub allow_unpriced: bool,
 }
 
-/// `catalog apply`.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Apply {
-    /// What to write.
     pub source: Source,
-    /// Where to.
     pub database: Database,
-    /// Change prices without notice.
+    /// Whether to change prices without five minutes of notice.
     pub correct: bool,
-    /// Do not ask.
+    /// Whether to write without asking.
     pub yes: bool,
-    /// Show counts alone.
+    /// Whether to show only how many entries differ.
     pub summary: bool,
 }
 
-/// Which D1.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Database {
-    /// On this machine, in this folder or in wrangler's own.
+    /// The database of this machine, in this folder or else in wrangler's default folder.
     Local(Option<PathBuf>),
-    /// On Cloudflare.
     Remote,
 }
 
@@ -80,10 +68,8 @@ pub fn root() -> &'static Path {
     package.parent().unwrap_or(package)
 }
 
-/// Reads the arguments. `unpriced` is what the environment says of [`Source::allow_unpriced`].
-///
-/// # Errors
-/// A sentence about the first argument that makes no sense.
+/// Reads the arguments. `unpriced` is the environment's value of [`Source::allow_unpriced`]. The error is a sentence
+/// about the first argument that is not valid.
 pub fn parse(mut arguments: Parser, unpriced: bool) -> Result<Command, lexopt::Error> {
     let (noun, verb) = (word(&mut arguments)?, word(&mut arguments)?);
     let command: fn(Apply) -> Command = match (noun.as_str(), verb.as_str()) {
@@ -97,7 +83,7 @@ pub fn parse(mut arguments: Parser, unpriced: bool) -> Result<Command, lexopt::E
     Ok(options(arguments, verb == "apply", unpriced)?.map_or(Command::Help, command))
 }
 
-/// The next word of the command; empty at the end.
+/// Returns the next word of the command, or an empty string at the end.
 fn word(arguments: &mut Parser) -> Result<String, lexopt::Error> {
     match arguments.next()? {
         None => Ok(String::new()),
@@ -107,7 +93,7 @@ fn word(arguments: &mut Parser) -> Result<String, lexopt::Error> {
     }
 }
 
-/// `None` where the help is asked for.
+/// Reads the options of a command. `None` means that the user asked for the help.
 fn options(mut arguments: Parser, applies: bool, unpriced: bool) -> Result<Option<Apply>, lexopt::Error> {
     let mut file = None;
     let (mut overlay, mut persist_to) = (None, None);
@@ -187,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_refused() {
+    fn wrong_arguments_are_refused() {
         for (line, sentence) in [
             ("catalog list", "no such command: catalog list"),
             ("catalog check --remote", "invalid option '--remote'"),

@@ -10,7 +10,8 @@ use std::process::ExitCode;
 use cli::Command;
 
 fn main() -> ExitCode {
-    // npm runs scripts in the root and leaves the place where the user stood here; paths count from there.
+    // npm runs scripts in the root of the repository and puts the user's directory into INIT_CWD. Relative paths of
+    // the user are relative to that directory.
     if let Some(place) = std::env::var_os("INIT_CWD") {
         let moved = std::env::set_current_dir(&place);
         if let Err(error) = moved {

@@ -1,9 +1,9 @@
-//! Where an upstream is: the one URL parser that decides to which host a provider's key may go.
+//! The base URL of an upstream. This is the one URL parser that decides to which host a provider's key may go.
 //!
-//! It accepts only what every URL parser reads alike, so that the host compared with the allowed ones
-//! is the host that is called: no user name, no escapes or backslashes before the path, no query.
+//! The parser accepts only URLs that all URL parsers read alike: no user name, no escapes or backslashes before
+//! the path, no query. So the host that is compared with the allowed hosts is the host that the Worker calls.
 //! The shape is `scheme "://" host [":" port] [path]` of RFC 3986, with a lower-case host. One segment of
-//! the path may be `{model}`, where the upstream's id of the model goes (Azure's deployments).
+//! the path may be `{model}`; the upstream's id of the model replaces it (Azure's deployments need this).
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,8 +11,8 @@ use std::fmt;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 
-/// A base URL that is safe to append a path to: `https://host[:port][/path]` without a final slash;
-/// `http` for loopback hosts alone.
+/// A base URL to which a path can be appended safely: `https://host[:port][/path]` without a final slash. Only a
+/// loopback host may have `http`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct BaseUrl {
@@ -20,22 +20,22 @@ pub struct BaseUrl {
     host: String,
 }
 
-/// Why a text is no base URL.
+/// Why a text is not a base URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BaseUrlError {
-    /// Another scheme, or none.
+    /// The scheme is missing or is neither `https` nor `http`.
     #[error("must start with https://, or http:// for a loopback host")]
     Scheme,
-    /// An `http` URL that leaves the machine: the key would travel in the clear.
+    /// The URL is `http` and leaves the machine, so the key would travel unencrypted.
     #[error("may be http only for a loopback host (localhost, 127.x.x.x, [::1])")]
     NotLoopback,
-    /// Empty, with a user name, or with characters that two parsers may read differently.
+    /// The host is empty, has a user name, or has characters that two parsers may read differently.
     #[error("must name a plain host: letters, digits, dots and hyphens, or [::1], then perhaps a port")]
     Host,
-    /// Not 1 to 65535.
+    /// The port is not a number from 1 to 65535.
     #[error("must have a port from 1 to 65535")]
     Port,
-    /// A query, a fragment, a space, or something that would have to be escaped.
+    /// The URL has a query, a fragment, a space, or a character that needs an escape.
     #[error("must have a plain path, without query, fragment, space or placeholder but one {{model}} segment")]
     Path,
 }
@@ -48,14 +48,14 @@ const MODEL: &str = "{model}";
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 impl BaseUrl {
-    /// The URL as it stands in the catalogue, without a final slash.
+    /// The URL as the catalogue has it, without a final slash.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// The URL for requests to a model that the upstream knows as `model`: append `/chat/completions` to it.
-    /// The id stays one segment: what may not stand in one is escaped.
+    /// The base URL for requests to the model that the upstream calls `model`; append `/chat/completions` to it.
+    /// Characters of the id that would end the path segment are escaped, so the id stays one segment.
     #[must_use]
     pub fn for_model(&self, model: &str) -> Cow<'_, str> {
         match self.text.split_once(MODEL) {
@@ -64,7 +64,7 @@ impl BaseUrl {
         }
     }
 
-    /// The host, with the port unless it is the scheme's own: `api.openai.com`, `127.0.0.1:8080`.
+    /// The host, and the port unless it is the scheme's default: `api.openai.com`, `127.0.0.1:8080`.
     #[must_use]
     pub fn host(&self) -> &str {
         &self.host
@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_base_url_is_kept_without_its_final_slash_and_its_own_port() {
+    fn a_base_url_loses_its_final_slash_and_its_default_port() {
         for (text, kept, host) in [
             ("https://api.openai.com/v1", "https://api.openai.com/v1", "api.openai.com"),
             ("https://API.OpenAI.com:443/v1/", "https://api.openai.com/v1", "api.openai.com"),
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_models_id_is_one_segment_of_the_path() {
+    fn a_models_id_stays_one_segment_of_the_path() {
         let url: BaseUrl = "https://r.example/deployments/{model}".parse().unwrap();
         for (model, expected) in [
             ("gpt-4o", "https://r.example/deployments/gpt-4o"),
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn what_two_parsers_may_read_differently_is_refused() {
+    fn a_url_that_two_parsers_may_read_differently_is_refused() {
         for (text, error) in [
             ("", BaseUrlError::Scheme),
             ("api.openai.com/v1", BaseUrlError::Scheme),

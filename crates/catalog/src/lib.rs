@@ -1,8 +1,8 @@
-//! The catalogue, purely: upstreams, models, their prices and the routes between them.
+//! The catalogue: upstreams, models, their prices, and the routes from models to upstreams.
 //!
-//! It is code: an operator edits `catalog.toml`, `file` (native only) checks it whole, `xtask`
-//! writes it to D1 as [`rows`], and the Worker reads the same rows back into a [`Catalog`]. Nothing
-//! here knows a clock, a network or a Workers type; which instant it is, is an argument.
+//! The catalogue is kept as code. An operator edits `catalog.toml`, the module `file` (native only) checks all of
+//! it, `xtask` writes it to D1 as [`rows`], and the Worker reads these rows back into a [`Catalog`]. This crate
+//! has no clock, no network and no Workers types; the current time is an argument.
 
 mod base_url;
 #[cfg(feature = "file")]

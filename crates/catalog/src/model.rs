@@ -9,51 +9,50 @@ use serde::{Deserialize, Serialize};
 
 use crate::base_url::BaseUrl;
 
-/// Every upstream and every model, by id.
+/// All upstreams and all models, by id.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Catalog {
-    /// Where requests can be sent.
+    /// The servers to which the Worker can send requests.
     pub upstreams: BTreeMap<String, Upstream>,
-    /// What customers can ask for.
+    /// The models that customers can request.
     pub models: BTreeMap<String, Model>,
 }
 
-/// A provider's endpoint, or a server of the operator's own.
+/// An endpoint of a provider, or a server that the operator runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Upstream {
-    /// Its key in [`Catalog::upstreams`].
+    /// The upstream's key in [`Catalog::upstreams`].
     pub id: String,
-    /// The wire formats it speaks; never empty.
+    /// The dialects that the upstream speaks; never empty.
     pub dialects: Vec<Dialect>,
-    /// With the version, without a final slash; [`Dialect::path`] is appended.
+    /// The URL with the API version and without a final slash; the Worker appends [`Dialect::path`].
     pub base_url: BaseUrl,
-    /// The *name* of the Worker secret that holds its key; `None`: no credentials are sent.
+    /// The *name* of the Worker secret that holds the upstream's key. With `None` the Worker sends no credentials.
     pub secret: Option<String>,
-    /// Lower is tried first.
+    /// Upstreams with a lower number are tried first.
     pub priority: u32,
-    /// A disabled upstream is never a candidate.
+    /// The Worker sends no request to a disabled upstream.
     pub enabled: bool,
-    /// How the key is sent; `None`: as the dialect wants it, see [`Upstream::auth_for`].
+    /// How the Worker sends the key. With `None` the dialect decides, see [`Upstream::auth_for`].
     pub auth: Option<Auth>,
-    /// Put into the query of every request (`api-version`).
+    /// Parameters that the Worker adds to the query of every request, such as `api-version`.
     pub query: BTreeMap<String, String>,
-    /// Deadlines that differ from the gateway's own.
+    /// Deadlines that differ from the gateway's defaults.
     pub timeouts_ms: Timeouts,
-    /// Whether its Responses endpoint can be trusted with every field of the specification, or only
-    /// carries a subset.
+    /// Whether the upstream's Responses endpoint implements every field of the specification. `false`: only some.
     pub responses_complete: bool,
-    /// Whether it takes the request field `stream_options`; where not, it rejects the field and reports
-    /// the usage of a stream unasked.
+    /// Whether the upstream accepts the request field `stream_options`. An upstream that rejects the field reports
+    /// the usage of a stream without it.
     pub stream_options: bool,
-    /// Dotted names of fields that it is known to add to answers and that are removed
-    /// (`provider`, `usage.cost`).
+    /// Dotted names of fields that the upstream adds to its answers and the Worker removes (`provider`,
+    /// `usage.cost`).
     pub strip: Vec<String>,
     /// Request fields beyond those of its dialects that it takes at no other price (`top_k`). All others are
     /// left out of what is sent to it.
     pub passes: Vec<String>,
 }
 
-/// How an upstream's key is sent.
+/// How the Worker sends an upstream's key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Auth {
     /// `Authorization: Bearer …`.
@@ -70,25 +69,26 @@ pub enum Auth {
     Query,
 }
 
-/// Deadlines in milliseconds; `None`: the gateway's own.
+/// Deadlines in milliseconds. `None`: the gateway's default.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Timeouts {
-    /// Until the response headers of a stream, its connection included.
+    /// From the request to the response headers of a stream; the time to connect counts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub headers: Option<u64>,
-    /// From the headers of a stream to its first event; `None`: as `idle`, and nobody else is asked.
+    /// From the headers of a stream to its first event. With `None` the deadline is `idle`, and no other upstream is
+    /// tried after it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_token: Option<u64>,
-    /// Between two pieces of a stream.
+    /// The longest silence between two chunks of a stream.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idle: Option<u64>,
-    /// For the whole request.
+    /// The time for the whole request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub total: Option<u64>,
 }
 
-/// The request field that bounds the output of a model.
+/// The request field that limits the output of a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LimitField {
@@ -172,9 +172,9 @@ impl Model {
 }
 
 impl Catalog {
-    /// The enabled upstreams that can serve `model` for a client that speaks `dialect`, the one to try
-    /// first first: by the route's priority, else the upstream's; of equal ones those that speak the
-    /// client's dialect, then in the order of the file.
+    /// The enabled upstreams that can serve `model` to a client that speaks `dialect`, in the order to try them.
+    /// They are sorted by the route's priority, or else the upstream's. Of equal priorities, upstreams that speak the
+    /// client's dialect come first, and the rest keep the order of the file.
     #[must_use]
     pub fn candidates<'a>(&'a self, model: &'a Model, dialect: Dialect) -> Vec<(&'a Upstream, &'a Route)> {
         let mut found: Vec<_> = model
@@ -190,7 +190,7 @@ impl Catalog {
 }
 
 impl Upstream {
-    /// How its key is sent in a request of `dialect`.
+    /// How the Worker sends the upstream's key in a request of `dialect`.
     #[must_use]
     pub fn auth_for(&self, dialect: Dialect) -> Auth {
         self.auth.unwrap_or(match dialect {
@@ -199,7 +199,7 @@ impl Upstream {
         })
     }
 
-    /// Whether one of its dialects can serve `model` at all.
+    /// Whether one of the upstream's dialects can serve `model`.
     #[must_use]
     pub fn can_serve(&self, model: &Model) -> bool {
         self.dialects.iter().any(|dialect| dialect.embeds() == model.embeds_only())
@@ -207,7 +207,7 @@ impl Upstream {
 }
 
 impl Auth {
-    /// Its name in the catalogue.
+    /// The name in the catalogue.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -220,7 +220,7 @@ impl Auth {
 }
 
 impl LimitField {
-    /// The field's name in a request, and in the catalogue.
+    /// The name of the field in a request and in the catalogue.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -243,15 +243,15 @@ impl WhenClientLeaves {
 }
 
 impl Model {
-    /// The price in effect at `now_ms`: the latest that is not in the future. `None`: the model has no
-    /// price (`prices` is empty), or its first one is still to come.
+    /// The price in effect at `now_ms`, in Unix milliseconds: the latest price that is not in the future. `None` if
+    /// the model has no price (`prices` is empty) or all its prices are in the future.
     #[must_use]
     pub fn price_at(&self, now_ms: i64) -> Option<&Price> {
         self.prices.iter().rev().find(|price| price.effective_at_ms <= now_ms)
     }
 
-    /// Whether it serves embeddings alone: it has no output price. Without any price, whether it has no
-    /// output limit.
+    /// Whether the model serves only embeddings: it has no output price or, if it has no price at all, no output
+    /// limit.
     #[must_use]
     pub fn embeds_only(&self) -> bool {
         match self.prices.last() {
@@ -262,7 +262,7 @@ impl Model {
 }
 
 impl Route {
-    /// Its place among the routes of a model; lower is tried first.
+    /// The priority of the route on `upstream`. Routes with a lower number are tried first.
     #[must_use]
     pub fn priority_on(&self, upstream: &Upstream) -> u32 {
         self.priority.unwrap_or(upstream.priority)

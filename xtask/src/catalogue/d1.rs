@@ -1,7 +1,7 @@
-//! D1 through wrangler, which knows how to reach the local database and the one on Cloudflare.
+//! Reads and writes D1 through wrangler, which can reach both the local database and the one on Cloudflare.
 //!
-//! `wrangler d1 execute` runs several statements as one transaction: locally as a D1 batch, remotely with
-//! `--command` as a batch and with `--file` as an import, which restores the database when it fails.
+//! `wrangler d1 execute` runs several statements as one transaction. Locally it uses a D1 batch. Remotely it uses a
+//! batch for `--command` and an import for `--file`; a failed import restores the database.
 
 use std::ffi::OsString;
 use std::fs;
@@ -16,35 +16,32 @@ use serde_json::Value;
 
 use crate::cli::{Database, root};
 
-/// The binding in `wrangler.toml`.
+/// The name of the binding in `wrangler.toml`.
 const BINDING: &str = "DB";
 
-/// Why D1 was not read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Wrangler could not be started.
-    #[error("{0}: {1}; run npm ci first")]
+    #[error("{0}: {1}; run npm ci and try again")]
     Start(PathBuf, std::io::Error),
-    /// The tables are not there.
-    #[error("the database has no catalogue tables; run wrangler d1 migrations apply {BINDING} first ({0})")]
+    #[error("the database has no catalogue tables: first run wrangler d1 migrations apply {BINDING} ({0})")]
     NoTables(String),
-    /// Wrangler ended with an error; this is its text.
+    /// The text with which wrangler failed.
     #[error("wrangler: {0}")]
     Wrangler(String),
-    /// Wrangler printed something else than four results.
-    #[error("what wrangler printed was not understood: {0}")]
+    /// The output of wrangler that is not the expected JSON.
+    #[error("unexpected output from wrangler: {0}")]
     Output(String),
-    /// The file of statements could not be written.
+    /// The file of SQL statements could not be written.
     #[error("{0}: {1}")]
     File(PathBuf, std::io::Error),
 }
 
-/// One database: the arguments that name it to wrangler.
+/// A database, as the arguments by which wrangler finds it.
 pub struct D1 {
     place: Vec<OsString>,
 }
 
-/// What wrangler prints with `--json`.
+/// The output of wrangler with `--json`.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Printed {
@@ -64,10 +61,7 @@ struct Failure {
 }
 
 impl D1 {
-    /// The database that `database` names.
-    ///
-    /// # Errors
-    /// Where the current directory is gone, so that a relative folder means nothing.
+    /// Fails if a relative folder cannot be resolved because the current directory no longer exists.
     pub fn new(database: &Database) -> Result<Self, Error> {
         let mut place: Vec<OsString> = Vec::new();
         match database {
@@ -82,15 +76,12 @@ impl D1 {
         Ok(Self { place })
     }
 
-    /// The whole catalogue as it is now.
-    ///
-    /// # Errors
-    /// Wrangler's, or rows of another shape.
+    /// Reads the whole catalogue from the database.
     pub fn read(&self) -> Result<Rows, Error> {
         let select = [SELECT_UPSTREAMS, SELECT_MODELS, SELECT_PRICES, SELECT_ROUTES].join("; ");
         let answers = self.execute("--command", select.as_ref())?;
         let [upstreams, models, prices, routes] = <[Answer; 4]>::try_from(answers)
-            .map_err(|answers| Error::Output(format!("{} results in place of 4", answers.len())))?;
+            .map_err(|answers| Error::Output(format!("{} results instead of 4", answers.len())))?;
         Ok(Rows {
             upstreams: upstreams.rows()?,
             models: models.rows()?,
@@ -99,16 +90,13 @@ impl D1 {
         })
     }
 
-    /// Runs the statements in `sql`, all or none.
-    ///
-    /// # Errors
-    /// Wrangler's; the database is then unchanged.
+    /// Runs all statements in `sql`. If one fails, none takes effect.
     pub fn write(&self, sql: &str) -> Result<(), Error> {
         let file = std::env::temp_dir().join(format!("oneinterface-catalog-{}.sql", std::process::id()));
         let written = fs::File::create_new(&file).and_then(|mut open| open.write_all(sql.as_bytes()));
         let done =
             written.map_err(|error| Error::File(file.clone(), error)).and_then(|()| self.execute("--file", &file));
-        // Left behind it would only take room.
+        // A file that cannot be removed does no harm.
         _ = fs::remove_file(&file);
         done.map(drop)
     }
@@ -116,7 +104,7 @@ impl D1 {
     fn execute(&self, option: &str, value: &Path) -> Result<Vec<Answer>, Error> {
         let tools = root().join("node_modules/.bin");
         let wrangler = tools.join("wrangler");
-        // Wrangler's own `node` has to be found before an older one.
+        // The `node` in this folder is new enough for wrangler, so it must come before any other in PATH.
         let mut path = OsString::from(&tools);
         if let Some(rest) = std::env::var_os("PATH") {
             path.push(":");
@@ -129,7 +117,7 @@ impl D1 {
             .arg(value)
             .current_dir(root())
             .env("PATH", path)
-            // Nothing but the database is asked.
+            // These settings keep wrangler from sending any other request over the network.
             .envs([("WRANGLER_SEND_METRICS", "false"), ("CLOUDFLARE_CF_FETCH_ENABLED", "false")])
             .envs([("WRANGLER_HIDE_BANNER", "true"), ("NO_COLOR", "1")])
             .stdin(Stdio::null())
@@ -145,7 +133,8 @@ impl Answer {
     }
 }
 
-/// Answers or errors are JSON on the standard output; anything else failed before wrangler got that far.
+/// Reads wrangler's output. Results and errors of SQL are JSON on standard output. If there is no JSON, wrangler
+/// failed before it ran the SQL.
 fn understood(success: bool, stdout: &[u8], stderr: &[u8]) -> Result<Vec<Answer>, Error> {
     match serde_json::from_slice(stdout) {
         Ok(Printed::Answers(answers)) if success => Ok(answers),
@@ -171,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn what_wrangler_prints_is_understood() {
+    fn the_output_of_wrangler_is_read() {
         let answers =
             r#"[{"results":[{"x":1},{"x":2}],"success":true,"meta":{"duration":0}},{"results":[],"success":true}]"#;
         check(true, answers, "", "[2, 0]");
@@ -179,7 +168,7 @@ mod tests {
             false,
             "\n{\n  \"error\": {\n    \"text\": \"no such table: upstreams: SQLITE_ERROR\"\n  }\n}\n",
             "",
-            "the database has no catalogue tables; run wrangler d1 migrations apply DB first \
+            "the database has no catalogue tables: first run wrangler d1 migrations apply DB \
              (no such table: upstreams: SQLITE_ERROR)",
         );
         check(
@@ -194,7 +183,7 @@ mod tests {
             "Wrangler requires at least Node.js v22.0.0\n",
             "wrangler: Wrangler requires at least Node.js v22.0.0",
         );
-        check(true, "done", "", "what wrangler printed was not understood: done");
+        check(true, "done", "", "unexpected output from wrangler: done");
         check(true, "[]", "", "[]");
     }
 }

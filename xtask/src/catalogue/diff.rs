@@ -1,35 +1,35 @@
-//! What differs between the database and the file, row by row.
+//! Compares the database with the file, row by row.
 
 use std::collections::BTreeMap;
 
 use catalog::rows::{ModelRow, PriceRow, RouteRow, Rows, UpstreamRow};
 
-/// The difference of all four tables.
+/// The differences in all four tables.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Diff {
-    /// By id.
+    /// Compared by id.
     pub upstreams: Changes<UpstreamRow>,
-    /// By id.
+    /// Compared by id.
     pub models: Changes<ModelRow>,
-    /// By model, instant and tier.
+    /// Compared by model, instant and tier.
     pub prices: Changes<PriceRow>,
-    /// By model and position.
+    /// Compared by model and position.
     pub routes: Changes<RouteRow>,
 }
 
-/// The difference of one table, each list by key.
+/// The differences in one table. Each list is sorted by key.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Changes<R> {
-    /// In the file alone.
+    /// Rows that only the file has.
     pub added: Vec<R>,
-    /// In both: the database's, then the file's.
+    /// Rows that differ: first the row of the database, then the row of the file.
     pub changed: Vec<(R, R)>,
-    /// In the database alone.
+    /// Rows that only the database has.
     pub removed: Vec<R>,
 }
 
 impl Diff {
-    /// From what is in the database to what is wanted there.
+    /// Compares the rows of the database with the rows of the file.
     pub fn between(old: Rows, new: Rows) -> Self {
         Self {
             upstreams: Changes::between(old.upstreams, new.upstreams, |row| row.id.clone()),
@@ -41,7 +41,6 @@ impl Diff {
         }
     }
 
-    /// Whether both are the same.
     pub fn is_empty(&self) -> bool {
         self.upstreams.is_empty() && self.models.is_empty() && self.prices.is_empty() && self.routes.is_empty()
     }

@@ -1,4 +1,4 @@
-//! `catalog …`: the catalogue as code, from the file to the database.
+//! The commands `catalog …`, which check the file of the catalogue and write it to the database.
 
 mod d1;
 mod diff;
@@ -22,37 +22,33 @@ use crate::clock;
 use d1::D1;
 use diff::Diff;
 
-/// What ends a command; its text is for the operator.
+/// Why a command failed, in words for the operator.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A file that cannot be read.
     #[error("{0}: {1}")]
     Unreadable(String, std::io::Error),
-    /// Everything that is wrong in a file, one `FILE:LINE: sentence` a line.
+    /// All problems of a file; each line has the form `FILE:LINE: sentence`.
     #[error("{0}")]
     Refused(String),
-    /// Wrangler, or what it said.
     #[error(transparent)]
     D1(#[from] d1::Error),
-    /// A row in the database that no apply wrote.
-    #[error("the database holds what no apply wrote; mend or delete that row, then apply again: {0}")]
+    #[error("the database has a row that catalog apply did not write; repair or delete the row, then apply again: {0}")]
     Row(#[from] catalog::rows::RowError),
-    /// Price changes without notice.
+    /// One sentence for each model whose price would change without notice.
     #[error(
-        "{}\nA price in effect may change five minutes from now at the earliest, so that every isolate has read \
-         it before; --correct changes it at once.\nNothing was applied.",
+        "{}\nA price in effect may change in five minutes at the earliest, so that every isolate reads the new \
+         price before it counts; --correct changes the price immediately.\nNothing was applied.",
         .0.join("\n")
     )]
     WithoutNotice(Vec<String>),
-    /// The operator said no, or could not be asked.
     #[error("nothing was applied: {0}")]
     NotConfirmed(&'static str),
-    /// A bug: no row has a field that is not JSON.
+    /// This error would be a bug: every field of a row can be written as JSON.
     #[error("{0}")]
     Json(#[from] serde_json::Error),
 }
 
-/// Reads the file and says what is in it.
+/// Reads the file and prints how many entries it has.
 pub fn check(source: &Source) -> Result<(), Error> {
     let catalog = load(source)?;
     let prices: usize = catalog.models.values().map(|model| model.prices.len()).sum();
@@ -71,14 +67,14 @@ pub fn secret_hosts(source: &Source) -> Result<(), Error> {
     Ok(())
 }
 
-/// Prints the SQL of the file's first `apply`, for a database that wrangler does not reach.
+/// Prints the SQL that fills an empty database, for a database that wrangler cannot reach.
 pub fn sql(source: &Source) -> Result<(), Error> {
     let diff = Diff::between(Rows::default(), load(source)?.to_rows()?);
     print!("{}", sql::render(&diff, clock::now_ms())?);
     Ok(())
 }
 
-/// Brings the database to what the file says: read both, compare, show, ask, write.
+/// Makes the database equal to the file: reads both, compares them, shows the differences, asks and writes.
 pub fn apply(apply: &Apply) -> Result<(), Error> {
     let wanted = load(&apply.source)?;
     let database = D1::new(&apply.database)?;
@@ -113,7 +109,7 @@ fn read(path: &Path) -> Result<String, Error> {
     std::fs::read_to_string(path).map_err(|error| Error::Unreadable(path.display().to_string(), error))
 }
 
-/// One line a problem, then how many there are.
+/// Lists the problems of a file, one per line, and then their number.
 fn refused(path: &Path) -> impl Fn(Vec<Problem>) -> Error {
     move |problems| {
         let mut text = String::new();
@@ -128,7 +124,7 @@ fn refused(path: &Path) -> impl Fn(Vec<Problem>) -> Error {
 
 fn confirm() -> Result<(), Error> {
     if !std::io::stdin().is_terminal() {
-        return Err(Error::NotConfirmed("--remote asks before it writes, and there is no terminal; or say --yes"));
+        return Err(Error::NotConfirmed("there is no terminal to ask at; --remote --yes writes without asking"));
     }
     print!("Apply this to the database on Cloudflare? [y/N] ");
     _ = std::io::stdout().flush();

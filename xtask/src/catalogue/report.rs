@@ -1,4 +1,4 @@
-//! A difference for the operator's eyes.
+//! Prints the differences for the operator.
 
 use std::fmt::Write as _;
 
@@ -9,11 +9,8 @@ use serde_json::{Map, Value};
 
 use super::diff::{Changes, Diff};
 
-/// One line an entry (`+` added, `~` changed, `-` removed), then one line of counts; with `summary` that
-/// line alone. `no change` where there is none.
-///
-/// # Errors
-/// Those of `serde_json`; rows have none.
+/// Returns one line for each entry (`+` added, `~` changed, `-` removed) and then a line of counts. With `summary`,
+/// only the line of counts. If nothing differs, the text is `no change`.
 pub fn text(diff: &Diff, summary: bool) -> serde_json::Result<String> {
     if diff.is_empty() {
         return Ok("no change\n".to_owned());
@@ -36,15 +33,15 @@ pub fn text(diff: &Diff, summary: bool) -> serde_json::Result<String> {
     Ok(text)
 }
 
-/// A row as the operator knows it.
+/// A row in words that the operator knows.
 trait Entry: Serialize {
-    /// Which one it is.
+    /// Names the entry.
     fn name(&self) -> String;
 
-    /// What is said of it when it is added.
+    /// Describes an entry that is added.
     fn summary(&self) -> String;
 
-    /// The value of a column.
+    /// Shows the value of a column.
     fn value(_column: &str, value: &Value) -> String {
         match value {
             Value::Null => "none".to_owned(),
@@ -143,7 +140,8 @@ fn counts<R>(table: &str, changes: &Changes<R>) -> Option<String> {
     if counts.is_empty() { None } else { Some(format!("{table}: {listed}")) }
 }
 
-/// A price as the file has it: USD a call, or USD per million tokens, which is a millionth of it in pico-USD.
+/// Shows a price as the file writes it: in USD per call, or in USD per million tokens. One USD per million tokens is
+/// 1,000,000 pico-USD per token.
 fn usd(column: &str, pico: u64) -> String {
     let decimals = if ["request", "web_search"].contains(&column) { 12 } else { 6 };
     let digits = format!("{pico:0>width$}", width = decimals + 1);
@@ -156,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn prices_are_shown_as_the_file_has_them() {
+    fn prices_are_shown_as_the_file_writes_them() {
         for (column, pico, shown) in [
             ("input", 2_500_000, "2.5"),
             ("input", 1, "0.000001"),

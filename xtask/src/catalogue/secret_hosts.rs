@@ -1,12 +1,13 @@
-//! The hosts to which each secret may be sent, for the Worker's variable `SECRET_HOSTS`.
+//! Lists the hosts to which the Worker may send each secret, as its variable `SECRET_HOSTS`.
 //!
-//! It is bound at deployment and not read from D1: who can write D1 cannot send a provider's key elsewhere.
+//! The variable is set at deployment and not read from D1. So somebody who can only write to D1 cannot make the Worker
+//! send a provider's key to another host.
 
 use std::collections::BTreeSet;
 
 use catalog::Catalog;
 
-/// `NAME=host` pairs separated by spaces, sorted, each once; a port is part of the host.
+/// Returns `NAME=host` pairs, separated by spaces, sorted and without duplicates. A port is part of the host.
 pub fn of(catalog: &Catalog) -> String {
     let pairs: BTreeSet<String> = catalog
         .upstreams
@@ -21,7 +22,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_pair_is_there_once_and_in_order() {
+    fn each_pair_is_listed_once_and_in_order() {
         let upstream = |id: &str, url: &str, secret: &str| {
             format!("[[upstream]]\nid = {id:?}\ndialects = [\"openai_chat\"]\nbase_url = {url:?}\n{secret}\n")
         };

@@ -1,17 +1,14 @@
-//! A difference as SQL text, for one transaction.
+//! Writes the differences as the SQL of one transaction.
 //!
-//! The order keeps every foreign key satisfied after every statement. What the file adds is a plain
-//! `INSERT`: where another operator was faster, it fails, and with it the whole transaction.
+//! The order of the statements keeps every foreign key valid after each statement. A new row is a plain `INSERT`: if
+//! another operator has inserted the row in the meantime, the statement fails, and with it the whole transaction.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::diff::{Changes, Diff};
 
-/// One statement a line. `now_ms` is when replaced prices are retired.
-///
-/// # Errors
-/// Those of `serde_json`; rows have none.
+/// Returns one statement per line. Replaced prices are retired at `now_ms`.
 pub fn render(diff: &Diff, now_ms: i64) -> serde_json::Result<String> {
     let Diff { upstreams, models, prices, routes } = diff;
     let mut lines = Vec::new();
@@ -65,7 +62,7 @@ fn delete<R: Serialize>(
     Ok(())
 }
 
-/// A row's columns: the fields of its struct.
+/// Returns the columns of a row, which are the fields of its struct.
 fn columns(row: &impl Serialize) -> serde_json::Result<Map<String, Value>> {
     serde_json::from_value(serde_json::to_value(row)?)
 }
@@ -81,7 +78,7 @@ fn equalities(row: &Map<String, Value>, wanted: impl Fn(&str) -> bool) -> Vec<St
     wanted.map(|(column, value)| format!("{column} = {}", literal(value))).collect()
 }
 
-/// `null`, an integer, or a string in quotes; rows have nothing else.
+/// Writes a value as SQL. Rows contain only `null`, integers and strings.
 fn literal(value: &Value) -> String {
     match value {
         Value::String(text) => format!("'{}'", text.replace('\'', "''")),

@@ -1,4 +1,4 @@
-//! From one file to the next through a real SQLite with the real migration.
+//! Applies one file and then the next to a real SQLite database with the real migrations.
 
 use catalog::file;
 use catalog::rows::{Rows, SELECT_MODELS, SELECT_PRICES, SELECT_ROUTES, SELECT_UPSTREAMS};
@@ -39,7 +39,7 @@ fn rows(database: &Connection) -> Rows {
     }
 }
 
-/// Through JSON, as the rows come from D1.
+/// Converts a row by way of JSON, as D1 delivers rows.
 fn select<R: DeserializeOwned>(database: &Connection, sql: &str) -> Vec<R> {
     let mut statement = database.prepare(sql).unwrap();
     let names = column_names(&statement);
@@ -62,7 +62,7 @@ fn column_names(statement: &Statement<'_>) -> Vec<String> {
     statement.column_names().map(str::to_owned).collect()
 }
 
-/// What `apply` does, but for the rule about notice.
+/// Does the same as `apply`, without the rule about notice.
 fn bring(database: &Connection, wanted: &Catalog, now_ms: i64) -> Diff {
     let diff = Diff::between(rows(database), wanted.to_rows().unwrap());
     let sql = sql::render(&diff, now_ms).unwrap();
@@ -81,7 +81,7 @@ fn every_problem_names_its_line() {
     );
 }
 
-/// Only here, where every file of the repository is at hand.
+/// This test is here because only xtask reads the files of the repository.
 #[test]
 fn the_shipped_catalogue_has_no_problem() {
     let text = std::fs::read_to_string(crate::cli::root().join("catalog.toml")).unwrap();
@@ -92,7 +92,7 @@ fn the_shipped_catalogue_has_no_problem() {
     assert!(catalog.models.len() >= 200, "{}", catalog.models.len());
 }
 
-/// The entries are there to be copied into a catalogue, so they must stand beside the shipped ones.
+/// Operators copy the examples into their catalogue, so the examples must not clash with the shipped entries.
 #[test]
 fn the_examples_fit_beside_the_shipped_catalogue() {
     let read = |name| std::fs::read_to_string(crate::cli::root().join(name)).unwrap();
@@ -113,7 +113,7 @@ fn wrangler_toml_binds_the_secrets_of_the_shipped_catalogue() {
 }
 
 #[test]
-fn what_was_written_is_read_back() {
+fn a_catalogue_is_read_back_as_it_was_written() {
     let database = database();
     for (later_ms, text) in (0..).zip([FULL, FIRST, SECOND, FULL, FULL, FIRST]) {
         let wanted = catalogue(text);
@@ -159,7 +159,7 @@ fn a_price_is_never_lost() {
 }
 
 #[test]
-fn a_text_with_quotes_is_written_as_it_is() {
+fn a_text_with_quotes_is_written_unchanged() {
     let database = database();
     let name = r#"O'Brien's "model"; DROP TABLE prices; -- "#;
     let wanted = catalogue(&FIRST.replace("\"Stays\"", &serde_json::to_string(name).unwrap()));
@@ -170,7 +170,7 @@ fn a_text_with_quotes_is_written_as_it_is() {
 }
 
 #[test]
-fn two_operators_at_once_do_not_mix() {
+fn the_changes_of_two_operators_do_not_mix() {
     let database = database();
     let late = Diff::between(rows(&database), catalogue(SECOND).to_rows().unwrap());
     bring(&database, &catalogue(FIRST), NOW_MS);
@@ -181,7 +181,7 @@ fn two_operators_at_once_do_not_mix() {
 }
 
 #[test]
-fn the_schema_refuses_what_the_worker_could_not_read() {
+fn the_schema_refuses_rows_that_the_worker_could_not_read() {
     let database = database();
     bring(&database, &catalogue(FIRST), NOW_MS);
     for sql in [

@@ -1,10 +1,10 @@
-//! The reader of `catalog.toml`: a text becomes a [`Catalog`], or the list of everything wrong in it.
+//! The reader of `catalog.toml`. It turns the text into a [`Catalog`], or into the list of all problems in it.
 //!
-//! A bad file is refused whole, and each problem names its line, so that one run shows all of them. The
-//! TOML is walked by hand and not by serde for that reason: serde stops at the first. Only where the text
-//! is no TOML at all are the syntax errors reported alone, because what follows them is unknown.
+//! The reader refuses a bad file as a whole and names the line of each problem, so that one run shows all
+//! problems. The reader therefore walks the TOML by hand: serde would stop at the first problem. If the text is
+//! not valid TOML, the reader reports only the syntax errors, because nothing is known about the rest.
 //!
-//! The format is described where it is read: upstreams in `upstream.rs`, models and routes in
+//! Each part of the format is described beside its reader: upstreams in `upstream.rs`, models and routes in
 //! `model.rs`, prices in `price.rs`.
 
 mod date_time;
@@ -26,25 +26,25 @@ use toml::de::DeTable;
 use crate::model::{Catalog, Route, Upstream};
 use reader::{Problems, Shape, Table};
 
-/// One thing that is wrong in a file.
+/// One problem in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// From 1.
+    /// The number of the line, from 1.
     pub line: usize,
-    /// For the operator; it names the entry and the key.
+    /// A sentence for the operator that names the entry and the key.
     pub sentence: String,
 }
 
-/// What a catalogue holds at its top.
+/// The top-level tables of a catalogue.
 const CATALOGUE: Shape = Shape::new(&["upstream", "model"]);
 
 /// What an overlay holds at its top.
 const OVERLAY: Shape = Shape::new(&["secrets_set", "upstream"]);
 
-/// Reads a whole catalogue. `allow_unpriced` lets models without a price, or with price zero, through.
+/// Reads a whole catalogue. With `allow_unpriced`, a model may have no price or a price of zero.
 ///
 /// # Errors
-/// Every problem of the file, by line.
+/// All problems of the file, in the order of their lines.
 pub fn parse(text: &str, allow_unpriced: bool) -> Result<Catalog, Vec<Problem>> {
     let root = syntax(text)?;
     let problems = Problems::new(text);
@@ -114,7 +114,7 @@ fn syntax(text: &str) -> Result<Spanned<DeTable<'_>>, Vec<Problem>> {
     problems.into_result(root)
 }
 
-/// Every upstream by its id; `None` where something in it is wrong, so that routes to it are not blamed.
+/// Every upstream by its id. An upstream with a problem is `None`: its routes must not be reported as unknown.
 fn upstreams(root: &Table<'_>, earlier: &BTreeMap<String, Upstream>) -> BTreeMap<String, Option<Upstream>> {
     let mut upstreams = BTreeMap::new();
     for table in root.tables("upstream", &upstream::SHAPE) {

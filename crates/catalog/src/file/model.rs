@@ -1,6 +1,6 @@
-//! `[[model]]` and `[[model.route]]`: what customers can ask for, and who can serve it.
+//! Reads `[[model]]` and `[[model.route]]`: the models that customers can request, and the upstreams that serve them.
 //!
-//! Required are `id`, `context_window`, a price, a route and, with an output price,
+//! A model needs `id`, `context_window`, a price and a route; with an output price also
 //! `max_output_tokens`. `display_name` defaults to the id, `owned_by` to the first route's upstream.
 
 use std::collections::BTreeMap;
@@ -35,7 +35,8 @@ pub(super) const SHAPE: Shape = Shape::new(&[
 
 const ROUTE: Shape = Shape::new(&["upstream", "model", "priority", "cost"]);
 
-/// The model, unless something required is missing. Each field is read before the first `?`.
+/// Returns the model, or `None` if a required key is missing or wrong. All fields are read before the first `?`,
+/// so that one run reports all problems.
 pub(super) fn read(
     table: &Table<'_>,
     id: Option<String>,
@@ -101,7 +102,7 @@ fn capabilities(table: &Table<'_>) -> Vec<String> {
     table.strings("capabilities").unwrap_or_default().into_iter().map(|(_, word)| word.to_owned()).collect()
 }
 
-/// Unix seconds, written as a date-time or as the number that providers list.
+/// Returns Unix seconds. The file has either a date-time or the number that providers list.
 fn created(table: &Table<'_>) -> Option<i64> {
     match table.value("created")? {
         DeValue::Integer(_) => table.integer("created", 0..=date_time::LAST_SECOND).map(u64::cast_signed),

@@ -1,8 +1,9 @@
-//! `[[model.price]]`, and the `cost` of a route: USD per million tokens, as decimal strings.
+//! Reads `[[model.price]]` and the `cost` of a route. Prices are decimal strings in USD per million tokens;
+//! `request` and `web_search` are in USD per call.
 //!
-//! `effective_at` and `input` are required. An entry with `above_input` is the long tier of the entry
-//! without it at the same instant. A price class that has no key here cannot be billed, so it is refused
-//! and not flattened into another.
+//! `effective_at` and `input` are required. An entry with `above_input` is the tier of long inputs; it belongs to
+//! the entry without `above_input` that has the same `effective_at`. A price class without a key here cannot be
+//! billed, so the reader refuses it instead of adding it to another class.
 
 use billing::money::{MoneyError, PicoUsd};
 use billing::price::{LongInput, Price, Rates};
@@ -16,7 +17,7 @@ const PRICE: Shape = Shape::priced(&["effective_at", "above_input"], RATES);
 
 const COST: Shape = Shape::priced(&[], RATES);
 
-/// One `[[model.price]]`; `rates` is `None` where one of them is wrong.
+/// One `[[model.price]]`. `rates` is `None` if one of its prices is wrong.
 struct Entry<'p> {
     table: Table<'p>,
     effective_at_ms: i64,
@@ -24,7 +25,7 @@ struct Entry<'p> {
     rates: Option<Rates>,
 }
 
-/// The prices of a model, the earliest first.
+/// Returns the prices of a model, the earliest first.
 pub(super) fn read(model: &Table<'_>, allow_unpriced: bool) -> Vec<Price> {
     if model.has_none("price") && !allow_unpriced {
         model.problem("no [[model.price]], and unpriced models are not allowed".to_owned());
@@ -46,7 +47,7 @@ pub(super) fn read(model: &Table<'_>, allow_unpriced: bool) -> Vec<Price> {
     prices
 }
 
-/// What the operator pays on a route.
+/// Returns what the operator pays the upstream of a route.
 pub(super) fn cost(route: &Table<'_>) -> Option<Rates> {
     rates(&route.table("cost", &COST)?)
 }
@@ -99,7 +100,7 @@ fn refuse_free(entry: &Entry<'_>) {
     }
 }
 
-/// Adds an entry to the prices before it; the base tier of an instant comes first.
+/// Adds an entry to the earlier prices. The entries are sorted: the base tier of an instant comes before its long tier.
 fn join(prices: &mut Vec<Price>, entry: Entry<'_>) {
     let Entry { table, effective_at_ms, above_input, rates } = entry;
     let problem = |sentence: &str| table.problem(sentence.to_owned());

@@ -1,4 +1,4 @@
-//! Typed access to a TOML table. What is wrong is noted with its line, and reading goes on.
+//! Typed access to a TOML table. A problem is recorded with its line, and reading continues.
 
 use std::cell::RefCell;
 use std::ops::RangeInclusive;
@@ -12,10 +12,10 @@ use super::Problem;
 use super::date_time;
 use crate::rows::named;
 
-/// 2^53 − 1: every integer of the catalogue passes through JavaScript.
+/// 2^53 − 1, because every integer of the catalogue passes through JavaScript.
 pub(super) const MAX_INTEGER: u64 = MAX_NANO_USD.unsigned_abs();
 
-/// What is wrong in a text so far.
+/// The problems found in a text so far.
 pub(super) struct Problems<'t> {
     text: &'t str,
     found: RefCell<Vec<Problem>>,
@@ -30,13 +30,13 @@ impl<'t> Problems<'t> {
         self.found.borrow().is_empty()
     }
 
-    /// Notes a problem in the line that holds byte `at`.
+    /// Records a problem in the line that holds byte `at`.
     pub(super) fn add(&self, at: usize, sentence: String) {
         let line = self.text.bytes().take(at).filter(|byte| *byte == b'\n').count().saturating_add(1);
         self.found.borrow_mut().push(Problem { line, sentence });
     }
 
-    /// `value`, if nothing was wrong.
+    /// Returns `value` if there are no problems, otherwise the problems by line.
     pub(super) fn into_result<T>(self, value: T) -> Result<T, Vec<Problem>> {
         let mut found = self.found.into_inner();
         found.sort_by_key(|problem| problem.line);
@@ -44,7 +44,7 @@ impl<'t> Problems<'t> {
     }
 }
 
-/// The keys of a kind of table, and what any other key is called.
+/// The keys that a kind of table may have, and the message for any other key.
 pub(super) struct Shape {
     keys: &'static [&'static str],
     prices: &'static [&'static str],
@@ -56,7 +56,7 @@ impl Shape {
         Self { keys, prices: &[], unknown: "unknown key" }
     }
 
-    /// A table with prices: there, another key is most likely a price class.
+    /// A table with prices. An unknown key in it is most likely a price class.
     pub(super) const fn priced(keys: &'static [&'static str], prices: &'static [&'static str]) -> Self {
         Self { keys, prices, unknown: "the format cannot express the price class" }
     }
@@ -66,7 +66,7 @@ impl Shape {
     }
 }
 
-/// A table, where it begins, and what it is called in a sentence: `upstream "openai"`.
+/// A table, the byte where it begins, and its name in messages: `upstream "openai"`.
 pub(super) struct Table<'p> {
     problems: &'p Problems<'p>,
     table: &'p DeTable<'p>,
@@ -75,7 +75,7 @@ pub(super) struct Table<'p> {
 }
 
 impl<'p> Table<'p> {
-    /// The root of a file.
+    /// The top-level table of a file.
     pub(super) fn open(problems: &'p Problems<'p>, table: &'p DeTable<'p>, shape: &Shape) -> Self {
         Self { problems, table, begin: 0, name: "the file".to_owned() }.checked(shape)
     }
@@ -99,12 +99,12 @@ impl<'p> Table<'p> {
         self.problems.add(at, format!("{}: {sentence}", self.name));
     }
 
-    /// Notes a problem of the table as a whole, in its first line.
+    /// Records a problem of the whole table, in its first line.
     pub(super) fn problem(&self, sentence: String) {
         self.add(self.begin, sentence);
     }
 
-    /// Notes a problem with a key, in the line of its value.
+    /// Records a problem with a key, in the line of its value.
     pub(super) fn problem_at(&self, key: &str, sentence: String) {
         let at = self.table.get(key).map_or(self.begin, |value| value.span().start);
         self.add(at, sentence);
@@ -115,7 +115,7 @@ impl<'p> Table<'p> {
         self.add(value.span().start, format!("{key:?} must be {wanted}, not of type {found}"));
     }
 
-    /// Whether the key is there; notes that it is not.
+    /// Returns whether the table has the key, and records a problem if it does not.
     pub(super) fn requires(&self, key: &str) -> bool {
         let found = self.value(key).is_some();
         if !found {
@@ -124,29 +124,29 @@ impl<'p> Table<'p> {
         found
     }
 
-    /// Whether there is no `[[key]]`.
+    /// Returns whether the table has no `[[key]]`.
     pub(super) fn has_none(&self, key: &str) -> bool {
         self.value(key).is_none_or(|value| value.as_array().is_some_and(|list| list.is_empty()))
     }
 
-    /// A value as it is; for keys that have a type of their own.
+    /// The raw value, for a key whose value is read by its own function.
     pub(super) fn value(&self, key: &str) -> Option<&'p DeValue<'p>> {
         self.table.get(key).map(Spanned::get_ref)
     }
 
-    /// Notes that the value of a key is no `wanted`.
+    /// Records that the value of a key does not have the type `wanted`.
     pub(super) fn wrong(&self, key: &str, wanted: &str) {
         if let Some(value) = self.table.get(key) {
             self.wrong_type(key, value, wanted);
         }
     }
 
-    /// A string that is there, without a word where it is not.
+    /// The value if it is a string. Any other value is not recorded as a problem.
     pub(super) fn peek(&self, key: &str) -> Option<&'p str> {
         self.value(key).and_then(DeValue::as_str)
     }
 
-    /// A string with something in it, in one line.
+    /// A string that is not empty and has no control characters.
     pub(super) fn string(&self, key: &str) -> Option<&'p str> {
         match self.peek(key) {
             None => self.wrong(key, "a string"),
@@ -158,7 +158,7 @@ impl<'p> Table<'p> {
         None
     }
 
-    /// An id: what may stand in a URL, a header or a log line as it is.
+    /// An id. It is printable ASCII without spaces, so it needs no escape in a URL, a header or a log line.
     pub(super) fn id(&self, key: &str) -> Option<String> {
         let id = if self.requires(key) { self.string(key)? } else { return None };
         if !id.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -167,7 +167,7 @@ impl<'p> Table<'p> {
         Some(id.to_owned())
     }
 
-    /// A string that `parse` takes; its error follows the name of the key in a sentence.
+    /// A string that `parse` accepts. The text of its error continues the sentence that begins with the key's name.
     pub(super) fn parsed<T, E: std::fmt::Display>(
         &self,
         key: &str,
@@ -176,7 +176,7 @@ impl<'p> Table<'p> {
         parse(self.string(key)?).map_err(|error| self.problem_at(key, format!("{key:?} {error}"))).ok()
     }
 
-    /// One of a few words.
+    /// A value of an enum, by its serde name.
     pub(super) fn word<T: Deserialize<'p>>(&self, key: &str) -> Option<T> {
         named(key, self.string(key)?).map_err(|error| self.problem_at(key, error)).ok()
     }
@@ -203,17 +203,17 @@ impl<'p> Table<'p> {
         number
     }
 
-    /// A small whole number, 0 too.
+    /// A whole number from 0 to 2^32 − 1.
     pub(super) fn small(&self, key: &str) -> Option<u32> {
         u32::try_from(self.integer(key, 0..=u32::MAX.into())?).ok()
     }
 
-    /// A number of tokens, or of something else that cannot be none.
+    /// A whole number of at least 1, such as a number of tokens.
     pub(super) fn count(&self, key: &str) -> Option<u64> {
         self.integer(key, 1..=MAX_INTEGER)
     }
 
-    /// An instant, in milliseconds since the epoch.
+    /// An instant in Unix milliseconds.
     pub(super) fn date_time(&self, key: &str) -> Option<i64> {
         let ms = self.value(key).and_then(DeValue::as_datetime).and_then(date_time::unix_ms);
         if ms.is_none() {
@@ -222,7 +222,7 @@ impl<'p> Table<'p> {
         ms
     }
 
-    /// A list of strings, each with the byte where it begins.
+    /// A list of strings, each with the byte at which it begins.
     pub(super) fn strings(&self, key: &str) -> Option<Vec<(usize, &'p str)>> {
         let Some(list) = self.value(key)?.as_array() else {
             self.wrong(key, "a list of strings");
@@ -238,17 +238,17 @@ impl<'p> Table<'p> {
         Some(list.iter().filter_map(string).collect())
     }
 
-    /// Notes a problem with one item of a list.
+    /// Records a problem with one item of a list.
     pub(super) fn problem_in(&self, at: usize, sentence: String) {
         self.add(at, sentence);
     }
 
-    /// A table under a key.
+    /// The table under a key.
     pub(super) fn table(&self, key: &str, shape: &Shape) -> Option<Self> {
         Some(self.open_table(key)?.checked(shape))
     }
 
-    /// A table of strings whose keys are free.
+    /// A table of strings that may have any keys.
     pub(super) fn map(&self, key: &str) -> Vec<(String, String)> {
         let Some(table) = self.open_table(key) else { return Vec::new() };
         let entry = |name: &'p str| Some((name.to_owned(), table.string(name)?.to_owned()));
@@ -264,7 +264,7 @@ impl<'p> Table<'p> {
         Some(self.child(key, table, value.span().start))
     }
 
-    /// The tables of `[[key]]`; absent: none.
+    /// The tables of `[[key]]`. If there is no such key, the list is empty.
     pub(super) fn tables(&self, key: &str, shape: &Shape) -> Vec<Self> {
         let Some(value) = self.value(key) else { return Vec::new() };
         let tables = |list: &'p toml::de::DeArray<'p>| -> Option<Vec<_>> {

@@ -1,4 +1,4 @@
-//! One good file; each case replaces one piece of it and names every problem that follows.
+//! Each case replaces one piece of a good file and names every problem that results.
 
 use billing::money::PicoUsd;
 
@@ -213,7 +213,7 @@ fn models_and_routes() {
 }
 
 #[test]
-fn a_wrong_upstream_is_not_blamed_on_its_routes() {
+fn the_routes_of_a_wrong_upstream_are_not_reported() {
     check(
         "base_url = \"https://up.example/v1\"",
         "base_url = 1",
@@ -318,13 +318,13 @@ fn unpriced_models_are_refused_unless_allowed() {
 fn everything_is_read_into_its_place() {
     let catalog = parse(include_str!("../../tests/full.toml"), !UNPRICED).unwrap();
     insta::assert_json_snapshot!(catalog);
-    // As the Worker keeps its stale copy.
+    // The Worker keeps its stale copy as this JSON.
     let json = serde_json::to_string(&catalog).unwrap();
     assert_eq!(serde_json::from_str::<Catalog>(&json).unwrap(), catalog);
 }
 
 #[test]
-fn candidates_follow_the_priorities_then_the_file() {
+fn candidates_are_sorted_by_priority_then_by_the_order_of_the_file() {
     let catalog = parse(include_str!("../../tests/full.toml"), !UNPRICED).unwrap();
     let order = |model: &str, dialect| -> Vec<&str> {
         let model = catalog.models.get(model).unwrap();
@@ -338,7 +338,7 @@ fn candidates_follow_the_priorities_then_the_file() {
 }
 
 #[test]
-fn the_price_in_effect_is_the_latest_that_has_begun() {
+fn the_price_in_effect_is_the_latest_that_has_started() {
     let catalog = parse(include_str!("../../tests/full.toml"), !UNPRICED).unwrap();
     let model = catalog.models.get("claude").unwrap();
     let input = |now_ms| model.price_at(now_ms).map(|price| price.rates.input);
@@ -351,7 +351,7 @@ fn the_price_in_effect_is_the_latest_that_has_begun() {
 }
 
 #[test]
-fn names_are_those_of_serde() {
+fn the_name_of_a_value_is_its_serde_name() {
     let name = |value: serde_json::Value| value.as_str().unwrap().to_owned();
     for dialect in
         [Dialect::OpenaiChat, Dialect::OpenaiResponses, Dialect::OpenaiEmbeddings, Dialect::AnthropicMessages]
@@ -367,7 +367,7 @@ fn names_are_those_of_serde() {
 }
 
 #[test]
-fn the_key_goes_where_the_dialect_wants_it() {
+fn the_key_is_sent_as_the_dialect_expects_it() {
     let catalog = parse(include_str!("../../tests/full.toml"), !UNPRICED).unwrap();
     let auth = |id: &str, dialect| catalog.upstreams[id].auth_for(dialect);
     assert_eq!(auth("anthropic", Dialect::AnthropicMessages), Auth::XApiKey);

@@ -1,6 +1,6 @@
-//! `[[upstream]]`: where requests can be sent.
+//! Reads `[[upstream]]`: a server to which the Worker can send requests.
 //!
-//! Required are `id`, `dialects` and `base_url`. `secret` is the *name* of a Worker secret.
+//! An upstream needs `id`, `dialects` and `base_url`. `secret` is the *name* of a Worker secret.
 
 use dialect::{Dialect, policy};
 
@@ -27,10 +27,12 @@ pub(super) const SHAPE: Shape = Shape::new(&[
 
 const TIMEOUTS: Shape = Shape::new(&["headers", "first_token", "idle", "total"]);
 
-/// Where `priority` is absent: upstreams are tried in the order of the model's routes.
+/// The priority of an upstream without `priority`. Upstreams of equal priority are tried in the order of the
+/// model's routes.
 const DEFAULT_PRIORITY: u32 = 1;
 
-/// The upstream, unless something required is missing. Each field is read before the first `?`.
+/// Returns the upstream, or `None` if a required key is missing or wrong. All fields are read before the first
+/// `?`, so that one run reports all problems.
 pub(super) fn read(table: &Table<'_>, id: Option<String>) -> Option<Upstream> {
     table.requires("base_url");
     let base_url = table.parsed("base_url", str::parse);
@@ -76,7 +78,7 @@ fn secret_name(name: &str) -> Result<String, &'static str> {
     if starts && plain {
         Ok(name.to_owned())
     } else {
-        // Without the value: it may be a key that somebody put in the wrong place.
+        // The message leaves out the value: it may be a provider's key that the operator pasted here by mistake.
         Err("must be the name of a Worker secret: capital letters, digits and underscores")
     }
 }

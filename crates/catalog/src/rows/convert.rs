@@ -1,4 +1,4 @@
-//! Between rows and the [`Catalog`].
+//! Converts the rows of D1 into a [`Catalog`] and back.
 
 use billing::money::{MoneyError, PicoUsd};
 use billing::price::{LongInput, Price, Rates};
@@ -10,11 +10,11 @@ use super::{ModelRow, PriceRow, RouteRow, RowError, Rows, UpstreamRow};
 use crate::model::{Catalog, Model, Route, Upstream};
 
 impl Catalog {
-    /// The catalogue that the rows hold, in whatever order they come. Prices of models that are gone
-    /// are passed over; every other row must make sense.
+    /// Returns the catalogue that the rows hold. The rows may come in any order. Prices of models that no longer
+    /// exist are skipped; every other row must be valid.
     ///
     /// # Errors
-    /// [`RowError`] at the first row that does not.
+    /// [`RowError`] for the first row that is not valid.
     pub fn from_rows(rows: Rows) -> Result<Self, RowError> {
         let mut catalog = Self::default();
         for row in rows.upstreams {
@@ -28,10 +28,10 @@ impl Catalog {
         Ok(catalog)
     }
 
-    /// The rows that hold this catalogue, in a fixed order.
+    /// Returns the rows that hold this catalogue, in a fixed order.
     ///
     /// # Errors
-    /// Those of `serde_json`; none of the types written here has one.
+    /// An error of `serde_json`, which none of these types can cause.
     pub fn to_rows(&self) -> serde_json::Result<Rows> {
         let mut rows = Rows::default();
         for upstream in self.upstreams.values() {
@@ -133,7 +133,7 @@ fn model_row(model: &Model) -> serde_json::Result<ModelRow> {
     })
 }
 
-/// Base tiers sort before the long ones of the same instant (`above_input` 0), so one pass joins them.
+/// A base tier has `above_input` 0, so it sorts before the long tier of the same instant, and one pass joins them.
 fn add_prices(catalog: &mut Catalog, mut rows: Vec<PriceRow>) -> Result<(), RowError> {
     rows.sort_by_key(|row| (row.effective_at_ms, row.above_input));
     for row in rows {
@@ -167,7 +167,7 @@ fn rates_from(row: &PriceRow) -> Result<Rates, MoneyError> {
     })
 }
 
-/// The rows of one price: its base tier, and its long one if there is one.
+/// Returns the rows of one price: the base tier, then the long tier if the price has one.
 fn price_rows(model_id: &str, price: &Price) -> impl Iterator<Item = PriceRow> {
     let base = price_row(model_id, price.effective_at_ms, 0, &price.rates);
     let long = price.long_input.map(|long| price_row(model_id, price.effective_at_ms, long.above_input, &long.rates));
@@ -215,7 +215,7 @@ fn route_row(model_id: &str, position: u32, route: &Route) -> serde_json::Result
     })
 }
 
-/// A unit variant by its serde name.
+/// Returns the unit variant with this serde name.
 pub(crate) fn named<'a, T: Deserialize<'a>>(column: &str, name: &'a str) -> Result<T, String> {
     let deserializer: StrDeserializer<'a, serde::de::value::Error> = name.into_deserializer();
     T::deserialize(deserializer).map_err(|error| format!("{column}: {error}"))
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_come_in_any_order_and_prices_outlive_their_models() {
+    fn rows_may_come_in_any_order_and_prices_may_outlive_their_models() {
         let mut rows = rows();
         rows.prices.reverse();
         rows.prices.push(price("gone", 0, 3));
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_that_no_apply_wrote_is_named() {
+    fn a_row_that_no_apply_wrote_is_named_in_the_error() {
         #[track_caller]
         fn check(edit: impl FnOnce(&mut Rows), expected: &str) {
             let mut rows = rows();

@@ -11,20 +11,20 @@ use serde::{Deserialize, Serialize};
 #[cfg(feature = "file")]
 pub(crate) use convert::named;
 
-/// Every upstream.
+/// Selects every upstream.
 pub const SELECT_UPSTREAMS: &str = "SELECT id, dialects, base_url, secret, priority, enabled, auth, query, \
      timeouts_ms, responses_complete, stream_options, strip, passes FROM upstreams";
 
-/// Every model.
+/// Selects every model.
 pub const SELECT_MODELS: &str = "SELECT id, owned_by, display_name, context_window, max_output_tokens, image_tokens, \
      limit_field, when_client_leaves, hidden_reasoning, reasoning_beyond_limit, tokens_per_s, vocabulary, capabilities, \
      created, enabled FROM models";
 
-/// Every price that is in the catalogue now; retired ones are history.
+/// Selects every price that is in the catalogue now. Retired prices stay in the table as history.
 pub const SELECT_PRICES: &str = "SELECT model_id, effective_at_ms, above_input, input, output, cache_read, \
      cache_write_5m, cache_write_1h, request, web_search FROM prices WHERE retired_at_ms = 0";
 
-/// Every route.
+/// Selects every route.
 pub const SELECT_ROUTES: &str = "SELECT model_id, position, upstream_id, upstream_model, priority, cost FROM routes";
 
 /// A row of `upstreams`.
@@ -34,9 +34,9 @@ pub struct UpstreamRow {
     pub id: String,
     /// JSON array of [`crate::Dialect`].
     pub dialects: String,
-    /// See [`crate::BaseUrl`].
+    /// A [`crate::BaseUrl`] as text.
     pub base_url: String,
-    /// Name of a Worker secret.
+    /// The name of a Worker secret.
     pub secret: Option<String>,
     /// Lower is tried first.
     pub priority: u32,
@@ -93,28 +93,28 @@ pub struct ModelRow {
     pub enabled: u8,
 }
 
-/// A row of `prices`: one tier, in pico-USD a token or a call.
+/// A row of `prices`: one tier. Prices are in pico-USD per token; `request` and `web_search` are per call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PriceRow {
-    /// A model's id; not a foreign key, for prices outlive models.
+    /// A model's id. The column is not a foreign key, because prices outlive their models.
     pub model_id: String,
-    /// Unix milliseconds.
+    /// The instant from which the price counts, in Unix milliseconds.
     pub effective_at_ms: i64,
-    /// 0: the base tier; else the longest input, in tokens, that still has the base price.
+    /// 0 in the base tier. In the long tier: the longest input, in tokens, that still has the base price.
     pub above_input: u64,
-    /// A plain input token.
+    /// Price of an input token that is neither read from nor written to a cache.
     pub input: u64,
-    /// An output token.
+    /// Price of an output token.
     pub output: Option<u64>,
-    /// An input token read from the cache.
+    /// Price of an input token that is read from the cache.
     pub cache_read: Option<u64>,
-    /// An input token written to the cache for five minutes.
+    /// Price of an input token that is written to the cache for five minutes.
     pub cache_write_5m: Option<u64>,
-    /// An input token written to the cache for an hour.
+    /// Price of an input token that is written to the cache for an hour.
     pub cache_write_1h: Option<u64>,
-    /// Every request.
+    /// Price of each request.
     pub request: Option<u64>,
-    /// Every web search.
+    /// Price of each web search.
     pub web_search: Option<u64>,
 }
 
@@ -123,19 +123,19 @@ pub struct PriceRow {
 pub struct RouteRow {
     /// A model's id.
     pub model_id: String,
-    /// Its place among the model's routes in the file, from 0.
+    /// The position of the route among the model's routes in the file, from 0.
     pub position: u32,
     /// An upstream's id.
     pub upstream_id: String,
     /// The upstream's own id of the model.
     pub upstream_model: String,
-    /// Instead of the upstream's priority.
+    /// Replaces the upstream's priority on this route.
     pub priority: Option<u32>,
-    /// JSON object, [`billing::price::Rates`] in pico-USD.
+    /// What the operator pays: a JSON object, [`billing::price::Rates`] in pico-USD.
     pub cost: Option<String>,
 }
 
-/// All four tables.
+/// The rows of all four tables.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rows {
     /// `upstreams`.
@@ -148,14 +148,14 @@ pub struct Rows {
     pub routes: Vec<RouteRow>,
 }
 
-/// A row that no apply wrote: somebody edited D1 by hand, or the schema and the code differ.
+/// A row that `catalog apply` cannot have written: somebody edited D1 by hand, or the schema and the code differ.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{table} {id:?}: {problem}")]
 pub struct RowError {
     /// The table.
     pub table: &'static str,
-    /// The row's id, or its model's.
+    /// The id of the row or of its model.
     pub id: String,
-    /// What is wrong, for the log.
+    /// The reason, for the log.
     pub problem: String,
 }
