@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::auto::{AutoSettings, SavedMethod, StopReason};
 use super::key::{KeyLimits, Permission};
+use super::wanted::{AutoSettings, SavedMethod, StopReason};
 use crate::hold::HoldRequest;
 use crate::money::NanoUsd;
 use crate::price::Price;
