@@ -24,9 +24,9 @@ const PAGE_HEADERS = { "content-type": "text/html; charset=utf-8", "cache-contro
 
 /**
  * Starts it on 127.0.0.1; port 0 takes any free one. `file` keeps its objects. Resolves to `{ url, secretKey,
- * webhookSecret, store, payments, webhooks, requests, answerNext, close() }`: `payments` and `webhooks` are as
- * their files say, `requests` is what the API was asked, and `answerNext(answer, { done })` has it answer the next
- * call so, which is done all the same or not.
+ * webhookSecret, store, payments, webhooks, requests, answerNext, breakDown, close() }`: `payments` and `webhooks` are
+ * as their files say, `requests` is what the API was asked, `answerNext(answer, { done })` has it answer the next call
+ * so, which is done all the same or not, and while `breakDown(true)` holds it answers 503 and does nothing.
  */
 export async function startPayments({ port = 0, secretKey = "sk_test_stand_in", webhookSecret = `whsec_${"0".repeat(32)}`, webhookUrl, file, retryMs } = {}) {
   const apiVersion = Stripe.API_VERSION;
@@ -38,7 +38,8 @@ export async function startPayments({ port = 0, secretKey = "sk_test_stand_in", 
   const api = openApi({ payments, store, secretKey, apiVersion });
   const requests = [];
   const prepared = [];
-  const server = http.createServer((request, response) => void serve(request, response, { api, store, payments, requests, prepared }));
+  const outage = { answer: null };
+  const server = http.createServer((request, response) => void serve(request, response, { api, store, payments, requests, prepared, outage }));
   await new Promise((resolve, reject) => server.once("error", reject).listen(port, "127.0.0.1", resolve));
   url = `http://127.0.0.1:${server.address().port}`;
   if (webhookUrl) webhooks.deliverTo(webhookUrl);
@@ -51,6 +52,7 @@ export async function startPayments({ port = 0, secretKey = "sk_test_stand_in", 
     webhooks,
     requests,
     answerNext: (answer, { done = false } = {}) => void prepared.push({ answer, done }),
+    breakDown: (isDown) => void (outage.answer = isDown ? { answer: { status: 503, body: {} }, done: false } : null),
     close: () =>
       new Promise((resolve) => {
         webhooks.close();
@@ -67,7 +69,7 @@ async function serve(request, response, known) {
     if (path.startsWith("/v1/")) {
       const asked = { method: request.method, path, query: searchParams.toString(), body, headers: request.headers };
       known.requests.push(asked);
-      const prepared = known.prepared.shift();
+      const prepared = known.prepared.shift() ?? known.outage.answer;
       const own = prepared && !prepared.done ? null : known.api.answer(asked);
       const { status, body: answer, headers } = prepared?.answer ?? own;
       response.writeHead(status, { "content-type": "application/json", "request-id": "req_stand_in", ...headers });

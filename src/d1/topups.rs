@@ -36,8 +36,6 @@ const PAGE: &str = "SELECT id, kind, amount_cents, status, receipt_url, created_
         WHERE r.payment_intent = t.payment_intent AND r.kind = 'dispute' AND r.undone = 0) AS disputes
 FROM topups t WHERE account_id = ?1 AND (created_at_ms, id) < (?2, ?3) ORDER BY created_at_ms DESC, id DESC LIMIT ?4";
 
-const ACCOUNT_OF: &str = "SELECT account_id FROM topups WHERE payment_intent = ?1";
-
 /// Those that are still pending and whose turn it is; each is put off at once, so that the next run takes others
 /// while this one is slow. An old one is asked for less and less often.
 const DUE: &str = "UPDATE topups SET check_at_ms = ?1 + max(?2, (?1 - created_at_ms) / 4)
@@ -135,19 +133,6 @@ pub async fn upsert_return(db: &D1Database, given: &Return) -> worker::Result<()
 pub async fn page(db: &D1Database, account_id: &str, before: (i64, &str), limit: u32) -> worker::Result<Vec<Row>> {
     let values = [account_id.into(), time(before.0), before.1.into(), limit.into()];
     db.prepare(PAGE).bind(&values)?.all().await?.results()
-}
-
-/// Whose payment this is, where it is known.
-///
-/// # Errors
-/// What D1 said.
-pub async fn account_of(db: &D1Database, payment_intent: &str) -> worker::Result<Option<String>> {
-    #[derive(Deserialize)]
-    struct Found {
-        account_id: String,
-    }
-    let found = db.prepare(ACCOUNT_OF).bind(&[payment_intent.into()])?.first::<Found>(None).await?;
-    Ok(found.map(|found| found.account_id))
 }
 
 /// Pending top-ups whose turn it is; their next one comes after `pause_ms` at the earliest.

@@ -114,6 +114,7 @@ const AUTO = {
   spent_this_month_usd: "100",
   method: { brand: "Visa", last4: "4242" },
   stopped: null,
+  attempt: null,
 };
 
 const JOURNAL = [

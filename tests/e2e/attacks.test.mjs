@@ -143,6 +143,23 @@ test("trap_19 a settle that the account never gets is written down, sent again a
   }
 });
 
+test("issue 13: a settle that waits in D1 and is changed there charges nothing", async () => {
+  const account = await gateway.account({ usd: "1" });
+  await world({ lose: { command: "settle", way: "there", times: 3 } });
+  const id = await served(account.key);
+  const before = await gateway.balance(account);
+  const { command, mac } = await gateway.db.prepare("SELECT command, mac FROM undelivered_settles WHERE request_id = ?").bind(id).first();
+  assert.match(mac, /^.:[0-9a-f]{64}$/);
+  const change = (text) => gateway.db.prepare("UPDATE undelivered_settles SET command = ?, last_refusal = NULL").bind(text).run();
+  await change(command.replace(/"output":\d+/, '"output":0'));
+  await gateway.worker.scheduled({ cron: "* * * * *" });
+  assert.deepEqual(await gateway.balance(account), before);
+  // An operator mends it: the row as it was is taken.
+  await change(command);
+  await gateway.worker.scheduled({ cron: "* * * * *" });
+  assert.deepEqual(await gateway.balance(account), { balance: 1_000_000_000n - BigInt(COMPLETION_NANO_USD), held: 0n });
+});
+
 test("trap_15 an admit whose answer is lost is one hold", async () => {
   const account = await gateway.account({ usd: "1" });
   await world({ lose: { command: "admit", way: "back", times: 2 } });

@@ -4,6 +4,7 @@ import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { chatBody, completion, errorBody } from "./chat.mjs";
 import { startGateway } from "./harness.mjs";
+import { modern } from "./mcp.mjs";
 import { json } from "./upstream.mjs";
 
 let gateway;
@@ -138,4 +139,53 @@ test("the list says when a key was last used, and how it begins", async () => {
   assert.ok(Date.parse(at) >= before - 5 && Date.parse(at) <= Date.now(), at);
   await gateway.evict(account);
   assert.equal((await listed()).last_used_at, at, "after a sleep as well");
+});
+
+test("issue 13: a rotated key runs requests and reads itself, and nothing else, on every route", async () => {
+  const account = await gateway.account();
+  const { status: made, body: old } = await gateway.keys(account, "POST", "", { name: "all", permissions: ["inference", "account:read", "keys:write"] });
+  assert.equal(made, 201, JSON.stringify(old));
+  const child = (await gateway.keys(account, "POST", "", { name: "child" }, old.key)).body;
+  // As a thief who has it as well would: the owner rotates it, with a grace.
+  const fresh = (await gateway.keys(account, "POST", `/${old.id}/rotate`, { grace_seconds: 600 }, old.key)).body;
+  const before = (await gateway.keys(account, "GET")).body.data.map(({ id, name, parent_id: parent }) => [id, name, parent]);
+
+  const ask = async (method, path, body) => {
+    const response = await gateway.fetch(path, { method, key: old.key, ...(body && { body: JSON.stringify(body) }) });
+    const text = await response.text();
+    return { status: response.status, text };
+  };
+  const keys = "/console/api/keys";
+  for (const [method, path, body, expected] of [
+    ["POST", "/v1/chat/completions", JSON.parse(chatBody("chat")), 200],
+    ["GET", "/v1/models", null, 200],
+    ["GET", "/v1/key", null, 200],
+    ["GET", "/v1/credits", null, 403],
+    ["GET", "/console/api/balance", null, 403],
+    ["GET", "/console/api/account", null, 403],
+    ["GET", "/console/api/journal", null, 403],
+    ["GET", "/console/api/usage", null, 403],
+    ["GET", "/console/api/topups", null, 403],
+    ["GET", "/console/api/topups/auto", null, 403],
+    ["GET", keys, null, 403],
+    ["POST", keys, { name: "stolen" }, 403],
+    ...[old.id, fresh.id, child.id].flatMap((id) => [
+      ["PATCH", `${keys}/${id}`, { name: "stolen" }, 403],
+      ["POST", `${keys}/${id}/rotate`, {}, 403],
+      ["DELETE", `${keys}/${id}`, null, 403],
+    ]),
+  ]) {
+    const { status, text } = await ask(method, path, body);
+    assert.equal(status, expected, `${method} ${path}: ${text}`);
+    if (expected === 403) assert.match(text, /was rotated/, `${method} ${path}`);
+  }
+  const tools = ({ body }) => body.result.tools.map(({ name }) => name).filter((name) => name.includes("key"));
+  const [mine, theirs] = [await modern(gateway, fresh.key, "tools/list"), await modern(gateway, old.key, "tools/list")].map(tools);
+  assert.ok(mine.length > 0, "the new key has them");
+  assert.deepEqual(theirs, []);
+  for (const name of mine) {
+    const { body } = await modern(gateway, old.key, "tools/call", { name, arguments: { id: fresh.id, key_id: fresh.id, name: "stolen" } }, { "mcp-name": name });
+    assert.ok(body.error || body.result.isError, `${name}: ${JSON.stringify(body)}`);
+  }
+  assert.deepEqual((await gateway.keys(account, "GET")).body.data.map(({ id, name, parent_id: parent }) => [id, name, parent]), before);
 });

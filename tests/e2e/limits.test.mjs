@@ -202,27 +202,38 @@ test("an audit finds what D1 lost, and has it delivered again", async () => {
   assert.deepEqual((await gateway.audit(account)).problems, []);
 });
 
-test("a settle that waits in D1 is sent again by the cron", async () => {
+test("issue 13: whoever can write D1 moves no money by what waits there", async () => {
   const account = await gateway.account();
   const held = hold();
   const running = chat(account.key);
   await held.opening;
-  // As the Worker writes it down when the account does not answer; here the request itself goes on too.
-  const sql = await gateway.worker.getDurableObjectStorage("ACCOUNT", { name: `${account.accountId.replace("acct_", "")}.1` });
+  const routingId = account.accountId.replace("acct_", "");
+  const sql = await gateway.worker.getDurableObjectStorage("ACCOUNT", { name: `${routingId}.1` });
   const [{ request_id: id }] = [...(await sql.exec("SELECT request_id FROM holds WHERE state = 0"))];
-  const usage = { input: 10, cache_read: 0, cache_write_5m: 0, cache_write_1h: 0, output: 5, reasoning: 0, web_searches: 0 };
-  const settle = { settle: { request_id: id, usage, settled_by: "upstream", outcome: "completed", upstream: "main" } };
-  await gateway.db
-    .prepare("INSERT INTO undelivered_settles (request_id, routing_id, command, created_at_ms) VALUES (?, ?, ?, 1)")
-    .bind(id, account.accountId.replace("acct_", ""), JSON.stringify(settle))
-    .run();
+  const usage = { input: 0, cache_read: 0, cache_write_5m: 0, cache_write_1h: 0, output: 0, reasoning: 0, web_searches: 0 };
+  const settle = (requestId) => ({ settle: { request_id: requestId, usage, settled_by: "upstream", outcome: "completed", upstream: "main" } });
+  const commands = { credit: { enter: { id: "checkout:cs_forged", kind: "credit", amount: 1_000_000_000_000 } }, unknown: settle("unknown"), [id]: settle(id) };
+  for (const [requestId, command] of Object.entries(commands)) {
+    for (const [kind, mac] of [["", null], ["-guessed", `1:${"0".repeat(64)}`]]) {
+      await gateway.db
+        .prepare("INSERT INTO undelivered_settles (request_id, routing_id, command, created_at_ms, mac) VALUES (?, ?, ?, 1, ?)")
+        .bind(requestId + kind, routingId, JSON.stringify(command), mac)
+        .run();
+    }
+  }
+  const before = await gateway.balance(account);
   await gateway.worker.scheduled({ cron: "* * * * *" });
-  const [row] = await gateway.usageRows(account, 1);
-  assert.deepEqual([row.request_id, row.cost_nano_usd], [id, 70_000]);
-  assert.deepEqual((await gateway.db.prepare("SELECT * FROM undelivered_settles").all()).results, []);
+  assert.deepEqual(await gateway.balance(account), before);
+  const kept = (await gateway.db.prepare("SELECT attempts, last_refusal FROM undelivered_settles").all()).results;
+  assert.deepEqual(kept, Array(6).fill({ attempts: 1, last_refusal: "it has no MAC of this gateway's" }));
+  await gateway.worker.scheduled({ cron: "* * * * *" });
+  assert.equal((await gateway.db.prepare("SELECT sum(attempts) AS n FROM undelivered_settles").first()).n, 6, "they are not tried again");
+  await gateway.db.prepare("DELETE FROM undelivered_settles").run();
   held.answer();
   assert.equal((await running).status, 200);
-  assert.equal((await gateway.usageRows(account, 1)).length, 1, "settled once");
+  const [row, ...more] = await gateway.usageRows(account, 1);
+  assert.deepEqual([row.request_id, more], [id, []]);
+  assert.ok(row.cost_nano_usd > 0, "it costs what it used");
 });
 
 test("browser tools on other origins may call the API", async () => {

@@ -8,7 +8,7 @@ import { demo } from "./upstream.mjs";
 const USD = 1_000_000_000;
 const CRON = { cron: "* * * * *" };
 const CARD = "4242424242424242";
-const OFF = { enabled: false, threshold_usd: "0", amount_usd: "0", monthly_cap_usd: "0", spent_this_month_usd: "0", method: null, stopped: null };
+const OFF = { enabled: false, threshold_usd: "0", amount_usd: "0", monthly_cap_usd: "0", spent_this_month_usd: "0", method: null, stopped: null, attempt: null };
 
 let gateway;
 let standIn;
@@ -26,7 +26,7 @@ const world = async (change) => {
 };
 
 const auto = async (account) => (await gateway.api(account, "GET", "topups/auto")).body;
-const set = (account, change) => gateway.api(account, "PUT", "topups/auto", { enabled: true, threshold_usd: "50", amount_usd: "20", monthly_cap_usd: "100", ...change });
+const set = (account, change) => gateway.api(account, "PUT", "topups/auto", { enabled: true, threshold_usd: "20", amount_usd: "20", monthly_cap_usd: "100", ...change });
 /** What was charged without anybody there, of whichever outcome. */
 const charges = (account) => standIn.store.all("payment_intent").filter(({ metadata }) => metadata.kind === "auto" && metadata.account_id === account.accountId);
 const autoEntries = async (account) => (await gateway.entries(account)).filter(([id]) => id.startsWith("auto:"));
@@ -66,9 +66,9 @@ test("a card is saved at Stripe's page, shown, and forgotten in both places", as
 test("settings are the owner's, and checked", async () => {
   const account = await gateway.account({ usd: "0" });
   const { status, body } = await set(account);
-  assert.deepEqual([status, body], [200, { ...OFF, enabled: true, threshold_usd: "50", amount_usd: "20", monthly_cap_usd: "100" }]);
+  assert.deepEqual([status, body], [200, { ...OFF, enabled: true, threshold_usd: "20", amount_usd: "20", monthly_cap_usd: "100" }]);
   assert.deepEqual(await auto(account), body);
-  for (const wrong of [{ amount_usd: "4" }, { monthly_cap_usd: "19" }, { threshold_usd: "-1" }, { colour: "red" }, { enabled: "yes" }]) {
+  for (const wrong of [{ amount_usd: "4" }, { monthly_cap_usd: "19" }, { threshold_usd: "-1" }, { threshold_usd: "20.01" }, { colour: "red" }, { enabled: "yes" }]) {
     assert.equal((await set(account, wrong)).status, 400, JSON.stringify(wrong));
   }
   const asKey = await gateway.api(account, "PUT", "topups/auto", { enabled: false, threshold_usd: "0", amount_usd: "0", monthly_cap_usd: "0" }, { key: account.key });
@@ -80,9 +80,10 @@ test("settings are the owner's, and checked", async () => {
 
 test("many spenders at once charge the card once, and the cap is kept", async () => {
   const account = await saver();
-  // The balance stays below the threshold whatever comes in, so every settle would like to charge.
-  await set(account, { threshold_usd: "5000", amount_usd: "5", monthly_cap_usd: "15" });
+  await set(account, { threshold_usd: "5", amount_usd: "5", monthly_cap_usd: "15" });
   for (let round = 0; round < 6; round += 1) {
+    // Below the threshold again, so every settle would like to charge.
+    await gateway.grant(account, "-6");
     await Promise.all([...Array.from({ length: 25 }, () => spend(account)), gateway.worker.scheduled(CRON)]);
     await standIn.webhooks.delivered();
     assert.ok(charges(account).length <= 3, `${charges(account).length} charges`);
@@ -127,13 +128,18 @@ test("a decline stops them and says so, until the owner sets them again", async 
   await until(() => autoEntries(account), (entries) => entries.length === 1);
 });
 
-test("a charge whose answer is lost is asked for again, and made once", async () => {
+test("a charge whose answer is lost is looked up, and made once", async () => {
   const account = await saver();
-  for (let n = 0; n < 3; n += 1) standIn.answerNext({ status: 500, body: {} }, { done: n === 0 });
+  standIn.answerNext({ status: 500, body: {} }, { done: true });
+  standIn.breakDown(true);
+  const asked = (wanted) => standIn.requests.filter(({ method, path }) => method === wanted && path === "/v1/payment_intents").length;
+  const [posts, gets] = [asked("POST"), asked("GET")];
   standIn.webhooks.hold();
   await set(account);
   await until(() => charges(account).length, (count) => count === 1);
-  await until(() => standIn.requests.filter(({ path, body }) => path === "/v1/payment_intents" && body.includes(account.accountId)).length, (tries) => tries === 3);
+  await until(() => asked("GET") - gets, (tries) => tries === 3);
+  standIn.breakDown(false);
+  assert.equal((await auto(account)).attempt.status, "charging");
   assert.deepEqual(await autoEntries(account), [], "nobody knows that it was charged");
   await spend(account);
   assert.equal(charges(account).length, 1);
@@ -141,7 +147,7 @@ test("a charge whose answer is lost is asked for again, and made once", async ()
   const once = await gateway.key(account);
   assert.equal(await spend({ ...account, key: once }), 200);
   await until(() => autoEntries(account), (entries) => entries.length === 1);
-  assert.equal(charges(account).length, 1);
+  assert.deepEqual([charges(account).length, asked("POST") - posts], [1, 1]);
   standIn.webhooks.hold(false);
   await standIn.webhooks.delivered();
   assert.equal((await autoEntries(account)).length, 1);

@@ -221,6 +221,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/console/api/topups/auto/attempt": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Cancels the payment in flight, and stops automatic top-ups until they are set again. What Stripe has charged
+         *     already is credited.
+         */
+        delete: operations["cancelAutoTopUp"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/console/api/topups/method": {
         parameters: {
             query?: never;
@@ -311,10 +331,27 @@ export interface components {
             uncollected_usd: string;
             user?: null | components["schemas"]["UserView"];
         };
+        /**
+         * @description How far a payment in flight has come.
+         * @enum {string}
+         */
+        AttemptStatus: "waiting" | "charging" | "withdrawn";
+        /** @description A payment in flight. */
+        AttemptView: {
+            /** @description Decimal USD. */
+            amount_usd: string;
+            /** @description When it began, RFC 3339. */
+            began_at: string;
+            /** @description Its id, as in the list of top-ups once Stripe has it. */
+            id: string;
+            /** @description How far it has come. */
+            status: components["schemas"]["AttemptStatus"];
+        };
         /** @description Automatic top-ups as they are set, and how they fare. */
         AutoTopUpView: {
             /** @description Decimal USD. */
             amount_usd: string;
+            attempt?: null | components["schemas"]["AttemptView"];
             enabled: boolean;
             method?: null | components["schemas"]["MethodView"];
             /** @description Decimal USD. */
@@ -449,7 +486,7 @@ export interface components {
          * @description Why money moved.
          * @enum {string}
          */
-        EntryKind: "usage" | "credit" | "grant" | "refund" | "dispute" | "adjustment";
+        EntryKind: "usage" | "credit" | "grant" | "refund" | "dispute" | "adjustment" | "debt";
         /** @description One movement of money. */
         EntryView: {
             /** @description Signed: what is positive came in; decimal USD. */
@@ -628,7 +665,8 @@ export interface components {
              */
             monthly_cap_usd: string;
             /**
-             * @description Below this much available money it does; decimal USD.
+             * @description The account tops itself up when its balance is below this; what running requests hold does not count.
+             *     Decimal USD, the amount at most.
              * @example 5
              */
             threshold_usd: string;
@@ -778,7 +816,7 @@ export interface components {
         StoppedView: {
             /** @description RFC 3339. */
             at: string;
-            /** @description `declined`, `authentication_required`, `method_unusable` or `disputed`. */
+            /** @description `declined`, `authentication_required`, `method_unusable`, `disputed` or `cancelled`. */
             reason: string;
         };
         /** @description A page of top-ups, the newest first. */
@@ -1358,6 +1396,25 @@ export interface operations {
                 "application/json": components["schemas"]["NewAutoTopUp"];
             };
         };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AutoTopUpView"];
+                };
+            };
+        };
+    };
+    cancelAutoTopUp: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
         responses: {
             200: {
                 headers: {

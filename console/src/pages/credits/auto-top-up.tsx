@@ -22,9 +22,40 @@ export function AutoTopUpCard() {
         <h2 id="auto">Automatic top-up</h2>
       </header>
       <Loaded query={auto} loading={<SkeletonRows rows={5} height={40} />}>
-        {(settings) => <AutoForm key={formKey(settings)} settings={settings} />}
+        {(settings) => (
+          <>
+            {settings.attempt && <InFlight attempt={settings.attempt} />}
+            <AutoForm key={formKey(settings)} settings={settings} />
+          </>
+        )}
       </Loaded>
     </section>
+  );
+}
+
+/** A payment in flight, and the way to end it. */
+function InFlight({ attempt }: { attempt: NonNullable<AutoTopUp["attempt"]> }) {
+  const queries = useQueryClient();
+  const say = useToast();
+  const cancel = useMutation({
+    mutationFn: () => askJson<AutoTopUp>("/console/api/topups/auto/attempt", { method: "DELETE" }),
+    onSuccess: () => {
+      void queries.invalidateQueries({ queryKey: ["topups", "auto"] });
+      say("The top-up is cancelled.");
+    },
+  });
+  return (
+    <div className="notice">
+      <p>
+        {showUsd(attempt.amount_usd)}, begun {showTime(attempt.began_at)}: {IN_FLIGHT[attempt.status]}
+      </p>
+      {attempt.status !== "withdrawn" && (
+        <Button look="quiet" size="compact" busy={cancel.isPending} onClick={() => cancel.mutate()}>
+          Cancel this top-up
+        </Button>
+      )}
+      {cancel.error && <p role="alert">{messageOf(cancel.error)}</p>}
+    </div>
   );
 }
 
@@ -39,6 +70,13 @@ const STOPS: Record<string, string> = {
   authentication_required: "the bank wants you to confirm each payment",
   method_unusable: "the payment method cannot be used any more",
   disputed: "a payment was disputed",
+  cancelled: "you cancelled a top-up",
+};
+
+const IN_FLIGHT: Record<NonNullable<AutoTopUp["attempt"]>["status"], string> = {
+  waiting: "your card has not been charged yet.",
+  charging: "your card is being charged.",
+  withdrawn: "withdrawn. If your card was charged before that, the amount will be added to your balance.",
 };
 
 const FIELDS: [keyof Fields, string, string][] = [
@@ -83,6 +121,10 @@ function AutoForm({ settings }: { settings: AutoTopUp }) {
       if (usd === null || parseUsd(usd) === 0n) problems[name] = "An amount in whole cents.";
       else body[name] = usd;
     }
+    const [threshold, amount] = [readUsd(typed.threshold_usd, 2), readUsd(typed.amount_usd, 2)];
+    if (enabled && threshold && amount && parseUsd(threshold) > parseUsd(amount)) {
+      problems.threshold_usd = "Not above the amount that is added.";
+    }
     setWrong(problems);
     const isWithout = enabled && !settings.method;
     setLacksMethod(isWithout);
@@ -108,7 +150,10 @@ function AutoForm({ settings }: { settings: AutoTopUp }) {
       {stopped && (
         <p className="notice danger">
           <Icon name="alert" />
-          Stopped {showTime(stopped.at)}: {STOPS[stopped.reason] ?? stopped.reason}. Add credit with another card and keep it, then save this again.
+          Stopped {showTime(stopped.at)}: {STOPS[stopped.reason] ?? stopped.reason}.{" "}
+          {stopped.reason === "cancelled"
+            ? "Save this again to go on."
+            : "Add credit with another card and keep it, then save this again."}
         </p>
       )}
       <div className="row-fields">

@@ -17,6 +17,7 @@ const KINDS: [string, string][] = [
   ["refund", "Refunds"],
   ["dispute", "Disputes"],
   ["adjustment", "Adjustments"],
+  ["debt", "Earlier usage"],
 ];
 
 const TONES: Record<string, Tone> = { credit: "ok", grant: "ok", refund: "warn", dispute: "danger" };

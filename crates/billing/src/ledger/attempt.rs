@@ -7,7 +7,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::auto::{ATTEMPT_LIFE_MS, ATTEMPT_STALE_MS, AutoSettings, SavedMethod};
+use super::auto::{ATTEMPT_LIFE_MS, ATTEMPT_STALE_MS};
+use super::wanted::{AutoSettings, SavedMethod};
 use crate::money::NanoUsd;
 
 /// One payment to attempt.

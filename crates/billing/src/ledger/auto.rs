@@ -22,6 +22,7 @@ use super::calendar::start_of;
 use super::command::{Command, Enter, EntryKind};
 use super::key::Period;
 use super::state::{Event, State};
+use super::wanted::{AutoSettings, SavedMethod, StopReason, Stopped};
 use crate::money::NanoUsd;
 
 /// How long a charge that was handed out may be at work, in milliseconds: the Worker gives it up within half a
@@ -57,70 +58,10 @@ pub struct AutoTopUp {
     pub attempts: u64,
 }
 
-/// What the owner wants.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AutoSettings {
-    /// Whether there are any.
-    pub enabled: bool,
-    /// Money is asked for when the balance is below this.
-    pub threshold: NanoUsd,
-    /// How much.
-    pub amount: NanoUsd,
-    /// The most in a calendar month.
-    pub monthly_cap: NanoUsd,
-}
-
-/// A method that its owner agreed to have charged while away.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SavedMethod {
-    /// Whose, at the payment provider.
-    pub customer: String,
-    /// Which, there.
-    pub method: String,
-    /// As `visa`.
-    pub brand: String,
-    /// The last four digits.
-    pub last4: String,
-    /// When it was entered, in milliseconds since the epoch.
-    pub created_at_ms: i64,
-}
-
-/// Why nothing is attempted any more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stopped {
-    /// What happened.
-    pub reason: StopReason,
-    /// Milliseconds since the epoch.
-    pub at_ms: i64,
-}
-
-/// What ends automatic top-ups.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum StopReason {
-    /// The method was declined.
-    Declined,
-    /// The bank wants its owner to confirm the payment.
-    AuthenticationRequired,
-    /// The method cannot be charged any more.
-    MethodUnusable,
-    /// A payment was disputed.
-    Disputed,
-    /// The owner cancelled an attempt.
-    Cancelled,
-}
-
 /// The id of the entry that an attempt becomes.
 #[must_use]
 pub fn entry_id(attempt_id: &str) -> String {
     format!("auto:{attempt_id}")
-}
-
-impl AutoSettings {
-    /// The balance below which money is asked for.
-    fn short_below(&self) -> NanoUsd {
-        self.threshold.min(self.amount)
-    }
 }
 
 impl AutoTopUp {

@@ -5,9 +5,9 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::auto::{AutoSettings, SavedMethod, StopReason};
 use super::change::LimitsChange;
 use super::key::{KeyLimits, Permission};
+use super::wanted::{AutoSettings, SavedMethod, StopReason};
 use crate::hold::HoldRequest;
 use crate::money::NanoUsd;
 use crate::price::Price;

@@ -27,13 +27,12 @@ mod resolve;
 mod rotate;
 mod spend;
 mod state;
+mod wanted;
 
 pub use allow::{AllowError, MAX_ENTRIES, Models, Networks};
 pub use answer::{AccountView, Answer, Decision, KeyView, Refusal, Shortage};
 pub use attempt::{Attempt, Stage, Step};
-pub use auto::{
-    ATTEMPT_LIFE_MS, ATTEMPT_STALE_MS, AutoSettings, AutoTopUp, SavedMethod, StopReason, Stopped, entry_id,
-};
+pub use auto::{ATTEMPT_LIFE_MS, ATTEMPT_STALE_MS, AutoTopUp, entry_id};
 pub use bill::Bill;
 pub use change::{Limit, LimitsChange};
 pub use command::{
@@ -43,6 +42,7 @@ pub use decide::decide;
 pub use key::{Budget, Key, KeyLimits, Period, Permission};
 pub use spend::{Rate, Spend};
 pub use state::{Account, BillingStatus, Checkpoint, Entry, Event, Hold, HoldState, Prior, State, UsageRecord};
+pub use wanted::{AutoSettings, SavedMethod, StopReason, Stopped};
 
 /// How long an admit may travel: an older one is refused, for its caller has given up. Milliseconds.
 pub const ADMIT_MAX_AGE_MS: i64 = 60_000;

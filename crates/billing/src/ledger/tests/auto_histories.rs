@@ -44,8 +44,10 @@ enum Turn {
         which: usize,
         answer_lost: bool,
     },
-    /// A call of Stripe is given up and looked up, or fails to be.
+    /// A Worker looks up what was not answered.
     LookUp(usize),
+    /// A Worker gives a call up and looks it up while the call is still on its way.
+    Overtake(usize),
     Webhook(usize),
     Wait(i64),
 }
@@ -80,6 +82,7 @@ fn turns() -> impl Strategy<Value = Vec<Turn>> {
         8 => (0..4_u8).prop_map(|n| Turn::Cron { answer_lost: n == 0 }),
         8 => (0_usize..9, 0..3_u8).prop_map(|(which, n)| Turn::Arrive { which, answer_lost: n == 0 }),
         5 => (0_usize..9).prop_map(Turn::LookUp),
+        2 => (0_usize..9).prop_map(Turn::Overtake),
         3 => (0_usize..9).prop_map(Turn::Webhook),
         5 => wait.prop_map(Turn::Wait),
     ];
@@ -204,6 +207,9 @@ impl World {
             }
             return Ok(true);
         }
+        if self.bench.auto().attempt.is_none_or(|known| known.id != attempt.id) {
+            return Err(format!("{} is charged, and was forgotten", attempt.id));
+        }
         let declined = attempt.method.starts_with("bad");
         self.payments.push(Payment { attempt: attempt.clone(), allowed_ms, at_ms, declined, told: false });
         Ok(true)
@@ -317,6 +323,12 @@ impl World {
                 let Some(at) = chosen(which, self.unanswered.len()) else { return Ok(()) };
                 let attempt = self.unanswered.remove(at);
                 self.look_up(&attempt)?;
+            }
+            Turn::Overtake(which) => {
+                if let Some(at) = chosen(which, self.calls.len()) {
+                    let attempt = self.calls[at].0.clone();
+                    self.look_up(&attempt)?;
+                }
             }
             Turn::Webhook(which) => {
                 if let Some(at) = chosen(which, self.payments.len()) {
