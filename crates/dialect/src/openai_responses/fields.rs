@@ -4,15 +4,19 @@
 
 use crate::openai_chat::fields::MODERATION;
 use crate::passes::{Fields, Kind, Rule};
-use Rule::{Free, Kinds, Members, Plain, Same};
+use Rule::{Free, Kinds, LeftOut, Members, Plain, Same};
 
 /// The fields of a request.
 pub(crate) const FIELDS: Fields = &[
+    // Programs of the operator's organisation.
+    ("access_programs", LeftOut),
     // Codex.
     ("client_metadata", Free),
     // Only an empty one is not refused.
     ("context_management", Plain),
     ("frequency_penalty", Plain),
+    // How images are packed: without it they are packed as their figure in the catalogue says.
+    ("image", LeftOut),
     ("include", Plain),
     ("input", Kinds(ITEMS)),
     ("instructions", Plain),
