@@ -161,6 +161,20 @@ const ANNOTATION: Fields = &[
 
 const SAFETY: Rule = Members(&[("id", Plain), ("code", Plain), ("message", Plain)]);
 
+/// Records of what other tools of the provider did: no tool of the provider is for sale here, and their ids name
+/// what it keeps.
+pub(super) const LEFT_OUT: [&str; 9] = [
+    "code_interpreter_call",
+    "file_search_call",
+    "image_generation_call",
+    "mcp_approval_request",
+    "mcp_approval_response",
+    "mcp_call",
+    "mcp_list_tools",
+    "program",
+    "program_output",
+];
+
 /// The items of `input`.
 const ITEMS: &[Kind] = &[
     Kind::of(
@@ -307,19 +321,7 @@ const ITEMS: &[Kind] = &[
     ),
     // A search in a conversation that began elsewhere: it names nothing that is kept.
     Kind::of(&["web_search_call"], &[("type", Plain), ("id", Plain), ("action", Free), ("status", Plain)]),
-    // Records of what other tools of the provider did: no tool of the provider is for sale here, and their ids
-    // name what it keeps.
-    Kind::left_out(&[
-        "code_interpreter_call",
-        "file_search_call",
-        "image_generation_call",
-        "mcp_approval_request",
-        "mcp_approval_response",
-        "mcp_call",
-        "mcp_list_tools",
-        "program",
-        "program_output",
-    ]),
+    Kind::left_out(&LEFT_OUT),
 ];
 
 const ACTION: Fields = &[
