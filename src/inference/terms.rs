@@ -113,3 +113,69 @@ pub fn when_client_leaves(request: &ClientRequest<'_>, model: &Model) -> WhenCli
 pub fn hides(request: &ClientRequest<'_>, model: &Model) -> bool {
     model.hidden_reasoning || request.facts().may_hide_reasoning
 }
+
+#[cfg(test)]
+mod tests {
+    use billing::money::NanoUsd;
+
+    use super::*;
+
+    /// Ten dollars a million output tokens, and at most 10,000 of them.
+    fn model(reasoning_beyond_limit: bool) -> (Model, Price) {
+        let model = Model {
+            id: "m".into(),
+            owned_by: "o".into(),
+            display_name: "M".into(),
+            context_window: 100_000,
+            max_output_tokens: Some(10_000),
+            image_tokens: None,
+            limit_field: None,
+            hidden_reasoning: true,
+            reasoning_beyond_limit,
+            tokens_per_s: None,
+            capabilities: vec!["reasoning".into()],
+            created: 0,
+            enabled: true,
+            prices: Vec::new(),
+            routes: Vec::new(),
+        };
+        let output = Some(PicoUsd::new(10_000_000).unwrap());
+        (model, Price { effective_at_ms: 0, rates: Rates { output, ..Rates::default() }, long_input: None })
+    }
+
+    fn held(members: &str, beyond: bool, available: i64) -> Option<(u64, i64)> {
+        let body = format!(r#"{{"model":"m",{members}"messages":[{{"role":"user","content":"hi"}}]}}"#);
+        let request = ClientRequest::chat(&body).unwrap();
+        let (model, price) = model(beyond);
+        let hold = hold(&request, &model, &price).unwrap();
+        let granted = hold.grant(NanoUsd::new(available).unwrap())?;
+        Some((granted.output.unwrap(), granted.amount.nano()))
+    }
+
+    #[test]
+    fn where_a_limit_leaves_reasoning_unbounded_the_whole_of_the_model_is_held() {
+        for members in [r#""max_tokens":1,"#, r#""max_completion_tokens":1,"#, "", r#""max_tokens":1,"stream":true,"#] {
+            let (output, amount) = held(members, true, 1_000_000_000).unwrap();
+            assert_eq!((output, amount), (10_000, 100_000_000), "{members}");
+            // Five cents do not cover the ten that it may cost, and no lower limit makes it cost less.
+            assert_eq!(held(members, true, 50_000_000), None, "{members}");
+        }
+        assert_eq!(held(r#""max_tokens":1,"#, false, 50_000_000).map(|(output, _)| output), Some(1));
+        assert_eq!(held("", false, 50_000_000).map(|(output, _)| output), Some(5_000));
+    }
+
+    #[test]
+    fn of_a_hundred_requests_on_five_cents_no_more_is_spent_than_was_held() {
+        let mut balance = 50_000_000_i64;
+        let mut spent = 0_i64;
+        for _ in 0..100 {
+            // Each costs all that the model can make, whatever its limit says.
+            let Some((_, amount)) = held(r#""max_tokens":1,"#, true, balance) else { continue };
+            let cost = 100_000_000;
+            assert!(cost <= amount);
+            spent += cost;
+            balance -= cost;
+        }
+        assert_eq!((spent, balance), (0, 50_000_000));
+    }
+}

@@ -49,7 +49,6 @@ test("a document of unknown size is a 402 on two cents, before any provider sees
     ["by URL", { type: "file", file: { file_url: "https://example.com/thousand-pages.pdf" } }],
     ["by URL, as Mistral has it", { type: "document_url", document_url: "https://example.com/thousand-pages.pdf" }],
     ["inline", { type: "file", file: { filename: "a.pdf", file_data: "data:application/pdf;base64,JVBERi0=" } }],
-    ["a part that nobody knows", { type: "hologram", hologram: { url: "https://example.com" } }],
   ]) {
     await t.test(name, async () => {
       const response = await chat(account.key, { messages: [{ role: "user", content: [{ type: "text", text: "Read it." }, part] }] });

@@ -145,7 +145,7 @@ static BLOCK: Rule = Kinds(&[
         &["image"],
         &[
             ("type", Plain),
-            ("source", Same(&SOURCE)),
+            ("source", Members(IMAGE_SOURCE)),
             ("cache_control", CACHE),
             ("transformations", Members(&[("oversized_image", Plain)])),
         ],
@@ -228,3 +228,5 @@ static BLOCK: Rule = Kinds(&[
 
 static SOURCE: Rule =
     Members(&[("type", Plain), ("media_type", Plain), ("data", Plain), ("url", Plain), ("content", Same(&BLOCK))]);
+
+const IMAGE_SOURCE: Fields = &[("type", Plain), ("media_type", Plain), ("data", Plain), ("url", Plain)];

@@ -107,7 +107,7 @@ static PARTS: Rule = Kinds(&[
         &["file"],
         &[
             ("type", Plain),
-            ("file", Members(&[("file_data", Plain), ("filename", Plain)])),
+            ("file", Members(&[("file_data", Plain), ("file_url", Plain), ("filename", Plain), ("format", Plain)])),
             ("cache_control", Members(CACHE)),
             ("prompt_cache_breakpoint", BREAKPOINT),
         ],

@@ -4,15 +4,19 @@
 
 use crate::openai_chat::fields::MODERATION;
 use crate::passes::{Fields, Kind, Rule};
-use Rule::{Free, Kinds, Members, Plain, Same};
+use Rule::{Free, Kinds, LeftOut, Members, Plain, Same};
 
 /// The fields of a request.
 pub(crate) const FIELDS: Fields = &[
+    // Programs of the operator's organisation.
+    ("access_programs", LeftOut),
     // Codex.
     ("client_metadata", Free),
     // Only an empty one is not refused.
     ("context_management", Plain),
     ("frequency_penalty", Plain),
+    // How images are packed: without it they are packed as their figure in the catalogue says.
+    ("image", LeftOut),
     ("include", Plain),
     ("input", Kinds(ITEMS)),
     ("instructions", Plain),
@@ -156,6 +160,20 @@ const ANNOTATION: Fields = &[
 ];
 
 const SAFETY: Rule = Members(&[("id", Plain), ("code", Plain), ("message", Plain)]);
+
+/// Records of what other tools of the provider did: no tool of the provider is for sale here, and their ids name
+/// what it keeps.
+pub(super) const LEFT_OUT: [&str; 9] = [
+    "code_interpreter_call",
+    "file_search_call",
+    "image_generation_call",
+    "mcp_approval_request",
+    "mcp_approval_response",
+    "mcp_call",
+    "mcp_list_tools",
+    "program",
+    "program_output",
+];
 
 /// The items of `input`.
 const ITEMS: &[Kind] = &[
@@ -303,19 +321,7 @@ const ITEMS: &[Kind] = &[
     ),
     // A search in a conversation that began elsewhere: it names nothing that is kept.
     Kind::of(&["web_search_call"], &[("type", Plain), ("id", Plain), ("action", Free), ("status", Plain)]),
-    // Records of what other tools of the provider did: no tool of the provider is for sale here, and their ids
-    // name what it keeps.
-    Kind::left_out(&[
-        "code_interpreter_call",
-        "file_search_call",
-        "image_generation_call",
-        "mcp_approval_request",
-        "mcp_approval_response",
-        "mcp_call",
-        "mcp_list_tools",
-        "program",
-        "program_output",
-    ]),
+    Kind::left_out(&LEFT_OUT),
 ];
 
 const ACTION: Fields = &[

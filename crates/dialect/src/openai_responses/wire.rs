@@ -220,7 +220,9 @@ fn kept_include(envelope: &Envelope<'_>, losses: &mut Losses) -> Result<Option<S
 
 /// Whether reasoning is asked for: what is shown of it is at most a summary, and all of it is billed.
 fn hides_reasoning(envelope: &Envelope<'_>) -> Result<bool, RequestError> {
-    let Some(json) = envelope.present("reasoning") else { return Ok(false) };
+    // An item can change the effort amid the conversation.
+    let is_changed = envelope.present("input").is_some_and(|input| input.contains("configuration_update"));
+    let Some(json) = envelope.present("reasoning") else { return Ok(is_changed) };
     let reasoning =
         Envelope::parse(json).map_err(|_| RequestError::wrong_type("reasoning", "an object with each field once"))?;
     policy::check_fields(&reasoning, &["mode", "effort"])?;
@@ -228,7 +230,7 @@ fn hides_reasoning(envelope: &Envelope<'_>) -> Result<bool, RequestError> {
     if reasoning.string("mode")?.is_some_and(|mode| mode != "standard") {
         return Err(not_priced("reasoning.mode"));
     }
-    Ok(reasoning.string("effort")?.is_none_or(|effort| effort != "none"))
+    Ok(is_changed || reasoning.string("effort")?.is_none_or(|effort| effort != "none"))
 }
 
 #[cfg(test)]

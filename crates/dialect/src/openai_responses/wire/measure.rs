@@ -3,6 +3,7 @@
 use super::CLIENT_RUN;
 use crate::envelope::Envelope;
 use crate::measure::InputMeasure;
+use crate::openai_responses::fields::LEFT_OUT;
 use crate::openai_responses::tools::{Fate, fate, within};
 use crate::policy::{self, no_state, not_priced};
 use crate::request::{RequestError, as_array, as_string};
@@ -93,6 +94,13 @@ fn measure_item(input: &mut InputMeasure, path: &str, json: &str) -> Result<(), 
             input.text(json);
             Ok(())
         }
+        Some(kind @ "web_search_call") => {
+            policy::check_part(path, kind, json)?;
+            input.text(json);
+            Ok(())
+        }
+        // Nothing of it is sent.
+        Some(kind) if LEFT_OUT.contains(&kind) => policy::check_part(path, kind, json).map(|_| ()),
         Some(kind) if CLIENT_RUN.contains(&kind) => {
             if json.contains("container") {
                 policy::check_part(path, kind, json)?;
