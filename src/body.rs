@@ -157,6 +157,8 @@ async fn read_up_to(
         memory: Reservation::begin(room, caller)?,
         most,
         asked: false,
+        length: length.filter(|_| packing == Packing::None),
+        is_readable: true,
     };
     if length.is_some_and(|length| length > LARGE_BYTES) {
         reading.ask(&may_pay).await?;
@@ -168,9 +170,9 @@ async fn read_up_to(
     if let Some(mut pieces) = Pieces::of(request, packing)?
         && let Err(refusal) = reading.read(&mut pieces, &may_pay).await
     {
+        let is_readable = reading.is_readable;
         drop(reading);
-        // Nothing of a slow body would come.
-        if refusal.status != 408 {
+        if is_readable {
             discard_pieces(&mut pieces).await;
         }
         return Err(refusal);
@@ -187,6 +189,10 @@ struct Reading {
     most: usize,
     /// Whether the account has been asked.
     asked: bool,
+    /// How long the body says that it is.
+    length: Option<usize>,
+    /// Whether more of the body can be read. A read that failed has taken the buffer, and of a slow body nothing comes.
+    is_readable: bool,
 }
 
 impl Reading {
@@ -207,8 +213,10 @@ impl Reading {
     ) -> Result<(), ApiError> {
         loop {
             let patience_ms = self.pace.patience_ms(clock::now_ms());
+            self.is_readable = false;
             let read = within(patience_ms, pieces.next()).await.ok_or_else(too_slow)?;
             let Some(piece) = read? else { return Ok(()) };
+            self.is_readable = true;
             self.pace.moved(piece.len(), clock::now_ms());
             let length = self.bytes.len().saturating_add(piece.len());
             if length > self.most {
@@ -216,10 +224,17 @@ impl Reading {
             }
             self.scan.push(&piece)?;
             // The pieces, and the buffer that the next one comes in.
-            self.count(length.saturating_add(pieces.buffer_bytes()))?;
+            let expected = self.length.filter(|_| self.bytes.len() > LARGE_BYTES).unwrap_or(0);
+            self.count(length.max(expected).saturating_add(pieces.buffer_bytes()))?;
             self.bytes.push(piece);
             if length > LARGE_BYTES || self.scan.items() > LARGE_ITEMS {
                 self.ask(may_pay).await?;
+            }
+            if length > LARGE_BYTES
+                && let Some(whole) = self.length.filter(|whole| *whole > length)
+            {
+                self.count(whole.saturating_add(pieces.buffer_bytes()))?;
+                self.bytes.expect(whole).ok_or_else(ApiError::busy)?;
             }
         }
     }

@@ -39,7 +39,7 @@ struct Bounds {
 impl Room {
     fn bounds(self) -> Bounds {
         match self {
-            Self::Inference => Bounds { all: 38 << 20, kept: 4 << 20, little: 1 << 20, share: 20 << 20 },
+            Self::Inference => Bounds { all: 38 << 20, kept: 4 << 20, little: 2 << 20, share: 20 << 20 },
             // A form has 64 kB at most, and most have less than one step.
             Self::Forms => Bounds { all: 2 << 20, kept: 1 << 20, little: 128 << 10, share: 512 << 10 },
             // Stripe sends from about a dozen addresses; most events have under 20 kB.

@@ -38,6 +38,19 @@ impl Collected {
         self.length == 0
     }
 
+    /// Makes room for the whole of a body that says how long it is, so that its end needs no second copy. Once some of
+    /// the body has arrived its memory is worth taking. `None`: there is no memory.
+    pub fn expect(&mut self, whole: usize) -> Option<()> {
+        if self.pieces.len() == 1 && self.pieces.last().is_some_and(|last| last.capacity() >= whole) {
+            return Some(());
+        }
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(whole.max(self.length)).ok()?;
+        std::mem::take(&mut self.pieces).into_iter().for_each(|piece| bytes.extend_from_slice(&piece));
+        self.pieces.push(bytes);
+        Some(())
+    }
+
     /// All of them; `None`: there is no memory.
     #[must_use]
     pub fn join(mut self) -> Option<Vec<u8>> {

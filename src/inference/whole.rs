@@ -20,8 +20,8 @@ use crate::error::ApiError;
 use crate::upstream::{Exchange, Failure, within};
 
 /// The largest whole answer, in bytes: 2,048 embeddings of 3,072 numbers in base64 have 32 MB and some more. The
-/// isolate's memory for bodies takes one such answer, see [`crate::body_memory`].
-const MAX_ANSWER_BYTES: usize = 34 << 20;
+/// isolate's memory for bodies takes one such answer beside the body of its request, see [`crate::body_memory`].
+const MAX_ANSWER_BYTES: usize = 33 << 20;
 
 /// A large answer is handed over in pieces of so many bytes: what the platform holds of it is not counted.
 const PIECE_BYTES: usize = 256 << 10;

@@ -190,7 +190,8 @@ test("an upstream whose streams break off behind their first event is left alone
   assert.match(await response.text(), /\[DONE\]/);
   assert.deepEqual([gateway.upstream.seen(first).length, gateway.upstream.seen(second).length], [IN_A_MINUTE, 1]);
   const [view] = (await gateway.upstreams()).find(({ id }) => id === "main").models.filter((seen) => seen.model === first);
-  assert.deepEqual([view.state, view.failures, view.failures_in_a_row], ["open", { broke_off: IN_A_MINUTE }, 0]);
+  // They were one account's, so it alone does not ask any more.
+  assert.deepEqual([view.state, view.accounts_waiting, view.failures, view.failures_in_a_row], ["closed", 1, { broke_off: IN_A_MINUTE }, 0]);
 });
 
 test("when every upstream is down, nobody is asked, nothing is held, and the client knows when to come back", async () => {
@@ -207,14 +208,16 @@ test("when every upstream is down, nobody is asked, nothing is held, and the cli
   assert.equal((await gateway.usageRows(account, IN_A_ROW)).length, IN_A_ROW);
   assert.deepEqual(await gateway.balance(account), { balance: BALANCE, held: 0n });
   const [view] = (await gateway.upstreams()).find(({ id }) => id === "main").models.filter((seen) => seen.model === model);
-  assert.deepEqual([view.state, view.failures, view.last_failure], ["open", { server_error: IN_A_ROW }, "server_error"]);
+  // They were one account's, so it alone does not ask any more.
+  assert.deepEqual([view.state, view.accounts_waiting, view.failures, view.last_failure], ["closed", 1, { server_error: IN_A_ROW }, "server_error"]);
 
   // Its time over, the next request finds it well.
   gateway.upstream.answer(model, good(model, false));
   await sleep(waitS * 1_000);
   for (let n = 0; n < 2; n += 1) assert.equal((await send(account, model)).status, 200);
   const { models } = (await gateway.upstreams()).find(({ id }) => id === "main");
-  assert.equal(models.find((seen) => seen.model === model).state, "closed");
+  const recovered = models.find((seen) => seen.model === model);
+  assert.deepEqual([recovered.state, recovered.accounts_waiting], ["closed", 0]);
 });
 
 test("an upstream is not asked before the time that it named, and its client is told", async () => {
@@ -268,6 +271,7 @@ test("an operator sees how the upstreams fare, and nobody else does", async () =
     recent_failures: 1,
     failures: { credentials: 1 },
     last_failure: "credentials",
+    accounts_waiting: 0,
   });
   assert.ok(!JSON.stringify(upstreams).includes(MARKER));
   for (const key of [undefined, account.key]) {

@@ -13,44 +13,47 @@ import { randomNumbers } from "../crash/load.mjs";
 import { chatBody, completionChunks } from "../e2e/chat.mjs";
 import { startGateway } from "../e2e/harness.mjs";
 import { events } from "../e2e/upstream.mjs";
-import { Inspector } from "./inspector.mjs";
+import { attacks } from "./attacks.mjs";
+import { ISOLATE_MB, MEASURED, meterOf } from "./isolate.mjs";
 
 // What V8 keeps or lets go as it pleases, also behind a collection.
 const HEAP_NOISE_MB = 2;
 
-const HELP = `npm run memory -- [--streams N] [--rounds N]
+const HELP = `npm run memory -- [--streams N] [--rounds N] [--attacks NAME]
 
 Runs the Worker on workerd and, round after round, so many chat streams through it at once; each stays open
 until all of them have begun. Prints, in MB, while all are open and when all have ended: the WebAssembly memory,
 the JavaScript heap with the buffers behind it, and the resident memory of the workerd process. Then as many
 rounds of so many streams that are cut at random points, by the upstream or by the client, measured behind each.
-Ends with 1 when WebAssembly memory and heap together reach the 128 MB of an isolate, when either grew after the
+Then the attacks on memory, each in an isolate of its own beside the requests of another customer; with --attacks those
+alone whose names hold NAME, and no streams. Ends with 1 when WebAssembly memory and heap together reach the 128 MB of an isolate, when either grew after the
 second round (of the heap ${HEAP_NOISE_MB} MB are noise), when a stream was lost, or one that was cut was not settled once.`;
 
 // An account admits 300 requests in a second.
 const PACE_MS = 6;
-const ISOLATE_MB = 128;
 const LANES = 12;
 const SEED = 7;
-const MB = 1 << 20;
 
 await main(async () => {
-  const options = { streams: { type: "string", default: "1000" }, rounds: { type: "string", default: "3" } };
+  const options = { streams: { type: "string", default: "1000" }, rounds: { type: "string", default: "3" }, attacks: { type: "string" } };
   const { values } = parseArgs({ options: { ...options, help: { type: "boolean", short: "h", default: false } } });
   const [streams, rounds] = [Number(values.streams), Number(values.rounds)];
   if (values.help) return console.log(HELP);
   if (![streams, rounds].every((n) => Number.isSafeInteger(n) && n > 0)) throw new StepFailed(HELP);
+  if (values.attacks === undefined) await measureStreams(streams, rounds);
+  const problems = await attacks(values.attacks);
+  for (const problem of problems) console.log(`PROBLEM: ${problem}`);
+  if (problems.length > 0) process.exitCode = 1;
+});
+
+async function measureStreams(streams, rounds) {
   const before = new Set(workerds());
   const gateway = await start();
-  const inspector = await Inspector.connect(gateway.inspectorUrl);
+  const meter = await meterOf(gateway);
   const pid = workerds().find((pid) => !before.has(pid));
   try {
     const account = await gateway.account({ usd: "100000" });
-    const measure = async () => {
-      const wasm = Number(await (await gateway.fetch("/test/memory")).text());
-      const { usedSize, backingStorageSize = 0 } = await inspector.heap();
-      return { wasm: wasm / MB, heap: (usedSize + Math.max(0, backingStorageSize - wasm)) / MB, rss: residentMb(pid) };
-    };
+    const measure = async () => ({ ...(await meter.read()), rss: residentMb(pid) });
     console.log("round  moment   wasm    heap     rss   (MB)");
     const show = (round, moment, { wasm, heap, rss }) =>
       console.log(`${String(round).padStart(5)}  ${moment.padEnd(5)} ${[wasm, heap, rss].map((mb) => mb.toFixed(1).padStart(7)).join(" ")}`);
@@ -63,14 +66,14 @@ await main(async () => {
       open.push(await measure());
       show(round, "open", open.at(-1));
       lost += await running.end();
-      await inspector.collectGarbage();
+      await meter.inspector.collectGarbage();
       show(round, "ended", await measure());
     }
     const [cut, problems] = [[], []];
     const random = randomNumbers(SEED);
     for (let round = 1; round <= rounds; round += 1) {
       await cutStreams(gateway, { count: streams, lanes: LANES, random }, problems);
-      await inspector.collectGarbage();
+      await meter.inspector.collectGarbage();
       cut.push(await measure());
       show(round, "cut", cut.at(-1));
     }
@@ -83,10 +86,10 @@ await main(async () => {
     const grew = [of, ofCut].some(({ wasm, heap }) => wasm > 0 || heap > HEAP_NOISE_MB);
     if (most >= ISOLATE_MB || grew || lost + problems.length > 0) process.exitCode = 1;
   } finally {
-    inspector.close();
+    meter.close();
     await gateway.close();
   }
-});
+}
 
 /** By how much the last round is above the second. */
 function growth(rounds) {
@@ -99,7 +102,7 @@ async function start() {
   try {
     const file = path.join(folder, "catalog.toml");
     writeFileSync(file, catalogue([{ model: "chat", upstream: "chat" }, ...cutModels()]));
-    return await startGateway({ catalogue: file, entry: path.join(import.meta.dirname, "measuring-entry.mjs"), inspect: true });
+    return await startGateway({ catalogue: file, ...MEASURED });
   } finally {
     rmSync(folder, { recursive: true });
   }
