@@ -10,10 +10,11 @@ pub use billing::ledger::Bill;
 use billing::ledger::{Answer, Command, Outcome, Settle, SettledBy};
 use billing::money::NanoUsd;
 use billing::price::Price;
-use billing::reported::{Measured, Reported};
+use billing::reported::{Bounds, Measured, Reported};
 use billing::running::{Next, Running};
 use billing::usage::Usage;
 use dialect::tokens::Figures;
+use dialect::visible::measured;
 use futures::future::{Either, select};
 
 use worker::Env;
@@ -167,15 +168,14 @@ impl Ticket {
     /// What the Worker knows of the answer without its provider.
     fn measured(&self) -> Measured {
         let Seen { visible, delivered, .. } = self.seen.get();
-        let limit = self.terms.most_output.saturating_add(self.terms.predicted).saturating_mul(self.terms.choices);
-        Measured {
+        let each = self.terms.most_output.saturating_add(self.terms.predicted);
+        let bounds = Bounds {
             likely_input: self.terms.likely_input,
             most_input: self.terms.most_input,
-            least_output: visible.lower,
-            likely_output: visible.estimate.min(limit.saturating_add(delivered.estimate)),
-            most_output: limit.saturating_add(delivered.upper),
+            most_output: each.saturating_mul(self.terms.choices),
             hides: self.terms.hides,
-        }
+        };
+        measured(&bounds, visible, delivered)
     }
 
     /// What a request costs whose client left before its usage was known. A model may have reasoned out

@@ -54,6 +54,19 @@ impl Reported {
 /// The most web searches that one answer is charged for: more than any model runs by itself.
 const MOST_WEB_SEARCHES: u64 = 100;
 
+/// What is known of an answer before it is made, in tokens.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Bounds {
+    /// The estimate of the input.
+    pub likely_input: u64,
+    /// The most input that the model can take.
+    pub most_input: u64,
+    /// The limit of the output of all choices together.
+    pub most_output: u64,
+    /// Whether the model may reason out of sight.
+    pub hides: bool,
+}
+
 /// What the gateway knows of an answer without its provider, in tokens. Output counts are those of all choices.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Measured {

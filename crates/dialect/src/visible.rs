@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use billing::reported::{Bounds, Measured};
+
 use crate::json_text::Joiner;
 use crate::tokens::{Counter, Figures, Vocabulary};
 
@@ -116,6 +118,21 @@ impl Visible {
         let place = if full { Place { choice: u64::MAX, kind: Kind::Text, part: u64::MAX } } else { place };
         let counter = Counter::new(self.vocabulary);
         self.parts.entry(place).or_insert_with(|| Part { counter, joiner: Joiner::default() })
+    }
+}
+
+/// What is known of an answer without its provider: its `bounds`, what was seen of it, and as much of that as the client
+/// was handed. Nothing is billed beyond the limit and what was delivered, however much an upstream sends.
+#[must_use]
+pub fn measured(bounds: &Bounds, seen: Figures, delivered: Figures) -> Measured {
+    let Bounds { likely_input, most_input, most_output, hides } = *bounds;
+    Measured {
+        likely_input,
+        most_input,
+        least_output: seen.lower,
+        likely_output: seen.estimate.min(most_output.saturating_add(delivered.estimate)),
+        most_output: most_output.saturating_add(delivered.upper),
+        hides,
     }
 }
 

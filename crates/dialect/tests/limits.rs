@@ -2,7 +2,7 @@
 //! provider counts, and the figures of what is seen do not depend on where a stream is split.
 //!
 //! The recordings are no part of this repository: `RECORDED_DIR` names their folder.
-#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 #[expect(dead_code, reason = "the fuzz targets use the rest")]
 mod exercise;
@@ -11,14 +11,18 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use billing::hold::{HoldRequest, OutputBound};
 use billing::ledger::SettledBy;
-use billing::reported::{Measured, Reported};
+use billing::money::{NanoUsd, PicoUsd};
+use billing::price::{Price, Rates};
+use billing::reported::{Bounds, Reported};
 use billing::running::{Next, Running};
 use billing::usage::Usage;
 use dialect::Dialect;
 use dialect::client::ClientRequest;
 use dialect::relay::{End, Meter};
 use dialect::tokens::Figures;
+use dialect::visible::measured;
 use exercise::{CLIENTS, DIALECTS, identity, rewrite};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -55,16 +59,14 @@ fn run<'a>(request: &ClientRequest<'_>, way: Dialect, limit: u64, pieces: impl I
     Went { end, meter: relay.meter(), next: Next::GoOn }
 }
 
+/// The bill of a stream of which the client was handed `delivered`.
+fn bill_of(meter: &Meter, delivered: Figures, limit: u64, hides: bool) -> (Usage, SettledBy) {
+    let bounds = Bounds { likely_input: 7, most_input: MODEL_WINDOW, most_output: limit, hides };
+    measured(&bounds, meter.visible, delivered).usage(meter.reported)
+}
+
 fn bill(meter: &Meter, limit: u64, hides: bool) -> (Usage, SettledBy) {
-    let measured = Measured {
-        likely_input: 7,
-        most_input: MODEL_WINDOW,
-        least_output: meter.visible.lower,
-        likely_output: meter.visible.estimate.min(limit + meter.visible.estimate),
-        most_output: limit + meter.visible.upper,
-        hides,
-    };
-    measured.usage(meter.reported)
+    bill_of(meter, meter.visible, limit, hides)
 }
 
 /// A recorded stream.
@@ -119,7 +121,7 @@ fn told_output(stream: &str) -> Option<u64> {
     let events = data.filter_map(|data| serde_json::from_str::<Value>(data).ok());
     let usages = events.flat_map(|event| [&event["usage"], &event["response"]["usage"]].map(Value::clone));
     let names = ["completion_tokens", "output_tokens"];
-    usages.filter_map(|usage| names.iter().find_map(|name| usage[*name].as_u64())).last()
+    usages.filter_map(|usage| names.iter().find_map(|name| usage[*name].as_u64())).next_back()
 }
 
 /// The kind of text that a recording mostly consists of.
@@ -466,6 +468,63 @@ fn issue_13_reports_are_merged_alike_in_every_dialect() {
                 let meter = run(&request, way, 1_000, [stream.as_bytes()]).meter;
                 let expected: Reported = Usage { input: expected.0, output: expected.1, ..Usage::default() }.into();
                 assert_eq!(meter.reported, Some(expected), "{way:?} to {client}: {reports:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn issue_13_nothing_is_billed_beyond_the_limit_and_what_was_delivered() {
+    let limit = 16_000;
+    for (name, text) in [("prose", " word".repeat(300_000)), ("Chinese", "数据".repeat(250_000))] {
+        let said = Said { text, ..Said::default() };
+        for way in DIALECTS {
+            let stream = said.stream(way, &[], 1);
+            let event = stream.split_inclusive("\n\n").find(|event| event.len() > 100_000).unwrap();
+            for (client, parse, body) in CLIENTS {
+                let request = parse(body).unwrap();
+                let at = stream.find(event).unwrap() + event.len();
+                let went = run(&request, way, limit, [&stream.as_bytes()[..at]]);
+                assert!(went.meter.visible.estimate > 200_000, "{name}: {way:?} to {client}");
+                for (delivered, most) in
+                    [(Figures::default(), limit), (Figures { lower: 9, estimate: 10, upper: 11 }, limit + 10)]
+                {
+                    let (usage, _) = bill_of(&went.meter, delivered, limit, false);
+                    assert!(usage.output <= most, "{name}: {way:?} to {client}: {usage:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn issue_13_a_budget_of_five_cents_is_not_cut_at_half_a_cent() {
+    let rates = Rates {
+        input: PicoUsd::new(2_500_000).unwrap(),
+        output: Some(PicoUsd::new(10_000_000).unwrap()),
+        ..Rates::default()
+    };
+    let price = Price { effective_at_ms: 0, rates, long_input: None };
+    let (budget, limit) = (NanoUsd::new(50_000_000).unwrap(), MODEL_OUTPUT);
+    let output = OutputBound { wanted: 4_096, least: 256, choices: 1 };
+    let hold = HoldRequest::new(&price, 80, false, Some(output)).unwrap();
+    // 3,000 tokens of arguments, of which each is a chunk: three cents.
+    let input = format!(r#"{{"text":"{}"}}"#, " word".repeat(3_000));
+    let said = Said { calls: vec![("write_file".into(), input)], ..Said::default() };
+    for way in DIALECTS {
+        let stream = said.stream(way, &even(3_000), 1);
+        for (client, parse, body) in CLIENTS {
+            let request = parse(body).unwrap();
+            let mut relay = request.relay(request.pair(way, true), rewrite(), identity(&request));
+            let mut covered = hold.grant(budget).unwrap().output;
+            for event in stream.split_inclusive("\n\n") {
+                let _ = relay.push(event.as_bytes());
+                let Figures { lower, estimate, .. } = relay.meter().visible;
+                let next = |covered| Running { least: lower, likely: estimate, covered, limit }.next();
+                if next(covered) != Next::GoOn {
+                    covered = hold.up_to((covered.unwrap() + 4_096).min(limit), budget).unwrap().output;
+                }
+                assert!(!matches!(next(covered), Next::GrowOrStop | Next::Stop), "{way:?} to {client} at {estimate}");
             }
         }
     }
