@@ -1,5 +1,5 @@
-//! The little of SQLite that the store needs, so that the same SQL text runs in the object on workerd
-//! and under a native SQLite in tests.
+//! The part of SQLite that the account object uses. The object runs the same SQL text on workerd and on a native
+//! SQLite in tests.
 
 /// A value that crosses into SQL. Money and times are integers within ±(2^53 − 1).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub enum Value {
     Text(String),
 }
 
-/// Why a statement failed, or a row could not be read.
+/// The reason why a statement failed, or why a row could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("sql: {0}")]
 pub struct SqlError(pub String);
@@ -22,8 +22,17 @@ pub trait Sql {
     /// Runs one statement and reads all of its rows.
     ///
     /// # Errors
-    /// [`SqlError`] with the database's own words.
+    /// [`SqlError`] with the database's own message.
     fn query(&self, sql: &str, params: &[Value]) -> Result<Vec<Row>, SqlError>;
+}
+
+/// A database that the account object can write to: its handle can be cloned, and it has transactions.
+pub trait Transactional: Sql + Clone + 'static {
+    /// Runs `write` in one transaction. An error or a panic in `write` undoes all of its statements.
+    ///
+    /// # Errors
+    /// The error of `write`, or the database's own. A panic in `write` becomes an error too.
+    fn transaction(&self, write: impl FnMut() -> Result<(), SqlError> + 'static) -> Result<(), SqlError>;
 }
 
 /// One row, read from left to right.
@@ -31,7 +40,7 @@ pub trait Sql {
 pub struct Row(std::vec::IntoIter<Value>);
 
 impl Row {
-    /// A row of these values.
+    /// A row with these values, from left to right.
     #[must_use]
     pub fn new(values: Vec<Value>) -> Self {
         Self(values.into_iter())
@@ -40,7 +49,7 @@ impl Row {
     /// The next column as an integer.
     ///
     /// # Errors
-    /// [`SqlError`] when it is none.
+    /// [`SqlError`] when the column is NULL, text, or missing.
     pub fn int(&mut self) -> Result<i64, SqlError> {
         self.optional_int()?.ok_or_else(|| SqlError("unexpected NULL".into()))
     }
@@ -48,7 +57,7 @@ impl Row {
     /// The next column as an integer or NULL.
     ///
     /// # Errors
-    /// [`SqlError`] when it is neither.
+    /// [`SqlError`] when the column is text, or missing.
     pub fn optional_int(&mut self) -> Result<Option<i64>, SqlError> {
         match self.0.next() {
             Some(Value::Int(int)) => Ok(Some(int)),
@@ -60,7 +69,7 @@ impl Row {
     /// The next column as text.
     ///
     /// # Errors
-    /// [`SqlError`] when it is none.
+    /// [`SqlError`] when the column is NULL, an integer, or missing.
     pub fn text(&mut self) -> Result<String, SqlError> {
         self.optional_text()?.ok_or_else(|| SqlError("unexpected NULL".into()))
     }
@@ -68,7 +77,7 @@ impl Row {
     /// The next column as text or NULL.
     ///
     /// # Errors
-    /// [`SqlError`] when it is neither.
+    /// [`SqlError`] when the column is an integer, or missing.
     pub fn optional_text(&mut self) -> Result<Option<String>, SqlError> {
         match self.0.next() {
             Some(Value::Text(text)) => Ok(Some(text)),
@@ -85,7 +94,7 @@ impl From<i64> for Value {
 }
 
 impl From<u64> for Value {
-    /// Sequence numbers and token counts; what an `i64` cannot hold is none of them.
+    /// For sequence numbers and token counts. None of these exceeds `i64::MAX`, so a larger number becomes `i64::MAX`.
     fn from(int: u64) -> Self {
         Self::Int(i64::try_from(int).unwrap_or(i64::MAX))
     }

@@ -1,11 +1,13 @@
-//! The account's tables: how a state is loaded (`load.rs`), how an event is written, how a row is found (`search.rs`),
-//! and what waits for D1 (`waiting.rs`).
+//! The account's tables: how they are created (`schema.rs`), how a state is loaded (`load.rs`), how an event is
+//! written, how a row is found (`search.rs`), and which rows D1 does not have yet (`undelivered.rs`).
 //!
-//! The one rule: an ordinary request writes three rows. A hold's row is inserted, updated in place when
-//! it resolves, and is its own tombstone; the journal row is appended. No table that a request writes
-//! has a second index. So that a wake does not read a day of tombstones all the same, `account.open_from`
-//! says from which request id on holds may be open: ids sort by time. That they do is no condition: a hold
-//! with a lesser id sets it back.
+//! The one rule: an ordinary request writes three rows. The request inserts its hold's row, updates that row when the
+//! hold resolves, and appends one journal row. The resolved row stays as the hold's tombstone: it answers a repeated
+//! command. No table that a request writes has a second index.
+//!
+//! A wake must not read the tombstones of a whole day. Therefore `account.open_from` is a request id before which no hold
+//! is open: request ids sort by time. A hold with a smaller id than that sets `open_from` back, so ids may also arrive in
+//! another order.
 
 use std::collections::BTreeMap;
 
@@ -17,64 +19,9 @@ use serde::de::DeserializeOwned;
 use crate::sql::{Row, Sql, SqlError, Value};
 
 mod load;
+mod schema;
 mod search;
-mod waiting;
-
-const SCHEMA: [&str; 6] = [
-    "CREATE TABLE account (
-        id INTEGER PRIMARY KEY CHECK (id = 1),
-        account_id TEXT NOT NULL,
-        created_at_ms INTEGER NOT NULL,
-        uncollected_nano INTEGER NOT NULL DEFAULT 0,
-        delivered_seq INTEGER NOT NULL DEFAULT 0,
-        spend_seq INTEGER NOT NULL DEFAULT 0,
-        open_from TEXT NOT NULL DEFAULT '',
-        auto_top_up TEXT,
-        sessions_valid_from_ms INTEGER NOT NULL DEFAULT 0,
-        used_nano INTEGER NOT NULL DEFAULT 0
-    ) STRICT",
-    "CREATE TABLE keys (
-        key_id TEXT PRIMARY KEY,
-        digest TEXT NOT NULL,
-        name TEXT NOT NULL,
-        permissions TEXT NOT NULL,
-        limits TEXT NOT NULL,
-        parent TEXT,
-        created_at_ms INTEGER NOT NULL,
-        revoked_at_ms INTEGER,
-        delivered INTEGER NOT NULL DEFAULT 0,
-        start TEXT NOT NULL DEFAULT '',
-        replaced_by TEXT
-    ) STRICT, WITHOUT ROWID",
-    // `key_id` is empty in a hold of the account's owner, who needs no key.
-    "CREATE TABLE holds (
-        request_id TEXT PRIMARY KEY,
-        admit TEXT NOT NULL,
-        key_id TEXT NOT NULL,
-        amount_nano INTEGER NOT NULL,
-        granted_output INTEGER,
-        opened_at_ms INTEGER NOT NULL,
-        deadline_ms INTEGER NOT NULL,
-        checkpoint TEXT,
-        state INTEGER NOT NULL,
-        seq INTEGER
-    ) STRICT, WITHOUT ROWID",
-    "CREATE TABLE journal (
-        seq INTEGER PRIMARY KEY,
-        id TEXT NOT NULL,
-        kind TEXT NOT NULL,
-        at_ms INTEGER NOT NULL,
-        amount_nano INTEGER NOT NULL,
-        balance_after_nano INTEGER NOT NULL,
-        usage TEXT,
-        hash TEXT
-    ) STRICT",
-    // Ids of entries that are not usage; those of usage are the holds' own.
-    "CREATE TABLE entry_ids (id TEXT PRIMARY KEY, seq INTEGER NOT NULL) STRICT, WITHOUT ROWID",
-    // What each key has spent up to `account.spend_seq`, as `account.used_nano` says of all requests; the journal
-    // behind it is read again on wake.
-    "CREATE TABLE key_spend (key_id TEXT PRIMARY KEY, spend TEXT NOT NULL) STRICT, WITHOUT ROWID",
-];
+mod undelivered;
 
 const HOLD_COLUMNS: &str =
     "admit, key_id, amount_nano, granted_output, opened_at_ms, deadline_ms, checkpoint, state, seq";
@@ -87,7 +34,7 @@ const RESOLVED: i64 = 1;
 const EXPIRED: i64 = 2;
 const ADJUSTED: i64 = 3;
 
-/// How long a resolved hold answers repeats, in milliseconds: a day.
+/// How long a resolved hold answers repeated commands, in milliseconds: a day.
 pub const TOMBSTONE_MS: i64 = 86_400_000;
 
 /// The tables of one account.
@@ -95,8 +42,8 @@ pub const TOMBSTONE_MS: i64 = 86_400_000;
 pub struct Store<S>(pub S);
 
 impl<S: Sql> Store<S> {
-    /// Writes what each key has spent, and from where on holds are open, so that a wake need not read the
-    /// whole journal and all tombstones. The caller wraps it in one transaction.
+    /// Writes how much each key has spent, and from which request id on holds may be open, so that a wake need not
+    /// read the whole journal and all tombstones. The caller wraps this in one transaction.
     ///
     /// # Errors
     /// [`SqlError`].
@@ -117,7 +64,7 @@ impl<S: Sql> Store<S> {
         Ok(())
     }
 
-    /// What is known of the command's id beside the state. One look-up at most finds something.
+    /// What the tables know of the command's id beside the state: a resolved hold, a journal entry, or nothing.
     ///
     /// # Errors
     /// As [`Self::load`].
@@ -165,7 +112,7 @@ impl<S: Sql> Store<S> {
         let run = |sql: &str, params: &[Value]| self.0.query(sql, params).map(drop);
         match event {
             Event::Provisioned(account) => {
-                SCHEMA.iter().try_for_each(|table| run(table, &[]))?;
+                schema::TABLES.iter().try_for_each(|table| run(table, &[]))?;
                 run(
                     "INSERT INTO account (id, account_id, created_at_ms) VALUES (1, ?1, ?2)",
                     &[account.account_id.as_str().into(), account.created_at_ms.into()],

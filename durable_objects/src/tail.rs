@@ -1,8 +1,8 @@
-//! The end of the journal, which D1 does not have yet, and the money at that moment.
+//! The tail of the journal, which D1 does not have yet, and the account's money at the same instant.
 //!
-//! The one rule: entries, cursor and money are read at one instant. What lies behind the cursor D1 has, however much
-//! the outbox delivers until it is asked; what lies before it is here. So whoever reads here first and there
-//! afterwards misses no row and sees none twice.
+//! The one rule: entries, cursor and money are read at one instant. D1 has every row up to the cursor, and the object
+//! has every row after it. A reader that asks the object first, and then D1 for the rows up to that cursor, misses no
+//! row and sees no row twice, whatever the outbox delivers in the meantime.
 
 use std::collections::BTreeMap;
 
@@ -13,17 +13,17 @@ use serde::{Deserialize, Serialize};
 use crate::sql::{Sql, SqlError};
 use crate::store::Store;
 
-/// The most rows of one answer: about 300 kB.
+/// The most rows in one answer: about 300 kB.
 pub const MAX_ROWS: u64 = 500;
 
-/// What is asked of the journal.
+/// A question to the journal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reading {
-    /// Which rows.
+    /// The rows to return.
     pub rows: Rows,
-    /// The most of them, at most [`MAX_ROWS`]; 0: the money alone.
+    /// The most rows to return, up to [`MAX_ROWS`]; 0: only the money.
     pub limit: u64,
-    /// Whether the names of all keys are asked for too.
+    /// Whether to return the names of all keys too.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub names: bool,
 }
@@ -32,42 +32,42 @@ pub struct Reading {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Rows {
-    /// Those that D1 has not confirmed, the newest first.
+    /// The rows that D1 has not confirmed, the newest first.
     Waiting {
-        /// Only those before this one.
+        /// Return only rows before this one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         before: Option<u64>,
     },
-    /// Those behind this one, whether D1 has them or not, the oldest first.
+    /// The rows after row `seq`, whether D1 has them or not, the oldest first.
     After {
-        /// Which one.
+        /// The row before the first one to return.
         seq: u64,
     },
 }
 
-/// The end of the journal at one instant.
+/// The tail of the journal at one instant.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tail {
-    /// The rows that were asked for.
+    /// The rows that the question names.
     pub entries: Vec<Entry>,
-    /// Up to which row D1 has the journal.
+    /// The last row that D1 has confirmed.
     pub delivered_seq: u64,
-    /// The last row that there is.
+    /// The last row of the journal.
     pub seq: u64,
-    /// The balance.
+    /// The account's balance.
     pub balance: NanoUsd,
-    /// Reserved by running requests.
+    /// The money that running requests reserve.
     pub held: NanoUsd,
-    /// What usage could not collect and the account still owes.
+    /// The cost of usage that the balance could not pay and that the account still owes.
     pub uncollected: NanoUsd,
-    /// Running requests.
+    /// How many requests are running.
     pub running: u64,
-    /// What each key is called, by its id, where that was asked for.
+    /// The name of each key by its id, if the question asks for names.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub key_names: BTreeMap<String, String>,
 }
 
-/// Reads what was asked for. Writes nothing.
+/// Answers `reading`. Writes nothing.
 ///
 /// # Errors
 /// [`SqlError`].
@@ -76,7 +76,7 @@ pub fn read<S: Sql>(store: &Store<S>, state: &State, reading: &Reading) -> Resul
     let limit = reading.limit.min(MAX_ROWS);
     let entries = match reading.rows {
         _ if limit == 0 => Vec::new(),
-        Rows::Waiting { before } => store.entries_waiting(before, limit)?,
+        Rows::Waiting { before } => store.newest_undelivered(before, limit)?,
         Rows::After { seq } => store.entries_after(seq, limit)?,
     };
     let names = state.keys.values().filter(|_| reading.names);

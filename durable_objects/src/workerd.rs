@@ -1,69 +1,9 @@
-//! The object's SQLite on workerd, and the one storage method that the `worker` crate does not wrap.
+//! What the account object needs from workerd: SQL, D1, and the clock with its alarm.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+mod d1;
+mod sql;
+mod time;
 
-use wasm_bindgen::JsCast;
-use wasm_bindgen::prelude::*;
-use worker::{SqlStorage, SqlStorageValue, Storage};
-
-use crate::panics::Panicked;
-use crate::sql::{Row, Sql, SqlError, Value};
-
-#[wasm_bindgen]
-extern "C" {
-    /// `ctx.storage`.
-    type TransactionalStorage;
-
-    #[wasm_bindgen(method, catch, js_name = transactionSync)]
-    fn transaction_sync(
-        this: &TransactionalStorage,
-        f: &Closure<dyn FnMut() -> Result<(), JsValue>>,
-    ) -> Result<JsValue, JsValue>;
-}
-
-impl Sql for SqlStorage {
-    fn query(&self, sql: &str, params: &[Value]) -> Result<Vec<Row>, SqlError> {
-        let params = params.iter().map(bound).collect::<worker::Result<Vec<_>>>().map_err(failed)?;
-        // `one`, `next` and `to_array` of a cursor throw past Rust; the raw iterator catches.
-        let cursor = self.exec(sql, params).map_err(failed)?;
-        cursor.raw().map(|row| row.map_err(failed).and_then(read)).collect()
-    }
-}
-
-/// Runs `f` in one transaction of the object's storage: an error, and a panic too, rolls everything back.
-///
-/// # Errors
-/// What `f` or the storage said.
-pub fn transaction(storage: &Storage, mut f: impl FnMut() -> Result<(), SqlError> + 'static) -> Result<(), SqlError> {
-    let storage: &TransactionalStorage = storage.as_raw().unchecked_ref();
-    let run = move || {
-        // The platform rolls back when it is thrown an error.
-        let done = catch_unwind(AssertUnwindSafe(&mut f)).unwrap_or_else(|_| Err(SqlError(Panicked.to_string())));
-        done.map_err(|e| JsValue::from_str(&e.to_string()))
-    };
-    let closure = Closure::wrap_assert_unwind_safe(Box::new(run) as Box<dyn FnMut() -> Result<(), JsValue>>);
-    storage.transaction_sync(&closure).map(drop).map_err(|e| SqlError(format!("{e:?}")))
-}
-
-/// An integer becomes a JavaScript number, so it must not be larger than one can hold.
-fn bound(value: &Value) -> worker::Result<SqlStorageValue> {
-    Ok(match value {
-        Value::Null => SqlStorageValue::Null,
-        Value::Int(int) => SqlStorageValue::try_from_i64(*int)?,
-        Value::Text(text) => SqlStorageValue::String(text.clone()),
-    })
-}
-
-fn read(values: Vec<SqlStorageValue>) -> Result<Row, SqlError> {
-    let values = values.into_iter().map(|value| match value {
-        SqlStorageValue::Null => Ok(Value::Null),
-        SqlStorageValue::Integer(int) => Ok(Value::Int(int)),
-        SqlStorageValue::String(text) => Ok(Value::Text(text)),
-        other => Err(SqlError(format!("no table holds such a value: {other:?}"))),
-    });
-    Ok(Row::new(values.collect::<Result<_, _>>()?))
-}
-
-fn failed(error: worker::Error) -> SqlError {
-    SqlError(error.to_string())
-}
+pub use d1::D1;
+pub use sql::ObjectSql;
+pub use time::ObjectClock;

@@ -31,7 +31,12 @@ fn deliver(db: &Connection, entries: &[Entry]) -> usize {
     insert(db, &serde_json::to_string(entries).unwrap()).unwrap()
 }
 
-/// As `deliver_entries` asks, with numbers bound as D1 binds them.
+/// A number as D1 receives it: a JavaScript number.
+fn lossless(n: u64) -> f64 {
+    n as f64
+}
+
+/// Counts as `deliver_entries` does, with numbers bound as D1 binds them.
 fn counted(db: &Connection, after: u64, last: u64) -> i64 {
     let numbers = params!["acct_1", lossless(after), lossless(last)];
     db.query_row(COUNT_ENTRIES, numbers, |row| row.get(0)).unwrap()
@@ -259,6 +264,18 @@ impl JournalCopy for Near<'_> {
 
     async fn reject(&self, _: &str, _: u64, _: &str, _: &str, _: i64) -> Result<(), String> {
         Err("nothing is refused here".into())
+    }
+
+    async fn read(&self, _: &str, _: u64, _: u64) -> Result<Copy, String> {
+        Err("a delivery reads nothing".into())
+    }
+
+    async fn upsert_key(&self, _: &str, _: &Key) -> Result<(), String> {
+        Err("the journal has no keys".into())
+    }
+
+    async fn tell_due_top_up(&self, _: &str, _: i64) -> Result<(), String> {
+        Err("the journal has no due top-ups".into())
     }
 }
 

@@ -1,50 +1,26 @@
-//! What a wake reads: the whole state of an account, and of what is stored no more than that takes.
+//! What a wake reads: the whole state of an account, from as few rows as possible.
 
 use billing::ledger::{Account, EntryKind, Hold, MINUTE_MS, Spend, State};
 
 use super::{ENTRY_COLUMNS, HOLD_COLUMNS, KEY_COLUMNS, OPEN, Store, from_json, nano, read_entry, read_hold, read_key};
 use crate::sql::{Sql, SqlError};
 
-/// What the tables of an object lack that was provisioned before there was such a column, and what fills it:
-/// (table, column, statements).
-const ADDED: [(&str, &str, &[&str]); 6] = [
-    ("account", "open_from", &["ALTER TABLE account ADD COLUMN open_from TEXT NOT NULL DEFAULT ''"]),
-    ("keys", "start", &["ALTER TABLE keys ADD COLUMN start TEXT NOT NULL DEFAULT ''"]),
-    ("keys", "replaced_by", &["ALTER TABLE keys ADD COLUMN replaced_by TEXT"]),
-    ("account", "auto_top_up", &["ALTER TABLE account ADD COLUMN auto_top_up TEXT"]),
-    (
-        "account",
-        "sessions_valid_from_ms",
-        &["ALTER TABLE account ADD COLUMN sessions_valid_from_ms INTEGER NOT NULL DEFAULT 0"],
-    ),
-    (
-        "account",
-        "used_nano",
-        &[
-            "ALTER TABLE account ADD COLUMN used_nano INTEGER NOT NULL DEFAULT 0",
-            "UPDATE account SET used_nano = (SELECT coalesce(sum(-amount_nano), 0) FROM journal
-                WHERE usage IS NOT NULL AND seq <= spend_seq)",
-        ],
-    ),
-];
-
-/// How many rows of the journal are read at once on the way back to where the last minute began.
+/// How many journal rows are read at once, from the newest back to the beginning of the last minute.
 pub(super) const RATE_PAGE: u64 = 100;
 
-/// How far the account's clock may have stepped back in two minutes, so that an earlier row of the journal
-/// has a later time: rates are restored from rows of the last minute and of so much before it, in
-/// milliseconds.
+/// How far the account's clock may have stepped back in two minutes, in milliseconds. After such a step an earlier
+/// journal row has a later time, so request rates are restored from the rows of the last minute and of this time
+/// before it.
 const CLOCK_BACK_MS: i64 = 60_000;
 
 impl<S: Sql> Store<S> {
-    /// The whole state at `now_ms`; an empty one for an object that nobody provisioned, which has no
-    /// tables.
+    /// The whole state at `now_ms`. An object that was never provisioned has no tables, and its state is empty.
     ///
     /// # Errors
-    /// [`SqlError`] when the database fails or holds what this build cannot read.
+    /// [`SqlError`] when the database fails, or when this build cannot read a row.
     pub fn load(&self, now_ms: i64) -> Result<State, SqlError> {
         let mut state = State::default();
-        if !self.mend_tables()? {
+        if !self.add_columns()? {
             return Ok(state);
         }
         let account = "SELECT account_id, created_at_ms, uncollected_nano, spend_seq, open_from, auto_top_up,
@@ -72,23 +48,7 @@ impl<S: Sql> Store<S> {
         Ok(state)
     }
 
-    /// Adds the columns that a build before this one did not have. Whether there are tables at all.
-    fn mend_tables(&self) -> Result<bool, SqlError> {
-        let tables = "SELECT name, sql FROM sqlite_master WHERE type = 'table' AND name IN ('account', 'keys')";
-        let mut known = Vec::new();
-        for mut row in self.0.query(tables, &[])? {
-            known.push((row.text()?, row.text()?));
-        }
-        for (table, column, statements) in ADDED {
-            let lacks = |(name, sql): &(String, String)| name == table && !sql.contains(column);
-            if known.iter().any(lacks) {
-                statements.iter().try_for_each(|sql| self.0.query(sql, &[]).map(drop))?;
-            }
-        }
-        Ok(!known.is_empty())
-    }
-
-    /// Open holds, of which none lies before `open_from`.
+    /// Loads the open holds. No open hold has an id before `open_from`.
     fn load_holds(&self, state: &mut State, open_from: &str) -> Result<(), SqlError> {
         for row in self.0.query(&open_holds(), &[open_from.into()])? {
             let hold = read_hold(row)?;
@@ -97,8 +57,8 @@ impl<S: Sql> Store<S> {
         Ok(())
     }
 
-    /// The request rates of the last minute, made by open holds and by those that ended since they were
-    /// opened: the journal has these, the newest last.
+    /// Restores the request rates of the last minute: from the open holds, and from the journal rows of the holds
+    /// that have ended.
     fn load_rates(&self, state: &mut State, now_ms: i64) -> Result<(), SqlError> {
         if state.keys.values().all(|key| key.limits.requests_per_minute.is_none()) {
             return Ok(());
@@ -129,7 +89,7 @@ impl<S: Sql> Store<S> {
         Ok(())
     }
 
-    /// The last snapshot of what keys have spent, and what the journal says behind it.
+    /// Loads the last snapshot of how much keys have spent, and adds the journal rows after that snapshot.
     fn load_spend(&self, state: &mut State, spend_seq: i64) -> Result<(), SqlError> {
         for mut row in self.0.query("SELECT key_id, spend FROM key_spend", &[])? {
             let (key_id, spend) = (row.text()?, from_json::<Spend>(&row.text()?)?);

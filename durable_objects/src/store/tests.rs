@@ -111,14 +111,14 @@ fn the_outbox_reads_each_journal_row_until_it_is_delivered() {
     bench.ok(&enter("top-up", 5));
     let journal = bench.memory.journal.clone();
     assert_eq!(journal.len(), 3);
-    assert_eq!(bench.store.undelivered_entries(100).unwrap(), (0, journal.clone()));
-    assert_eq!(bench.store.waiting_since_ms(), Ok(Some(journal[0].at_ms)));
-    assert_eq!(bench.store.undelivered_entries(2).unwrap(), (0, journal[..2].to_vec()), "the oldest first");
+    assert_eq!(bench.store.oldest_undelivered(100).unwrap(), (0, journal.clone()));
+    assert_eq!(bench.store.undelivered_since_ms(), Ok(Some(journal[0].at_ms)));
+    assert_eq!(bench.store.oldest_undelivered(2).unwrap(), (0, journal[..2].to_vec()), "the oldest first");
     assert_eq!(bench.store.entries_delivered(0, 2), Ok(2));
-    assert_eq!(bench.store.undelivered_entries(100).unwrap(), (2, journal[2..].to_vec()));
+    assert_eq!(bench.store.oldest_undelivered(100).unwrap(), (2, journal[2..].to_vec()));
     assert_eq!(bench.store.entries_delivered(2, 3), Ok(3));
-    assert_eq!(bench.store.undelivered_entries(100).unwrap(), (3, vec![]));
-    assert_eq!(bench.store.waiting_since_ms(), Ok(None));
+    assert_eq!(bench.store.oldest_undelivered(100).unwrap(), (3, vec![]));
+    assert_eq!(bench.store.undelivered_since_ms(), Ok(None));
     assert_eq!(bench.load(), bench.memory.recent(bench.now_ms), "delivery is no part of the state");
 }
 
@@ -286,7 +286,7 @@ proptest! {
         for (command, first) in settled {
             prop_assert_eq!(bench.run(&command), first, "long after");
         }
-        let (delivered, entries) = bench.store.undelivered_entries(1_000).unwrap();
+        let (delivered, entries) = bench.store.oldest_undelivered(1_000).unwrap();
         prop_assert_eq!((delivered, entries), (0, bench.memory.journal));
     }
 }

@@ -1,11 +1,13 @@
 //! D1: a second SQLite with D1's own migrations, at the far end of a line that breaks.
 
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::task::Poll;
 
 use account::audit::{Copy, Line};
 use account::outbox::{
-    COUNT_ENTRIES, INSERT_ENTRIES, JournalCopy, REJECT_ENTRY, SELECT_LINES, SELECT_SET_ASIDE, UPSERT_KEY,
+    COUNT_ENTRIES, INSERT_ENTRIES, JournalCopy, REJECT_ENTRY, SELECT_LINES, SELECT_SET_ASIDE, TELL_DUE_TOPUP,
+    UPSERT_KEY,
 };
 use account::sql::{Row, SqlError};
 use billing::ledger::Key;
@@ -15,25 +17,28 @@ use crate::database::Database;
 use crate::faults::{Fault, Faults};
 use crate::rng::Rng;
 
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 5] = [
     include_str!("../../../d1_migrations/0001_create_catalogue.sql"),
     include_str!("../../../d1_migrations/0002_create_accounts.sql"),
     include_str!("../../../d1_migrations/0003_add_dropped_to_journal.sql"),
+    include_str!("../../../d1_migrations/0006_create_usage_daily.sql"),
+    include_str!("../../../d1_migrations/0007_create_topups.sql"),
 ];
 
-/// Ids that end so are those of rows that D1 refuses.
+/// The end of the ids of the rows that D1 refuses.
 pub const POISON: &str = "-poison";
 
-/// D1 as the outbox sees it.
+/// D1 as the account object sees it. A clone is another handle of the same D1.
+#[derive(Clone)]
 pub struct D1 {
-    /// What D1 holds.
+    /// D1's own database.
     pub database: Database,
-    /// While it lasts, D1 answers nothing but errors.
-    pub is_down: Cell<bool>,
-    /// Whether answers get lost at all.
-    pub is_shaky: Cell<bool>,
-    rng: RefCell<Rng>,
-    faults: RefCell<Faults>,
+    /// While this is set, D1 answers every call with an error.
+    pub is_down: Rc<Cell<bool>>,
+    /// While this is set, D1 loses some answers and some writes.
+    pub is_shaky: Rc<Cell<bool>>,
+    rng: Rc<RefCell<Rng>>,
+    faults: Rc<RefCell<Faults>>,
 }
 
 impl D1 {
@@ -48,39 +53,25 @@ impl D1 {
             "CREATE TRIGGER poison BEFORE INSERT ON journal WHEN NEW.id LIKE '%{POISON}'
              BEGIN SELECT raise(ABORT, 'CHECK constraint failed: poison'); END"
         ))?;
-        let (rng, faults) = (RefCell::new(Rng::new(seed)), RefCell::default());
-        Ok(Self { database, is_down: Cell::new(false), is_shaky: Cell::new(true), rng, faults })
+        let rng = Rc::new(RefCell::new(Rng::new(seed)));
+        Ok(Self { database, is_down: Rc::default(), is_shaky: Rc::new(Cell::new(true)), rng, faults: Rc::default() })
     }
 
-    /// What went wrong here since the last call.
+    /// The faults of D1 since the last call of this.
     pub fn take_faults(&self) -> Faults {
         self.faults.take()
     }
 
-    /// Puts a key's present state into D1.
-    ///
-    /// # Errors
-    /// What D1 said.
-    pub async fn upsert_key(&self, account_id: &str, key: &Key) -> Result<(), String> {
-        let json = |e: serde_json::Error| e.to_string();
-        let values = [
-            account_id.into(),
-            key.key_id.as_str().into(),
-            key.name.as_str().into(),
-            serde_json::to_string(&key.permissions).map_err(json)?.into(),
-            serde_json::to_string(&key.limits).map_err(json)?.into(),
-            key.parent.clone().into(),
-            key.created_at_ms.into(),
-            key.revoked_at_ms.into(),
-        ];
-        self.ask(|| self.database.run(UPSERT_KEY, &values).map(drop)).await
-    }
-
-    /// What D1 has of the journal's rows behind `after`, up to `last`.
+    /// How many of the rows after `after`, up to `last`, D1 has or has set aside.
     ///
     /// # Errors
     /// [`SqlError`].
-    pub fn copy(&self, account_id: &str, after: u64, last: u64) -> Result<Copy, SqlError> {
+    pub fn count(&self, account_id: &str, after: u64, last: u64) -> Result<u64, SqlError> {
+        let rows = self.database.run(COUNT_ENTRIES, &[account_id.into(), after.into(), last.into()])?;
+        rows.into_iter().map(|mut row| row.int().map(i64::unsigned_abs)).sum()
+    }
+
+    fn copy(&self, account_id: &str, after: u64, last: u64) -> Result<Copy, SqlError> {
         let values = [account_id.into(), after.into(), last.into()];
         let lines = self.database.run(SELECT_LINES, &values)?;
         let set_aside = self.database.run(SELECT_SET_ASIDE, &values)?;
@@ -96,16 +87,7 @@ impl D1 {
         })
     }
 
-    /// Rows that D1 has or has set aside, behind `after`, up to `last`.
-    ///
-    /// # Errors
-    /// [`SqlError`].
-    pub fn count(&self, account_id: &str, after: u64, last: u64) -> Result<u64, SqlError> {
-        let rows = self.database.run(COUNT_ENTRIES, &[account_id.into(), after.into(), last.into()])?;
-        rows.into_iter().map(|mut row| row.int().map(i64::unsigned_abs)).sum()
-    }
-
-    /// One call to D1: the line may break before and after it, and others run in the meantime.
+    /// One call to D1. The line may break before the call and after it, and other calls run in the meantime.
     async fn ask<T>(&self, run: impl FnOnce() -> Result<T, SqlError>) -> Result<T, String> {
         pause().await;
         if self.is_down.get() {
@@ -126,7 +108,7 @@ impl JournalCopy for D1 {
     async fn insert(&self, account_id: &str, entries: &str, after: u64, last: u64) -> Result<u64, String> {
         self.ask(|| {
             let mut count = 0;
-            self.database.transaction(|| {
+            self.database.atomically(|| {
                 if self.is_shaky.get() && self.rng.borrow_mut().chance(20) {
                     self.faults.borrow_mut().count(Fault::D1WriteDropped);
                 } else {
@@ -145,6 +127,30 @@ impl JournalCopy for D1 {
         self.ask(|| self.database.run(REJECT_ENTRY, &values).map(drop)).await?;
         self.faults.borrow_mut().count(Fault::D1RowRefused);
         Ok(())
+    }
+
+    /// Answers at once and never fails: an audit is how the simulation checks D1.
+    async fn read(&self, account_id: &str, after: u64, last: u64) -> Result<Copy, String> {
+        self.copy(account_id, after, last).map_err(|e| e.to_string())
+    }
+
+    async fn upsert_key(&self, account_id: &str, key: &Key) -> Result<(), String> {
+        let json = |e: serde_json::Error| e.to_string();
+        let values = [
+            account_id.into(),
+            key.key_id.as_str().into(),
+            key.name.as_str().into(),
+            serde_json::to_string(&key.permissions).map_err(json)?.into(),
+            serde_json::to_string(&key.limits).map_err(json)?.into(),
+            key.parent.clone().into(),
+            key.created_at_ms.into(),
+            key.revoked_at_ms.into(),
+        ];
+        self.ask(|| self.database.run(UPSERT_KEY, &values).map(drop)).await
+    }
+
+    async fn tell_due_top_up(&self, account_id: &str, now_ms: i64) -> Result<(), String> {
+        self.ask(|| self.database.run(TELL_DUE_TOPUP, &[account_id.into(), now_ms.into()]).map(drop)).await
     }
 }
 

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 
-use account::sql::{Row, Sql, SqlError, Value};
+use account::sql::{Row, Sql, SqlError, Transactional, Value};
 use rusqlite::types::{Value as SqliteValue, ValueRef};
 use rusqlite::{Connection, ErrorCode, params_from_iter};
 
@@ -53,18 +53,20 @@ impl Database {
         self.0.blown.take()
     }
 
-    /// Runs `f` in one transaction: an error or a panic rolls everything back, as on workerd.
+    /// Runs `write` in one transaction. An error or a panic rolls everything back, and a panic becomes an error, as
+    /// on workerd.
     ///
     /// # Errors
-    /// What `f` or the database said.
-    pub fn transaction(&self, f: impl FnOnce() -> Result<(), SqlError>) -> Result<(), SqlError> {
+    /// The error of `write` or of the database.
+    pub fn atomically(&self, write: impl FnOnce() -> Result<(), SqlError>) -> Result<(), SqlError> {
         self.run("BEGIN", &[])?;
-        let done = catch_unwind(AssertUnwindSafe(|| f().and_then(|()| self.burn())));
-        self.run(if matches!(done, Ok(Ok(()))) { "COMMIT" } else { "ROLLBACK" }, &[])?;
-        done.unwrap_or_else(|panic| resume_unwind(panic))
+        let done = catch_unwind(AssertUnwindSafe(|| write().and_then(|()| self.burn())));
+        let done = done.unwrap_or_else(|_| Err(SqlError("a panic".into())));
+        self.run(if done.is_ok() { "COMMIT" } else { "ROLLBACK" }, &[])?;
+        done
     }
 
-    /// As [`Sql::query`], past the fuse: for those who look on.
+    /// Runs a statement as [`Sql::query`] does, past the fuse. The checks of the simulation use this.
     ///
     /// # Errors
     /// [`SqlError`].
@@ -112,6 +114,12 @@ impl Sql for Database {
     fn query(&self, sql: &str, params: &[Value]) -> Result<Vec<Row>, SqlError> {
         self.burn()?;
         self.run(sql, params)
+    }
+}
+
+impl Transactional for Database {
+    fn transaction(&self, write: impl FnMut() -> Result<(), SqlError> + 'static) -> Result<(), SqlError> {
+        self.atomically(write)
     }
 }
 

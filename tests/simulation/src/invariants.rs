@@ -39,7 +39,7 @@ pub fn memory(book: &Book, state: &State, now_ms: i64) -> Result<(), Violation> 
 /// # Errors
 /// [`Violation`].
 pub fn reload(object: &Object, book: &Book, state: &State, latest_ms: i64) -> Result<(), Violation> {
-    let mut loaded = object.store.load(object.now_ms.get())?;
+    let mut loaded = object.store().load(object.clock.now_ms.get())?;
     let mut state = state.clone();
     for (key_id, key) in &state.keys {
         if key.limits.requests_per_minute.is_none() {
@@ -85,7 +85,7 @@ pub fn quiet(object: &Object, book: &Book) -> Result<(), Violation> {
     let report = object.audit(false)?;
     let poison = "SELECT count(*) FROM journal WHERE id LIKE '%' || ?1";
     let poison: i64 =
-        object.store.0.run(poison, &[POISON.into()])?.into_iter().map(|mut row| row.int()).sum::<Result<_, _>>()?;
+        object.store().0.run(poison, &[POISON.into()])?.into_iter().map(|mut row| row.int()).sum::<Result<_, _>>()?;
     let copied = report.missing == 0 && report.differing == 0 && report.delivered_seq == book.seq;
     let set_aside = copied && report.set_aside == poison.unsigned_abs();
     let known = format!("D1 did not take {poison} rows, which were set aside");
@@ -114,7 +114,7 @@ fn copies(object: &Object) -> Result<(), Violation> {
 }
 
 fn same(object: &Object, own: &str, theirs: &str, what: &str) -> Result<(), Violation> {
-    let own = object.store.0.run(own, &[POISON.into()])?;
+    let own = object.store().0.run(own, &[POISON.into()])?;
     let theirs = object.d1.database.run(theirs, &[])?;
     must(own.len() == theirs.len(), || format!("{} {what}, D1 has {}", own.len(), theirs.len()))?;
     for (mine, copy) in own.iter().zip(&theirs) {

@@ -1,193 +1,187 @@
-//! The account object, as `durable_objects/src/account.rs` is on workerd: decide from memory, write in
-//! one transaction, then change memory; whatever fails in between drops the memory.
+//! The account object of the simulation: the shell that ships, over an SQLite that breaks, a D1 that breaks, and a
+//! virtual clock. This module does what `durable_objects/src/account.rs` does on workerd: hands calls and alarms to the
+//! shell, catches panics, and sets the next alarm after each alarm.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use account::audit::{Audit, Line, PAGE, Report};
-use account::outbox;
+use account::audit::Report;
+use account::object::{Failed, Notice, Object as Shell};
+use account::protocol::{Ask, Call, Outcome, VERSION};
 use account::sql::SqlError;
 use account::store::Store;
-use billing::ledger::{Answer, Command, Event, Refusal, State, decide};
+use account::time::Clock;
+use billing::ledger::{Answer, Command, Event, Refusal};
 
+use crate::book::Violation;
 use crate::d1::D1;
 use crate::database::Database;
 
 /// The account's public id.
 pub const ACCOUNT_ID: &str = "acct_1";
 
-/// How many rows lie at most behind the snapshot of what keys have spent. Smaller than the object's,
-/// because here a wake comes with every command.
-const SNAPSHOT_ROWS: u64 = 20;
+/// How long rows wait for D1, in seconds. Shorter than in production, so that a run sees many deliveries.
+const FLUSH_SECONDS: &str = "1-15";
 
-/// What a command did.
-pub struct Ran {
-    /// What the caller hears.
-    pub result: Result<Answer, Refusal>,
-    /// What was committed.
-    pub events: Vec<Event>,
+/// The virtual clock, and the object's alarm, which outlives the object's memory. A clone is another handle.
+#[derive(Clone, Default)]
+pub struct VirtualClock {
+    /// Milliseconds since the epoch.
+    pub now_ms: Rc<Cell<i64>>,
+    /// The time of the alarm; `None`: no alarm is set.
+    pub alarm_at_ms: Rc<Cell<Option<i64>>>,
 }
 
-type Delivery = Pin<Box<dyn Future<Output = Result<(), String>>>>;
+impl Clock for VirtualClock {
+    fn now_ms(&self) -> i64 {
+        self.now_ms.get()
+    }
 
-/// The object: its memory, and the storage that outlives it.
+    async fn alarm_at_ms(&self) -> Result<Option<i64>, String> {
+        Ok(self.alarm_at_ms.get())
+    }
+
+    async fn set_alarm(&self, in_ms: u64) -> Result<(), String> {
+        self.alarm_at_ms.set(Some(self.now_ms().saturating_add_unsigned(in_ms)));
+        Ok(())
+    }
+}
+
+type AlarmWork = Pin<Box<dyn Future<Output = Result<(), Failed>>>>;
+
+/// The object's process, and the storage that outlives it.
 pub struct Object {
-    /// Its SQL.
-    pub store: Store<Database>,
-    /// The other database.
-    pub d1: Rc<D1>,
-    /// `None` until loaded, and after a failure.
-    pub memory: Option<State>,
-    /// The clock, for what runs between two events.
-    pub now_ms: Rc<Cell<i64>>,
-    delivery: Option<Delivery>,
-    snapshot_seq: u64,
+    /// D1.
+    pub d1: D1,
+    /// The clock and the stored alarm.
+    pub clock: VirtualClock,
+    /// The shell that ships, with its memory.
+    pub shell: Rc<Shell<Database, D1, VirtualClock>>,
+    database: Database,
+    /// The events of each commit since [`Self::take_committed`] was last called.
+    committed: Rc<RefCell<Vec<Vec<Event>>>>,
+    /// The work of an alarm that waits for D1.
+    alarm_work: Option<AlarmWork>,
 }
 
 impl Object {
     /// An object that was never called.
     #[must_use]
-    pub fn new(database: Database, d1: Rc<D1>, now_ms: Rc<Cell<i64>>) -> Self {
-        Self { store: Store(database), d1, memory: None, now_ms, delivery: None, snapshot_seq: 0 }
+    pub fn new(database: Database, d1: D1, clock: VirtualClock) -> Self {
+        let committed = Rc::default();
+        let shell = shell(&database, &d1, &clock, &committed);
+        Self { d1, clock, shell, database, committed, alarm_work: None }
     }
 
-    /// Forgets everything that is not stored, and ends what was going on.
+    /// The process ends: everything that is not stored is gone. The platform rings an alarm again whose work did not
+    /// end.
     pub fn die(&mut self) {
-        self.memory = None;
-        self.delivery = None;
-        self.snapshot_seq = 0;
-    }
-
-    /// Runs one command.
-    ///
-    /// # Errors
-    /// [`SqlError`]: nothing was changed, and the caller hears of a failure.
-    pub fn run(&mut self, command: &Command) -> Result<Ran, SqlError> {
-        // A panic leaves memory as it was; the events were not applied to it yet.
-        caught(|| {
-            let result = self.run_in_memory(command);
-            if result.is_err() {
-                self.memory = None;
-            }
-            result
-        })
-    }
-
-    fn run_in_memory(&mut self, command: &Command) -> Result<Ran, SqlError> {
-        let now_ms = self.now_ms.get();
-        let state = match &mut self.memory {
-            Some(state) => state,
-            memory => memory.insert(self.store.load(now_ms)?),
-        };
-        let prior = self.store.prior(command, state)?;
-        let (events, answer) = match decide(state, command, &prior, now_ms) {
-            Ok(decision) => decision,
-            Err(refusal) => return Ok(Ran { result: Err(refusal), events: Vec::new() }),
-        };
-        if !events.is_empty() {
-            self.store.0.transaction(|| events.iter().try_for_each(|event| self.store.apply(event)))?;
-            events.iter().for_each(|event| state.apply(event));
+        if self.alarm_work.take().is_some() {
+            self.clock.alarm_at_ms.set(Some(self.clock.now_ms()));
         }
-        Ok(Ran { result: Ok(answer), events })
+        self.shell = shell(&self.database, &self.d1, &self.clock, &self.committed);
     }
 
-    /// What the alarm does beside sweeping: prunes, writes a snapshot, begins to deliver.
-    ///
-    /// # Errors
-    /// [`SqlError`].
-    pub fn tidy(&mut self) -> Result<(), SqlError> {
-        let Some(state) = self.memory.as_ref().filter(|state| state.account.is_some()) else { return Ok(()) };
-        let seq = state.seq;
-        caught(|| self.store.prune(self.now_ms.get()))?;
-        if seq.saturating_sub(self.snapshot_seq) >= SNAPSHOT_ROWS {
-            self.snapshot()?;
-        }
-        if self.delivery.is_none() {
-            self.delivery = Some(Box::pin(self.deliver()));
-        }
-        Ok(())
-    }
-
-    /// Writes down what keys have spent.
-    ///
-    /// # Errors
-    /// [`SqlError`].
-    pub fn snapshot(&mut self) -> Result<(), SqlError> {
-        let Some(state) = self.memory.as_ref().filter(|state| state.account.is_some()) else { return Ok(()) };
-        caught(|| self.store.0.transaction(|| self.store.snapshot(state)))?;
-        self.snapshot_seq = state.seq;
-        Ok(())
-    }
-
-    /// Keys, then the journal. It lives beside the object: commands run while it waits for D1.
-    fn deliver(&self) -> impl Future<Output = Result<(), String>> + use<> {
-        let (store, d1, now_ms) = (self.store.clone(), Rc::clone(&self.d1), Rc::clone(&self.now_ms));
-        async move {
-            for key_id in store.undelivered_keys().map_err(|e| e.to_string())? {
-                let state = store.load(now_ms.get()).map_err(|e| e.to_string())?;
-                let Some(key) = state.keys.get(&key_id) else { continue };
-                d1.upsert_key(ACCOUNT_ID, key).await?;
-                store.key_delivered(key).map_err(|e| e.to_string())?;
-            }
-            outbox::deliver_journal(&*d1, &store, ACCOUNT_ID, || now_ms.get(), |_| ()).await
-        }
-    }
-
-    /// Whether rows are travelling to D1.
+    /// The object's tables.
     #[must_use]
-    pub fn is_delivering(&self) -> bool {
-        self.delivery.is_some()
+    pub fn store(&self) -> &Store<Database> {
+        self.shell.store()
     }
 
-    /// Goes on with the delivery up to where it waits again.
-    pub fn poll_delivery(&mut self) {
-        let Some(delivery) = &mut self.delivery else { return };
-        let mut context = Context::from_waker(Waker::noop());
-        let polled = catch_unwind(AssertUnwindSafe(|| delivery.as_mut().poll(&mut context)));
-        if !matches!(polled, Ok(Poll::Pending)) {
-            self.delivery = None;
+    /// Sends one command to the object; `None`: the call failed, and the caller hears of a failure.
+    ///
+    /// # Errors
+    /// [`Violation`] when the object waits for something within a command.
+    pub fn call(&self, command: &Command) -> Result<Option<Result<Answer, Refusal>>, Violation> {
+        match self.ask(Ask::Command(Box::new(command.clone())))? {
+            Some(Outcome::Answer(answer)) => Ok(Some(Ok(answer))),
+            Some(Outcome::Refused(refusal)) => Ok(Some(Err(refusal))),
+            Some(other) => Err(Violation(format!("{command:?} was answered {other:?}"))),
+            None => Ok(None),
         }
     }
 
-    /// Up to which row D1 has confirmed the journal.
+    /// Has the object audited, over a line that does not break.
+    ///
+    /// # Errors
+    /// [`Violation`] when no report comes.
+    pub fn audit(&self, repair: bool) -> Result<Report, Violation> {
+        match self.ask(Ask::Audit { repair })? {
+            Some(Outcome::Report(report)) => Ok(*report),
+            other => Err(Violation(format!("an audit was answered {other:?}"))),
+        }
+    }
+
+    fn ask(&self, ask: Ask) -> Result<Option<Outcome>, Violation> {
+        let call = Call { v: VERSION, session_issued_at_s: None, ask };
+        match poll_once(pin!(self.shell.answer(&call))) {
+            Some(Poll::Ready(answer)) => Ok(answer.ok()),
+            Some(Poll::Pending) => Err(Violation(format!("the object waits within {call:?}"))),
+            None => Ok(None),
+        }
+    }
+
+    /// The alarm rings. Its work goes on in [`Self::go_on`] when it waits for D1.
+    pub fn ring(&mut self) {
+        self.clock.alarm_at_ms.set(None);
+        let shell = Rc::clone(&self.shell);
+        self.alarm_work = Some(Box::pin(async move { shell.ring().await }));
+        self.go_on();
+    }
+
+    /// Goes on with the alarm's work up to the point where that waits for D1 again. Calls run in between.
+    pub fn go_on(&mut self) {
+        let Some(work) = &mut self.alarm_work else { return };
+        if matches!(poll_once(work.as_mut()), Some(Poll::Pending)) {
+            return;
+        }
+        self.alarm_work = None;
+        // An error leaves the rest to the next alarm or call.
+        drop(poll_once(pin!(self.shell.schedule())));
+    }
+
+    /// Whether an alarm's work waits for D1.
+    #[must_use]
+    pub fn is_at_work(&self) -> bool {
+        self.alarm_work.is_some()
+    }
+
+    /// The events of each commit since the last call of this.
+    #[must_use]
+    pub fn take_committed(&self) -> Vec<Vec<Event>> {
+        self.committed.take()
+    }
+
+    /// The last journal row that D1 has confirmed, read past the fuse.
     ///
     /// # Errors
     /// [`SqlError`].
     pub fn delivered_seq(&self) -> Result<u64, SqlError> {
-        let rows = self.store.0.run("SELECT delivered_seq FROM account", &[])?;
+        let rows = self.database.run("SELECT delivered_seq FROM account", &[])?;
         rows.into_iter().map(|mut row| row.int().map(i64::unsigned_abs)).sum()
-    }
-
-    /// Reads the whole journal, here and in D1, and with `repair` sets the cursor back to before the
-    /// first row that D1 lacks.
-    ///
-    /// # Errors
-    /// [`SqlError`].
-    pub fn audit(&self, repair: bool) -> Result<Report, SqlError> {
-        let delivered = self.delivered_seq()?;
-        let mut audit = Audit::default();
-        let mut after = 0;
-        loop {
-            let page = self.store.lines(after, PAGE)?;
-            let Some(last) = page.last().map(|line| line.seq) else { break };
-            audit.journal(&page);
-            let copied: Vec<Line> = page.into_iter().filter(|line| line.seq <= delivered).collect();
-            audit.copy(&copied, &self.d1.copy(ACCOUNT_ID, after, last)?);
-            after = last;
-        }
-        let mut report = audit.finish(delivered);
-        if let (true, Some(first)) = (repair, report.first_missing) {
-            self.store.deliver_again(first.saturating_sub(1))?;
-            report.repaired = true;
-        }
-        Ok(report)
     }
 }
 
-/// Runs `f`; a panic is a failure, as the runtime makes it one.
-fn caught<T>(f: impl FnOnce() -> Result<T, SqlError>) -> Result<T, SqlError> {
-    catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|_| Err(SqlError("panicked".into())))
+/// The shell with an empty memory.
+fn shell(
+    database: &Database,
+    d1: &D1,
+    clock: &VirtualClock,
+    committed: &Rc<RefCell<Vec<Vec<Event>>>>,
+) -> Rc<Shell<Database, D1, VirtualClock>> {
+    let committed = Rc::clone(committed);
+    let notify = move |notice: Notice<'_>| match notice {
+        Notice::Committed(events) => committed.borrow_mut().push(events.to_vec()),
+        Notice::HoldsExpired(_) => {}
+    };
+    Rc::new(Shell::new(database.clone(), d1.clone(), clock.clone(), FLUSH_SECONDS.to_owned(), notify))
+}
+
+/// Polls once; `None`: the future panicked.
+fn poll_once<F: Future + ?Sized>(future: Pin<&mut F>) -> Option<Poll<F::Output>> {
+    let mut context = Context::from_waker(Waker::noop());
+    catch_unwind(AssertUnwindSafe(|| future.poll(&mut context))).ok()
 }

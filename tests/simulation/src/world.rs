@@ -1,11 +1,8 @@
 //! The world around one account, step by step: a clock, a line that loses things, a process that dies,
 //! a D1 that fails. Everything follows from the seed.
 
-use std::cell::Cell;
-use std::rc::Rc;
-
 use account::sql::SqlError;
-use billing::ledger::{Answer, Command, Refusal};
+use billing::ledger::{Command, Refusal};
 
 use crate::answers::{self, Answers};
 use crate::book::{Book, Violation, must};
@@ -15,7 +12,7 @@ use crate::database::{Break, Database};
 use crate::faults::{Counts, Fault, Faults};
 use crate::invariants;
 use crate::network::{Flight, Network};
-use crate::object::Object;
+use crate::object::{Object, VirtualClock};
 use crate::rng::Rng;
 use crate::workload::Workload;
 
@@ -24,9 +21,6 @@ const START_MS: i64 = 1_798_660_800_000;
 
 /// How far the clock steps back at most, in milliseconds.
 pub const MAX_STEP_BACK_MS: i64 = 2_000;
-
-/// After how long an alarm rings, in milliseconds.
-const TICK_MS: i64 = 60_000;
 
 /// In how many of a thousand commands the whole state is read again from SQL and compared. Every fourth
 /// seed does so after each.
@@ -38,14 +32,17 @@ const MOST_QUIET_STEPS: u64 = 10_000;
 /// One account and all around it.
 pub struct World {
     rng: Rng,
-    now_ms: Rc<Cell<i64>>,
+    clock: VirtualClock,
     latest_ms: i64,
     object: Object,
     network: Network,
     workload: Workload,
     book: Book,
     first: Answers,
-    alarm_at_ms: Option<i64>,
+    /// The platform is late: the alarm does not ring before this time.
+    no_alarm_before_ms: i64,
+    /// The platform rings the last alarm again.
+    rings_again: bool,
     d1_back_at_ms: i64,
     /// Nothing goes wrong any more.
     is_calm: bool,
@@ -66,19 +63,20 @@ impl World {
     /// [`SqlError`] when SQLite cannot be set up.
     pub fn new(seed: u64, is_loud: bool) -> Result<Self, SqlError> {
         let mut rng = Rng::new(seed);
-        let now_ms = Rc::new(Cell::new(START_MS));
-        let d1 = Rc::new(D1::new(rng.next_u64())?);
+        let clock = VirtualClock::default();
+        clock.now_ms.set(START_MS);
         Ok(Self {
-            object: Object::new(Database::new()?, d1, Rc::clone(&now_ms)),
+            object: Object::new(Database::new()?, D1::new(rng.next_u64())?, clock.clone()),
             rng,
-            now_ms,
+            clock,
             latest_ms: START_MS,
             network: Network::default(),
             workload: Workload::default(),
             book: Book::default(),
             first: Answers::default(),
             answers: Counts::default(),
-            alarm_at_ms: None,
+            no_alarm_before_ms: 0,
+            rings_again: false,
             d1_back_at_ms: 0,
             is_calm: false,
             is_loud,
@@ -109,14 +107,15 @@ impl World {
     /// Lets everything arrive, expire and be delivered, then checks what must be true at rest.
     fn rest(&mut self) -> Result<(), Violation> {
         for _ in 0..MOST_QUIET_STEPS {
-            let is_quiet = self.network.is_empty() && self.book.open.is_empty() && !self.object.is_delivering();
+            let is_quiet = self.network.is_empty() && self.book.open.is_empty() && !self.object.is_at_work();
             if is_quiet && !self.waits()? {
                 return invariants::quiet(&self.object, &self.book);
             }
             self.advance(1_000);
             self.ring()?;
-            self.object.poll_delivery();
-            while let Some(flight) = self.network.arrived(self.now_ms.get(), &mut self.faults) {
+            self.object.go_on();
+            self.keep_book()?;
+            while let Some(flight) = self.network.arrived(self.clock.now_ms.get(), &mut self.faults) {
                 self.arrive(flight)?;
             }
         }
@@ -126,8 +125,8 @@ impl World {
 
     /// Whether D1 has not heard of something.
     fn waits(&self) -> Result<bool, SqlError> {
-        let state = self.object.store.undelivered_keys()?;
-        Ok(!state.is_empty() || self.object.delivered_seq()? < self.book.seq)
+        let keys = self.object.store().undelivered_keys()?;
+        Ok(!keys.is_empty() || self.object.delivered_seq()? < self.book.seq)
     }
 
     fn step(&mut self) -> Result<(), Violation> {
@@ -135,21 +134,21 @@ impl World {
         let wait_ms = self.rng.between(0, 300);
         self.advance(wait_ms);
         self.ring()?;
-        if self.object.is_delivering() && self.rng.chance(300) {
+        if self.object.is_at_work() && self.rng.chance(300) {
             self.deliver()?;
         }
-        if self.object.is_delivering() && self.rng.chance(2) {
+        if self.object.is_at_work() && self.rng.chance(2) {
             self.lose_rows()?;
         }
         // Oftener than the alarm does it: the journal behind a snapshot is read again on each wake.
         if self.rng.chance(30) {
-            self.object.snapshot()?;
+            self.object.shell.snapshot()?;
         }
-        match self.network.arrived(self.now_ms.get(), &mut self.faults) {
+        match self.network.arrived(self.clock.now_ms.get(), &mut self.faults) {
             Some(flight) => self.arrive(flight),
             None => {
-                let command = self.workload.next(self.now_ms.get(), &mut self.rng);
-                self.network.send(command, self.now_ms.get(), &mut self.rng, &mut self.faults);
+                let command = self.workload.next(self.clock.now_ms.get(), &mut self.rng);
+                self.network.send(command, self.clock.now_ms.get(), &mut self.rng, &mut self.faults);
                 Ok(())
             }
         }
@@ -157,8 +156,8 @@ impl World {
 
     /// What goes wrong by itself.
     fn disturb(&mut self) {
-        let now_ms = self.now_ms.get();
-        if self.rng.chance(5) && !self.object.is_delivering() {
+        let now_ms = self.clock.now_ms.get();
+        if self.rng.chance(5) && !self.object.is_at_work() {
             self.faults.count(Fault::Eviction);
             self.object.die();
         }
@@ -173,7 +172,7 @@ impl World {
         }
         if self.rng.chance(5) {
             self.faults.count(Fault::ClockBack);
-            self.now_ms.set(now_ms.saturating_sub(self.rng.between(0, MAX_STEP_BACK_MS)).max(START_MS));
+            self.clock.now_ms.set(now_ms.saturating_sub(self.rng.between(0, MAX_STEP_BACK_MS)).max(START_MS));
         }
         if self.rng.chance(1) {
             self.object.d1.is_down.set(true);
@@ -185,45 +184,54 @@ impl World {
     }
 
     fn advance(&mut self, by_ms: i64) {
-        self.now_ms.set(self.now_ms.get().saturating_add(by_ms));
-        self.latest_ms = self.latest_ms.max(self.now_ms.get());
+        self.clock.now_ms.set(self.clock.now_ms.get().saturating_add(by_ms));
+        self.latest_ms = self.latest_ms.max(self.clock.now_ms.get());
     }
 
-    /// The alarm, when it is due.
+    /// The alarm, when it is due. The platform rings no second alarm while the work of one goes on.
     fn ring(&mut self) -> Result<(), Violation> {
-        let now_ms = self.now_ms.get();
-        let at_ms = *self.alarm_at_ms.get_or_insert(now_ms.saturating_add(TICK_MS));
-        if now_ms < at_ms {
+        let now_ms = self.clock.now_ms.get();
+        let is_due = self.clock.alarm_at_ms.get().is_some_and(|at_ms| at_ms.max(self.no_alarm_before_ms) <= now_ms);
+        if self.object.is_at_work() || !(is_due || self.rings_again) {
             return Ok(());
         }
         if !self.is_calm && self.rng.chance(100) {
             self.faults.count(Fault::AlarmLate);
-            self.alarm_at_ms = Some(now_ms.saturating_add(self.rng.between(0, 600_000)));
+            self.no_alarm_before_ms = now_ms.saturating_add(self.rng.between(0, 600_000));
             return Ok(());
         }
-        self.alarm_at_ms = None;
-        if !self.is_calm && self.rng.chance(50) {
+        self.rings_again = !self.is_calm && self.rng.chance(50);
+        if self.rings_again {
             self.faults.count(Fault::AlarmRepeated);
-            self.alarm_at_ms = Some(now_ms);
         }
         self.book.forget(self.latest_ms.saturating_sub(120_000));
         self.light_fuse();
-        let swept = self.run_command(&Command::Sweep)?;
-        if swept.is_some() {
-            // A failure here leaves everything for the next alarm.
-            drop(self.object.tidy());
+        self.object.ring();
+        self.keep_book()?;
+        if self.put_out_alarm_fuse().is_none() {
+            self.must_be_swept()?;
         }
-        self.put_out_fuse();
         self.look()
     }
 
+    /// Goes on with the work of the alarm.
     fn deliver(&mut self) -> Result<(), Violation> {
         self.light_fuse();
-        self.object.poll_delivery();
-        if self.put_out_fuse() == Some(Break::Crash) {
+        self.object.go_on();
+        self.keep_book()?;
+        if self.put_out_alarm_fuse() == Some(Break::Crash) {
             self.faults.count(Fault::CrashInDelivery);
         }
         invariants::cursor(&self.object)
+    }
+
+    /// The platform rings an alarm again when the process dies in its work.
+    fn put_out_alarm_fuse(&mut self) -> Option<Break> {
+        let broke = self.put_out_fuse();
+        if broke == Some(Break::Crash) {
+            self.clock.alarm_at_ms.set(Some(self.clock.now_ms.get()));
+        }
+        broke
     }
 
     /// Rows that D1 had confirmed are gone, and the operator repairs that.
@@ -236,21 +244,25 @@ impl World {
     fn arrive(&mut self, flight: Flight) -> Result<(), Violation> {
         self.commands = self.commands.saturating_add(1);
         self.light_fuse();
-        let is_due = |state: &billing::ledger::State| state.has_due(self.now_ms.get());
-        let sweeps = matches!(flight.command, Command::Admit(_)) && self.object.memory.as_ref().is_some_and(is_due);
-        let swept = !sweeps || self.run_command(&Command::Sweep)?.is_some();
-        let result = if swept { self.run_command(&flight.command)? } else { None };
+        let result = self.object.call(&flight.command)?;
+        self.keep_book()?;
         let broke = self.put_out_fuse();
         if self.is_loud {
             let broke = broke.map(|broke| format!(" ({broke:?})")).unwrap_or_default();
-            eprintln!("{} {:?}\n    {result:?}{broke}", self.now_ms.get(), flight.command);
+            eprintln!("{} {:?}\n    {result:?}{broke}", self.clock.now_ms.get(), flight.command);
         }
         let Some(result) = result else {
-            let now_ms = self.now_ms.get();
+            let now_ms = self.clock.now_ms.get();
             self.network.retry(flight, now_ms, &mut self.rng, &mut self.faults);
             return self.look();
         };
         self.look()?;
+        if let (Command::Admit(admit), Err(Refusal::InsufficientCredit { .. })) = (&flight.command, &result) {
+            must(!admit.terms.price.is_free(), || "a free request was refused for want of money".into())?;
+        }
+        if matches!(flight.command, Command::Admit(_) | Command::Sweep) {
+            self.must_be_swept()?;
+        }
         let opened = flight.command.id().and_then(|id| self.book.requests.get(id));
         let age_ms = opened.map_or(0, |request| self.latest_ms.saturating_sub(request.opened_at_ms));
         self.first.check(&flight.command, &result, age_ms)?;
@@ -269,34 +281,31 @@ impl World {
         if fault == Fault::CrashAfterCommit {
             self.object.die();
         }
-        let now_ms = self.now_ms.get();
+        let now_ms = self.clock.now_ms.get();
         self.network.retry(flight, now_ms, &mut self.rng, &mut self.faults);
         Ok(())
     }
 
-    /// Runs a command and tells the book; `None` when it broke off.
-    fn run_command(&mut self, command: &Command) -> Result<Option<Result<Answer, Refusal>>, Violation> {
-        let Ok(ran) = self.object.run(command) else { return Ok(None) };
-        if let (Command::Admit(admit), Err(Refusal::InsufficientCredit { .. })) = (command, &ran.result) {
-            must(!admit.terms.price.is_free(), || "a free request was refused for want of money".into())?;
+    /// Enters the events of each commit in the book, and reads the journal's new rows.
+    fn keep_book(&mut self) -> Result<(), Violation> {
+        for events in self.object.take_committed() {
+            self.book.committed(&events, self.clock.now_ms.get())?;
+            self.book.read_journal(&self.object.store().0)?;
         }
-        if !ran.events.is_empty() {
-            self.book.committed(&ran.events, self.now_ms.get())?;
-            self.book.read_journal(&self.object.store.0)?;
-        }
-        if let (Command::Sweep, Some(state)) = (command, &self.object.memory) {
-            must(!state.has_due(self.now_ms.get()), || "a sweep left holds behind their deadline".into())?;
-        }
-        Ok(Some(ran.result))
+        Ok(())
+    }
+
+    /// No hold in memory is past its deadline: a sweep came before.
+    fn must_be_swept(&self) -> Result<(), Violation> {
+        let has_due = self.object.shell.memory().as_ref().is_some_and(|state| state.has_due(self.clock.now_ms.get()));
+        must(!has_due, || "a sweep left holds past their deadline".into())
     }
 
     /// Every rule that holds after every step.
     fn look(&mut self) -> Result<(), Violation> {
-        let Some(state) = &self.object.memory else { return Ok(()) };
-        if state.account.is_none() {
-            return Ok(());
-        }
-        let now_ms = self.now_ms.get();
+        let memory = self.object.shell.memory();
+        let Some(state) = memory.as_ref().filter(|state| state.account.is_some()) else { return Ok(()) };
+        let now_ms = self.clock.now_ms.get();
         invariants::memory(&self.book, state, now_ms)?;
         if self.rng.chance(self.reloaded_per_mille) {
             invariants::reload(&self.object, &self.book, state, self.latest_ms)?;
@@ -308,12 +317,12 @@ impl World {
     fn light_fuse(&mut self) {
         if !self.is_calm && self.rng.chance(40) {
             let how = self.rng.pick(&[Break::Error, Break::Panic, Break::Crash]).copied().unwrap_or(Break::Error);
-            self.object.store.0.arm(self.rng.below(8), how);
+            self.object.store().0.arm(self.rng.below(8), how);
         }
     }
 
     fn put_out_fuse(&mut self) -> Option<Break> {
-        let broke = self.object.store.0.disarm()?;
+        let broke = self.object.store().0.disarm()?;
         self.faults.count(match broke {
             Break::Error => Fault::StatementFails,
             Break::Panic => Fault::Panic,

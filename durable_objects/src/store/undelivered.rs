@@ -1,4 +1,5 @@
-//! What waits for D1: the journal behind the cursor, up to which D1 has confirmed it, and keys that have changed.
+//! What D1 does not have yet: the journal rows after the cursor, and the keys that have changed. The cursor is the last
+//! journal row that D1 has confirmed.
 
 use billing::ledger::{Entry, Key};
 use billing::usage::MAX_COUNT;
@@ -8,20 +9,20 @@ use crate::audit::Line;
 use crate::sql::{Row, Sql, SqlError, Value};
 
 impl<S: Sql> Store<S> {
-    /// Journal rows that D1 has not confirmed, oldest first, and the row up to which it has.
+    /// The cursor, and the journal rows after it, the oldest first.
     ///
     /// # Errors
     /// [`SqlError`].
-    pub fn undelivered_entries(&self, limit: u64) -> Result<(u64, Vec<Entry>), SqlError> {
+    pub fn oldest_undelivered(&self, limit: u64) -> Result<(u64, Vec<Entry>), SqlError> {
         let cursor = self.delivered_seq()?;
         Ok((cursor, self.entries_after(cursor, limit)?))
     }
 
-    /// The newest rows that D1 has not confirmed, of those before `before`, the newest first.
+    /// The journal rows after the cursor and before row `before`, the newest first.
     ///
     /// # Errors
     /// [`SqlError`].
-    pub fn entries_waiting(&self, before: Option<u64>, limit: u64) -> Result<Vec<Entry>, SqlError> {
+    pub fn newest_undelivered(&self, before: Option<u64>, limit: u64) -> Result<Vec<Entry>, SqlError> {
         let sql = format!(
             "SELECT {ENTRY_COLUMNS} FROM journal
             WHERE seq > (SELECT delivered_seq FROM account) AND seq < ?1 ORDER BY seq DESC LIMIT ?2"
@@ -30,7 +31,7 @@ impl<S: Sql> Store<S> {
         self.0.query(&sql, &[before.into(), limit.into()])?.into_iter().map(read_entry).collect()
     }
 
-    /// The rows behind `after`, the oldest first.
+    /// The journal rows after row `after`, the oldest first.
     ///
     /// # Errors
     /// [`SqlError`].
@@ -39,17 +40,16 @@ impl<S: Sql> Store<S> {
         self.0.query(&sql, &[after.min(MAX_COUNT).into(), limit.into()])?.into_iter().map(read_entry).collect()
     }
 
-    /// When the oldest row was made that D1 has not confirmed, in milliseconds since the epoch; `None`: D1 has
-    /// all of them.
+    /// The time of the oldest journal row after the cursor, in milliseconds since the epoch; `None`: D1 has every row.
     ///
     /// # Errors
     /// [`SqlError`].
-    pub fn waiting_since_ms(&self) -> Result<Option<i64>, SqlError> {
+    pub fn undelivered_since_ms(&self) -> Result<Option<i64>, SqlError> {
         let sql = "SELECT at_ms FROM journal WHERE seq > (SELECT delivered_seq FROM account) ORDER BY seq LIMIT 1";
         self.0.query(sql, &[])?.pop().map(|mut row| row.int()).transpose()
     }
 
-    /// The next page of the journal behind row `after`, as far as an audit needs it.
+    /// The next page of the journal after row `after`, in the columns that an audit needs.
     ///
     /// # Errors
     /// [`SqlError`].
@@ -63,9 +63,9 @@ impl<S: Sql> Store<S> {
         rows.into_iter().map(read).collect()
     }
 
-    /// D1 has the journal rows behind `after`, up to `seq`. The cursor moves there, and only from `after`:
-    /// when an audit has set it back since, it stays, and the delivery begins again from it. Returns where
-    /// it stands.
+    /// D1 has confirmed the journal rows after `after`, up to `seq`: moves the cursor from `after` to `seq`. When an
+    /// audit has set the cursor back in the meantime, the cursor stays, and the delivery begins again from there.
+    /// Returns the cursor.
     ///
     /// # Errors
     /// [`SqlError`].
@@ -73,8 +73,8 @@ impl<S: Sql> Store<S> {
         self.move_cursor("UPDATE account SET delivered_seq = ?1 WHERE delivered_seq = ?2", &[seq.into(), after.into()])
     }
 
-    /// D1 may lack journal rows behind `seq`: the cursor is set back there, unless it stands before it.
-    /// Returns where it stands.
+    /// D1 may lack journal rows after `seq`: sets the cursor back to `seq`, unless the cursor is before `seq` already.
+    /// Returns the cursor.
     ///
     /// # Errors
     /// [`SqlError`].
@@ -87,7 +87,7 @@ impl<S: Sql> Store<S> {
         self.delivered_seq()
     }
 
-    /// The cursor: up to which row D1 has confirmed the journal.
+    /// The cursor: the last journal row that D1 has confirmed; 0: none.
     ///
     /// # Errors
     /// [`SqlError`].
@@ -96,7 +96,7 @@ impl<S: Sql> Store<S> {
         unsigned(row.map(|mut row| row.int()).transpose()?.unwrap_or(0))
     }
 
-    /// Ids of keys whose present state D1 has not confirmed.
+    /// The ids of the keys whose present state D1 has not confirmed.
     ///
     /// # Errors
     /// [`SqlError`].
@@ -105,7 +105,7 @@ impl<S: Sql> Store<S> {
         rows.into_iter().map(|mut row| row.text()).collect()
     }
 
-    /// D1 has the key as it is in `key`; one that changed since stays undelivered.
+    /// D1 has confirmed this state of the key. A key that has changed since stays undelivered.
     ///
     /// # Errors
     /// [`SqlError`].
