@@ -98,7 +98,6 @@ pub fn name(result: &Result<Answer, Refusal>) -> &'static str {
             Refusal::InsufficientCredit { reason: Shortage::KeyBudget, .. } => "short_of_budget",
             Refusal::TooLarge => "too_large",
             Refusal::SignedOut => "signed_out",
-            Refusal::RotatedKey => "rotated_key",
         },
     }
 }
