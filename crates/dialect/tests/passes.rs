@@ -6,6 +6,7 @@ use dialect::Dialect;
 use dialect::canonical::{Owner, Target};
 use dialect::client::ClientRequest;
 use dialect::request::{Outgoing, RequestError};
+use dialect::tokens::Vocabulary;
 
 type Parse = for<'a> fn(&'a str) -> Result<ClientRequest<'a>, RequestError>;
 
@@ -182,7 +183,7 @@ fn every_byte_of_a_field_that_is_sent_counts_in_the_bound() {
             for value in [long.clone(), format!("[{long}]"), format!("{{\"x\":{long}}}")] {
                 let body = table.body.replace("MORE", &format!("\"{field}\":{value},"));
                 let Ok(request) = (table.parse)(&body) else { continue };
-                let bound = request.facts().input.bound(Some(1), 1);
+                let bound = request.facts().input.bound(Vocabulary::default(), Some(1), 1);
                 assert!(bound >= 80_000, "{:?} {field}: {bound}", table.dialect);
             }
         }
