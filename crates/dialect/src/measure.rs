@@ -97,22 +97,41 @@ mod tests {
     #[test]
     fn text_is_bounded_by_its_bytes_and_unknown_parts_by_the_window() {
         let mut measure = InputMeasure::default();
-        measure.text("aaaa");
-        assert_eq!(measure.bound(COMMON, Some(1_105), 128_000), 2);
+        measure.text("一");
+        let text = measure.bound(COMMON, Some(1_105), 128_000);
+        assert!((1..=3).contains(&text), "{text}");
         measure.image();
-        assert_eq!(measure.bound(COMMON, Some(1_105), 128_000), 1_107);
-        assert_eq!(measure.bound(COMMON, None, 128_000), 128_002);
+        assert_eq!(measure.bound(COMMON, Some(1_105), 128_000), text + 1_105);
+        assert_eq!(measure.bound(COMMON, None, 128_000), text + 128_000);
         measure.unmeasured();
-        assert_eq!(measure.bound(COMMON, Some(1_105), 128_000), 129_107);
+        assert_eq!(measure.bound(COMMON, Some(1_105), 128_000), text + 129_105);
     }
 
     #[test]
     fn a_prediction_is_bounded_as_text_is_and_is_no_input() {
         let mut measure = InputMeasure::default();
-        measure.prediction("aaaa");
-        assert_eq!(
-            (measure.predicted(COMMON), measure.bound(COMMON, None, 128_000), measure.likely(COMMON, None)),
-            (2, 0, 0)
-        );
+        measure.prediction("12345");
+        let bounds = [COMMON, Vocabulary::Qwen].map(|vocabulary| measure.predicted(vocabulary));
+        assert_eq!((bounds, measure.bound(COMMON, None, 128_000), measure.likely(COMMON, None)), ([3, 5], 0, 0));
+    }
+
+    /// $2.25 of digits passed for $1: a vocabulary that makes a token of each digit needs a hold of all of them.
+    #[test]
+    fn issue_13_digits_are_held_as_the_model_counts_them() {
+        let mut measure = InputMeasure::default();
+        measure.text(&"8271".repeat(1_000));
+        let [common, qwen, unknown] =
+            [COMMON, Vocabulary::Qwen, Vocabulary::Unknown].map(|vocabulary| measure.bound(vocabulary, None, 0));
+        assert!((1_334..1_500).contains(&common), "{common}");
+        assert_eq!((qwen, unknown), (4_000, 4_000));
+    }
+
+    #[test]
+    fn texts_are_measured_each_by_itself() {
+        let mut measure = InputMeasure::default();
+        for _ in 0..100 {
+            measure.text("1");
+        }
+        assert_eq!(measure.likely(COMMON, None), 100);
     }
 }

@@ -2,17 +2,19 @@
 //!
 //! Three figures are used where no provider has counted: a hold reserves the upper bound, a bill of a stream that
 //! was cut uses the estimate, and a stream is stopped for passing its limit by the lower bound alone. A provider's
-//! own count is always preferred. No tokenizer makes more tokens than the text has UTF-8 bytes.
+//! own count is always preferred. No tokenizer makes more tokens than the text has UTF-8 bytes, but for the few
+//! characters that normal forms take apart.
 
 use serde::{Deserialize, Serialize};
 
 mod class;
 mod common;
 mod feature;
+mod ground;
 mod scan;
 mod weights;
 
-use feature::Counts;
+use feature::{Counts, Feature};
 pub(crate) use scan::Scan;
 
 /// Which family of vocabularies a model's tokenizer belongs to, as far as counts differ.
@@ -58,7 +60,7 @@ impl Vocabulary {
     }
 }
 
-/// What a text counts: `lower` <= `estimate` <= `upper` <= its UTF-8 bytes.
+/// What a text counts: `lower` <= `estimate` <= `upper` <= its UTF-8 bytes (see [`PARTED_BYTES`] for an exception).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Figures {
     /// No tokenizer of the family makes fewer tokens.
@@ -111,25 +113,38 @@ pub fn estimate(text: &str) -> u64 {
 
 impl Figures {
     fn of(counts: &Counts, bytes: u64, vocabulary: Vocabulary) -> Self {
-        let limit = i64::try_from(bytes).unwrap_or(i64::MAX);
-        let least = i64::from(bytes > 0);
-        let estimate = sum(counts, &weights::ESTIMATE, vocabulary).clamp(least, limit.max(least));
-        let upper = sum(counts, &weights::UPPER, vocabulary).clamp(estimate, limit.max(estimate));
-        let lower = bytes.div_ceil(LONGEST_TOKEN);
-        let estimate = estimate.unsigned_abs().max(lower);
-        Self { lower, estimate, upper: upper.unsigned_abs().max(estimate) }
+        let lower = vocabulary.least(counts).max(u64::from(bytes > 0)).min(bytes);
+        let estimate = sum(counts, &weights::ESTIMATE, vocabulary).clamp(lower, bytes);
+        // A byte-level tokenizer without a fitting token makes one token of each byte, after the text is normalised.
+        let parted = u64::from(counts.of(Feature::PartedChars)).saturating_mul(PARTED_BYTES);
+        let upper = sum(counts, &weights::UPPER, vocabulary).clamp(estimate, bytes.saturating_add(parted));
+        Self { lower, estimate, upper }
     }
 }
 
-/// The longest token of the vocabularies, in bytes.
-const LONGEST_TOKEN: u64 = 128;
+impl Vocabulary {
+    /// The tokens that a text has at least.
+    fn least(self, counts: &Counts) -> u64 {
+        let digits = match self {
+            Self::SingleDigit | Self::Qwen | Self::Mistral | Self::Command => Feature::Digits,
+            Self::Common | Self::Llama | Self::Deepseek | Self::Cl100k => Feature::DigitGroups,
+            Self::Unknown => Feature::DigitRuns,
+        };
+        let counted = u64::from(counts.of(Feature::Starts)) + u64::from(counts.of(Feature::Stretches));
+        // A token may hold a word and the first digit behind it.
+        counted + u64::from(counts.of(digits).saturating_sub(counts.of(Feature::WordDigits)))
+    }
+}
+
+/// The most bytes that the normal form NFC adds to one character.
+const PARTED_BYTES: u64 = 8;
 
 /// The weighted sum of the features in tokens, rounded up.
-fn sum(counts: &Counts, weights: &[[i16; feature::FEATURES]], vocabulary: Vocabulary) -> i64 {
+fn sum(counts: &Counts, weights: &[[i16; feature::FEATURES]], vocabulary: Vocabulary) -> u64 {
     let row = weights.get(vocabulary as usize);
     let hundredths = row.into_iter().flat_map(|row| row.iter().zip(counts.all()));
     let hundredths: i64 = hundredths.map(|(weight, count)| i64::from(*weight).saturating_mul(i64::from(*count))).sum();
-    hundredths.saturating_add(99).div_euclid(100)
+    hundredths.max(0).unsigned_abs().div_ceil(100)
 }
 
 #[cfg(test)]
@@ -138,45 +153,94 @@ mod tests {
 
     use super::*;
 
-    /// Counts of the o200k vocabulary.
+    const EVERY: [Vocabulary; 9] = [
+        Vocabulary::Common,
+        Vocabulary::SingleDigit,
+        Vocabulary::Qwen,
+        Vocabulary::Llama,
+        Vocabulary::Deepseek,
+        Vocabulary::Mistral,
+        Vocabulary::Command,
+        Vocabulary::Cl100k,
+        Vocabulary::Unknown,
+    ];
+
     #[test]
-    fn estimates_stay_near_a_real_tokenizer() {
-        for (text, tokens) in [
-            ("The quick brown fox jumps over the lazy dog.", 10),
-            ("Write a one-line haiku about APIs.", 9),
-            ("{\"model\":\"gpt-4o\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}", 21),
-            ("fn main() {\n    println!(\"{}\", 1 + 2);\n}\n", 17),
-            ("Привет, как дела сегодня?", 7),
-            ("今天天气很好，我们去公园吧。", 10),
-        ] {
-            let estimate = estimate(text);
-            assert!((tokens * 7..=tokens * 16).contains(&(estimate * 10)), "{text:?}: {estimate}, really {tokens}");
+    fn the_weights_stand_in_the_order_of_the_families() {
+        for (at, vocabulary) in EVERY.into_iter().enumerate() {
+            assert_eq!(vocabulary as usize, at);
         }
-        assert_eq!(estimate(""), 0);
+        assert_eq!((weights::ESTIMATE.len(), weights::UPPER.len()), (EVERY.len(), EVERY.len()));
     }
 
-    /// Texts that a tokenizer cuts finer than prose, with the tokens that o200k makes of them.
     #[test]
-    fn what_is_no_prose_is_not_cheap() {
-        for (text, tokens) in [
-            (" \t".repeat(2_000), 1_999),
-            ("\n".repeat(4_000), 250),
-            ("ƀƁƂƃ".repeat(100), 400),
-            ("\u{12000}".repeat(100), 300),
-            ("Ꭰ".repeat(100), 200),
-            ("qzxvkjwpmf".repeat(100), 450),
-        ] {
-            let estimate = estimate(&text);
-            assert!(estimate >= tokens, "{:?}…: {estimate}, really {tokens}", &text[..12]);
+    fn each_digit_is_a_token_where_the_family_says_so() {
+        let text = "12345678901234567890";
+        for vocabulary in [Vocabulary::SingleDigit, Vocabulary::Qwen, Vocabulary::Mistral, Vocabulary::Command] {
+            assert_eq!(figures(text, vocabulary), Figures { lower: 20, estimate: 20, upper: 20 });
         }
+        let common = figures(text, Vocabulary::Common);
+        assert_eq!((common.lower, common.estimate), (7, 7), "{common:?}");
+        let unknown = figures(text, Vocabulary::Unknown);
+        assert_eq!((unknown.lower, unknown.upper), (1, 20), "{unknown:?}");
+    }
+
+    #[test]
+    fn an_empty_text_has_no_tokens() {
+        for vocabulary in EVERY {
+            assert_eq!(figures("", vocabulary), Figures::default());
+        }
+    }
+
+    /// Texts of every kind of character that the scanner knows, with the borders between them.
+    fn text() -> impl Strategy<Value = String> {
+        let pieces = "[a-zA-Z]{0,12}|[0-9]{0,7}|[ \t\r\n]{0,5}|[!-/:-@]{0,4}|[éüßŒƀ]{0,3}|[α-ω]{0,5}|[а-я]{0,5}|[א-ת]{0,4}\
+            |[ا-ي،؟]{0,5}|[अ-ह।ा]{0,4}|[ก-๎]{0,4}|[ぁ-ヿ]{0,4}|[一-龥。「」]{0,4}|[가-힣]{0,4}|[😀-🙏❤️☀]{0,3}|\\PC{0,3}";
+        proptest::collection::vec(pieces, 0..12).prop_map(|pieces| pieces.concat())
     }
 
     proptest! {
         #[test]
-        fn never_more_than_the_bytes(text in "\\PC{0,80}") {
-            let bytes = text.len() as u64;
-            prop_assert!(estimate(&text) <= bytes);
-            prop_assert_eq!(estimate(&text) == 0, bytes == 0);
+        fn the_figures_do_not_depend_on_how_the_text_is_split(text in text(), cuts in proptest::collection::vec(0..200_usize, 0..9)) {
+            let mut cuts: Vec<usize> = cuts.into_iter().filter(|cut| text.is_char_boundary(*cut)).collect();
+            cuts.push(text.len());
+            cuts.sort_unstable();
+            for vocabulary in EVERY {
+                let mut counter = Counter::new(vocabulary);
+                let mut from = 0;
+                for cut in &cuts {
+                    counter.push(&text[from..*cut]);
+                    // Reading the figures changes nothing.
+                    _ = counter.figures();
+                    from = *cut;
+                }
+                prop_assert_eq!(counter.figures(), figures(&text, vocabulary));
+            }
         }
+
+        #[test]
+        fn the_figures_are_in_order_and_no_more_than_the_bytes(text in text()) {
+            for vocabulary in EVERY {
+                let Figures { lower, estimate, upper } = figures(&text, vocabulary);
+                prop_assert!(lower <= estimate && estimate <= upper, "{lower} {estimate} {upper}");
+                prop_assert_eq!(lower == 0, text.is_empty());
+                prop_assert!(upper <= most_tokens(text.chars()));
+            }
+        }
+
+        #[test]
+        fn the_lower_bound_of_a_text_is_no_more_than_those_of_its_parts(text in text(), cut in 0..200_usize) {
+            let cut = (0..=cut.min(text.len())).rev().find(|cut| text.is_char_boundary(*cut)).unwrap();
+            for vocabulary in EVERY {
+                let lower = |text| figures(text, vocabulary).lower;
+                prop_assert!(lower(&text) <= lower(&text[..cut]) + lower(&text[cut..]), "{:?} {cut}", text);
+            }
+        }
+    }
+
+    /// The bytes of a text, and those that normal forms add.
+    fn most_tokens(text: impl Iterator<Item = char>) -> u64 {
+        let parted = |c| class::class_of(c) == class::Class::Parted;
+        text.map(|c| c.len_utf8() as u64 + if parted(c) { PARTED_BYTES } else { 0 }).sum()
     }
 }

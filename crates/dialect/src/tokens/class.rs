@@ -31,6 +31,12 @@ pub enum Class {
     /// Quotes and dashes of print.
     Print,
     Emoji,
+    /// Joiners, and the sign that makes an emoji of a symbol.
+    Joiner,
+    /// Spaces beyond ASCII.
+    Blank,
+    /// Characters that the normal form NFC, which some tokenizers apply first, takes apart into longer ones.
+    Parted,
     /// Other characters of two bytes, here and in the next two: of three and of four.
     Two,
     Three,
@@ -74,6 +80,12 @@ pub fn class_of(c: char) -> Class {
 
 fn beyond_ascii(c: char) -> Class {
     match c {
+        '\u{344}' | '\u{958}'..='\u{95f}' | '\u{9dc}'..='\u{9df}' | '\u{a33}'..='\u{a36}' | '\u{a59}'..='\u{a5e}' => {
+            Class::Parted
+        }
+        '\u{b5c}' | '\u{b5d}' | '\u{f43}'..='\u{fb9}' | '\u{2adc}' | '\u{fb1d}'..='\u{fb4e}' => Class::Parted,
+        '\u{1d15e}'..='\u{1d164}' | '\u{1d1bb}'..='\u{1d1c0}' => Class::Parted,
+        '\u{d7}' | '\u{f7}' => Class::Two,
         '\u{c0}'..='\u{24f}' | '\u{1e00}'..='\u{1eff}' => {
             if c.is_uppercase() {
                 Upper
@@ -89,9 +101,12 @@ fn beyond_ascii(c: char) -> Class {
         }
         '\u{900}'..='\u{97f}' => Class::Indic,
         '\u{e01}'..='\u{e4e}' => Class::Thai,
-        '\u{3041}'..='\u{30ff}' => Class::Kana,
+        '\u{a0}' | '\u{2000}'..='\u{200b}' | '\u{3000}' => Class::Blank,
+        '\u{200c}' | '\u{200d}' | '\u{fe0f}' => Class::Joiner,
+        '\u{30fb}' => Class::Wide,
+        '\u{3005}'..='\u{3007}' | '\u{3041}'..='\u{30ff}' => Class::Kana,
         '\u{4e00}'..='\u{9fff}' => Class::Han,
-        '\u{3000}'..='\u{3020}' | '\u{ff01}'..='\u{ff5e}' => Class::Wide,
+        '\u{3001}'..='\u{3020}' | '\u{ff01}'..='\u{ff5e}' => Class::Wide,
         '\u{ac00}'..='\u{d7a3}' => Class::Hangul,
         '\u{2010}'..='\u{203a}' => Class::Print,
         '\u{2600}'..='\u{27bf}' | '\u{1f300}'..='\u{1faff}' => Class::Emoji,

@@ -1,6 +1,6 @@
 //! Which combinations of characters are common: nearly every vocabulary has tokens that hold them.
 //!
-//! `tests/token-figures/tables.mjs` writes the tables, one bit each, from the vocabularies that it names.
+//! `tests/token-figures/tables.mjs` writes the tables, one bit each, from the vocabularies themselves.
 
 /// Runs of up to three Latin letters, five bits a letter; 0 stands before the first one.
 const LETTERS: &[u8; 4096] = include_bytes!("common/letters.bin");

@@ -46,10 +46,15 @@ features! {
     HangulRun, HangulChars, HangulRare,
     PrintRun, PrintChars,
     EmojiRun, EmojiChars,
+    JoinerRun, JoinerChars,
+    BlankRun, BlankChars,
+    PartedRun, PartedChars,
     TwoRun, TwoChars,
     ThreeRun, ThreeChars,
     FourRun, FourChars,
     ControlRun, ControlChars,
+    // What the lower bound counts: places where a token must begin, runs longer than tokens are, and digits.
+    Starts, Stretches, DigitRuns, WordDigits,
 }
 
 impl Feature {
@@ -83,6 +88,9 @@ impl Feature {
             Class::Hangul => Self::HangulRun,
             Class::Print => Self::PrintRun,
             Class::Emoji => Self::EmojiRun,
+            Class::Joiner => Self::JoinerRun,
+            Class::Blank => Self::BlankRun,
+            Class::Parted => Self::PartedRun,
             Class::Two => Self::TwoRun,
             Class::Three => Self::ThreeRun,
             Class::Four => Self::FourRun,

@@ -6,6 +6,7 @@
 use super::class::{Class, class_of};
 use super::common;
 use super::feature::{Counts, Feature};
+use super::ground::{self, Ground};
 use super::{Figures, Vocabulary};
 
 /// The features of a text so far.
@@ -20,6 +21,7 @@ pub struct Scan {
     before: Class,
     /// The last characters of the open run, as far as its class looks at pairs or triples.
     recent: u32,
+    ground: Ground,
 }
 
 impl Scan {
@@ -32,6 +34,7 @@ impl Scan {
                 self.length = self.length.saturating_add(1);
             } else {
                 self.change(class);
+                self.begin(class, c);
             }
             self.look(class, c);
         }
@@ -44,6 +47,7 @@ impl Scan {
         self.before = Class::None;
         self.length = 0;
         self.recent = 0;
+        self.ground = Ground::Start;
     }
 
     /// The figures of the text, as if it ended here.
@@ -74,6 +78,19 @@ impl Scan {
         if !(class == Class::Upper && self.before == Class::Lower) {
             self.recent = 0;
         }
+    }
+
+    /// Counts a run for the lower bound.
+    fn begin(&mut self, class: Class, c: char) {
+        if class == Class::Digit {
+            self.counts.add(Feature::DigitRuns, 1);
+            if self.ground == Ground::Word {
+                self.counts.add(Feature::WordDigits, 1);
+            }
+        }
+        let (ground, begins) = self.ground.step(class, c);
+        self.ground = ground;
+        self.counts.add(Feature::Starts, u32::from(begins));
     }
 
     /// Counts what is rare about one character, which has just been added to the open run.
@@ -109,11 +126,7 @@ impl Scan {
                 }
                 self.recent = code;
             }
-            Class::Han | Class::Hangul => {
-                if !common::character(code) {
-                    self.counts.add(Feature::rare(class), 1);
-                }
-            }
+            Class::Han | Class::Hangul if !common::character(code) => self.counts.add(Feature::rare(class), 1),
             _ => {}
         }
     }
@@ -124,6 +137,8 @@ impl Scan {
             return;
         }
         let more = length - 1;
+        let stretches = more.checked_div(ground::longest(self.class)).unwrap_or(0);
+        self.counts.add(Feature::Stretches, stretches);
         let counts = &mut self.counts;
         match self.class {
             Class::None => {}
