@@ -121,13 +121,15 @@ test("a request is shown as soon as it is over, to its own key and to those that
   });
   assert.equal((await get(`/v1/generation?id=${id}`, account.key)).status, 200, "it may read the account");
   const [other, stranger] = [await gateway.key(account, ["inference"]), await gateway.account()];
-  const unknown = [id.replace(/.$/, (last) => (last === "0" ? "1" : "0")), "req_0", "chatcmpl-1", "", "req_' OR 1=1 --"];
+  const unknown = [id.replace(/.$/, (last) => (last === "0" ? "1" : "0")), "req_0", "chatcmpl-1", "req_' OR 1=1 --"];
   for (const [key, asked] of [[other, id], [stranger.key, id], ...unknown.map((one) => [account.key, one])]) {
     const answer = await get(`/v1/generation?id=${encodeURIComponent(asked)}`, key);
     assert.deepEqual([answer.status, answer.body], [404, NOT_THERE], asked);
   }
-  const without = await get("/v1/generation", account.key);
-  assert.deepEqual([without.status, without.body.error.param], [400, "id"]);
+  for (const query of ["", "?id="]) {
+    const without = await get(`/v1/generation${query}`, account.key);
+    assert.deepEqual([without.status, without.body.error.param], [400, "id"], query);
+  }
 });
 
 test("a request that is long over is found too", async () => {

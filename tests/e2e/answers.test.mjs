@@ -47,13 +47,13 @@ test("the model is named as the client named it", async () => {
 });
 
 test("trap_03 cache writes for an hour cost their own price", async () => {
-  const usage = { prompt_tokens: 1_000, completion_tokens: 0, prompt_tokens_details: { cached_tokens: 100, cache_write_tokens: 400 } };
+  const usage = { prompt_tokens: 1_000, completion_tokens: 1, prompt_tokens_details: { cached_tokens: 100, cache_write_tokens: 400 } };
   gateway.upstream.answer("caching", json({ ...completion("caching"), usage }));
   const marked = (ttl) => [{ role: "user", content: [{ type: "text", text: "hi", cache_control: { type: "ephemeral", ...ttl } }] }];
   for (const [ttl, cost, written] of [
-    // 500 × $1, 100 × $0.10 and 400 × $1.25 or $2, each a million tokens.
-    [{}, "0.00101", { cache_write_5m_tokens: 400, cache_write_1h_tokens: 0 }],
-    [{ ttl: "1h" }, "0.00131", { cache_write_5m_tokens: 0, cache_write_1h_tokens: 400 }],
+    // 500 × $1, 100 × $0.10, 400 × $1.25 or $2, and 1 × $4 of output, each a million tokens.
+    [{}, "0.001014", { cache_write_5m_tokens: 400, cache_write_1h_tokens: 0 }],
+    [{ ttl: "1h" }, "0.001314", { cache_write_5m_tokens: 0, cache_write_1h_tokens: 400 }],
   ]) {
     const own = await gateway.account();
     const response = await ask("caching", { messages: marked(ttl) }, own);

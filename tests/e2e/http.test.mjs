@@ -176,20 +176,22 @@ test("a body of exactly 32 MB is taken, one more byte is 413", async () => {
   const full = Buffer.concat([body.subarray(0, -2), filler, body.subarray(-2)]);
   const tooLarge = Buffer.concat([full.subarray(0, -1), Buffer.from(" }")]);
   const message = refusal("The request body is larger than 32 MB.");
+  // All 32 MB are input.
+  const { key } = await gateway.account({ usd: "100" });
   for (const send of [sendWithLength, sendChunked]) {
-    const taken = await send(full);
+    const taken = await send(full, { key });
     assert.deepEqual([taken.status, taken.body], [200, completion("chat")], send.name);
     assert.equal(gateway.upstream.requests.length, 1);
     assert.ok(gateway.upstream.requests[0].body.equals(full));
     gateway.upstream.requests.length = 0;
-    const refused = await send(tooLarge);
+    const refused = await send(tooLarge, { key });
     assert.deepEqual([refused.status, refused.body], [413, message], send.name);
     assert.deepEqual(gateway.upstream.requests, []);
   }
 });
 
-const sendWithLength = (body) => send(body, { "content-length": body.length });
-const sendChunked = (body) => send(body, { "transfer-encoding": "chunked" });
+const sendWithLength = (body, caller) => send(body, { "content-length": body.length }, caller);
+const sendChunked = (body, caller) => send(body, { "transfer-encoding": "chunked" }, caller);
 
 test("an answer that comes before the body is read arrives", async () => {
   const body = Buffer.alloc(20 << 20, " ");

@@ -54,9 +54,10 @@ test("what is no request is refused by its code", async () => {
     [[list], 400, -32600],
     [[list, list], 400, -32600],
     ["1", 400, -32600],
-    [deep, 400, -32600],
-    [`{"jsonrpc":"2.0","id":${deep},"method":"ping"}`, 400, -32600],
-    [`{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"x":${deep}}}`, 200, undefined],
+    // Nesting is bounded before a body is read as JSON-RPC, as its size is.
+    [deep, 400, "invalid_request"],
+    [`{"jsonrpc":"2.0","id":${deep},"method":"ping"}`, 400, "invalid_request"],
+    [`{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"x":${deep}}}`, 400, "invalid_request"],
     [{ ...list, jsonrpc: "1.0" }, 400, -32600],
     [{ ...list, id: null }, 400, -32600],
     [{ ...list, id: 1.5 }, 400, -32600],
@@ -166,13 +167,13 @@ test("arguments at their limits, and beyond", async () => {
   const own = await gateway.account();
   const named = { name: "n" };
   for (const [name, within, beyond, problem] of [
-    ["list_models", { limit: 1 }, { limit: 0 }, /limit must be 1 to 100/],
+    ["list_models", { limit: 1 }, { limit: 0 }, /`limit` must be a whole number from 1 to 100/],
     ["list_models", { limit: 100 }, { limit: 4_294_967_296 }, /`limit` must be a whole number/],
     ["list_models", { query: "x".repeat(256) }, { query: "x".repeat(257) }, /`query` is wrong: it may have 256/],
     ["list_models", { cursor: "" }, { cursor: 1 }, /`cursor` must be a string/],
     ["list_api_keys", { include_revoked: true }, { include_revoked: "yes" }, /`include_revoked` must be true or false/],
     ["list_api_keys", { limit: 100 }, { limit: 1.5 }, /`limit` must be a whole number/],
-    ["get_usage", { days: 90 }, { days: 91 }, /days must be 1 to 90/],
+    ["get_usage", { days: 90 }, { days: 91 }, /`days` must be a whole number from 1 to 90/],
     ["get_usage", { model: "x".repeat(256) }, { model: "x".repeat(1 << 20) }, /`model` is wrong: it may have 256/],
     ["get_usage", { cursor: "4294967295" }, { cursor: "4294967296" }, /cursor must be the next_cursor/],
     ["get_balance", {}, { x: 1 }, /there is no field `x`/],

@@ -191,7 +191,7 @@ test("models: all that are for sale, each by its id", async () => {
   const ids = [];
   for await (const model of client.models.list()) ids.push(model.id);
   assert.deepEqual(ids.toSorted(), [
-    "caching", "chat", "dead", "embed", "failover", "half-dead", "header-key", "impatient", "one-limit", "patient", "prompt", "query-key", "resold", "tiered", "unbound", "unset", "vendor/embed", "vendor/renamed",
+    "caching", "chat", "dead", "embed", "failover", "half-dead", "header-key", "impatient", "one-limit", "patient", "prompt", "query-key", "resold", "tiered", "vendor/embed", "vendor/renamed",
   ]);
   assert.deepEqual({ ...(await client.models.retrieve("chat")) }, {
     id: "chat",
@@ -250,7 +250,7 @@ test("an empty balance is an APIError 402, and is not tried again", async () => 
     error: {
       code: "insufficient_credit",
       // 256 tokens of output at $10 a million: a lower limit would be no answer.
-      message: "Your credit balance is too low: $0 is available, and this request needs at least $0.0026. Add credit in Console, or lower the output limit.",
+      message: "Your credit balance is too low: $0 is available, and this request needs at least $0.002605. Add credit in Console, or lower the output limit.",
       reason: "balance",
       held: "0",
     },

@@ -64,7 +64,7 @@ test("a request that panics is 500, and the streams beside it do not notice", as
     }),
   );
 
-  gateway.upstream.answer("chat", json(completion("chat", "PANIC")));
+  gateway.upstream.answer("chat", json(completion("chat", "PANIC_LATER")));
   const other = await gateway.account();
   const response = await chat(other.key);
   assert.deepEqual([response.status, await response.json()], [500, PANICKED]);
@@ -112,7 +112,7 @@ const ADMIT = ["SELECT admit", "INSERT INTO holds"];
 const SETTLE = ["UPDATE holds", "INSERT INTO journal"];
 
 test("the upstream of a whole answer that panics is ended", async () => {
-  gateway.upstream.answerOnce("chat", bytes('{"PANIC":', { headers: { "content-type": "application/json" }, end: "stall" }));
+  gateway.upstream.answerOnce("chat", bytes('{"PANIC_LATER":', { headers: { "content-type": "application/json" }, end: "stall" }));
   const response = await chat((await gateway.account()).key);
   assert.deepEqual([response.status, await response.json()], [500, PANICKED]);
   assert.equal(await gateway.upstream.requests.at(-1).closed, "cut");

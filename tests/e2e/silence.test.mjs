@@ -204,7 +204,8 @@ for (const client of UPSTREAMS) {
       assert.ok(ms < CLOSE_LIMIT_MS, `${ms} ms`);
       // Of its output the two words were seen; its input is what it told, or else an estimate.
       const { outcome, settled_by: by, usage } = await settled(own);
-      assert.deepEqual([outcome, by, usage.output], ["client_gone", "estimate", 2]);
+      assert.deepEqual([outcome, by], ["client_gone", "estimate"]);
+      assert.ok(usage.output >= 2 && usage.output <= 4, `${usage.output}`);
       if (upstream === "messages") assert.equal(usage.input, 100);
       else assert.ok(usage.input > 0 && usage.input < 50, `${usage.input}`);
     });

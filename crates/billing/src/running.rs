@@ -1,11 +1,15 @@
 //! Whether a stream that runs may go on: purely, so that recorded streams can be run against the same rule.
 //!
 //! The one rule: a stream is stopped for passing its limit only where the **lower bound** of its tokens has passed it,
-//! and for lack of money only where its hold cannot grow and the **estimate** has used it up. A provider that keeps to
+//! and for lack of money only where its hold cannot grow and the **estimate** has used it up, but for a margin. A provider that keeps to
 //! the limit is never cut by an estimate that is too high: where the hold covers the limit, nothing is to grow.
 
 /// How much of a hold's output may be used before the hold grows, in hundredths.
 const GROW_AT_PERCENT: u64 = 70;
+
+/// How much of a hold that cannot grow is left when the stream is stopped, in tokens: what comes in one more read is
+/// then still paid for. At most a quarter of the hold.
+const STOP_MARGIN_TOKENS: u64 = 64;
 
 /// A stream that runs: tokens of all choices together.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -42,7 +46,8 @@ impl Running {
         }
         match self.covered {
             Some(covered) if covered < self.limit => {
-                if self.likely >= covered {
+                let margin = STOP_MARGIN_TOKENS.min(covered.div_euclid(4));
+                if self.likely.saturating_add(margin) >= covered {
                     Next::GrowOrStop
                 } else if self.likely.saturating_mul(100) >= covered.saturating_mul(GROW_AT_PERCENT) {
                     Next::Grow
@@ -65,6 +70,9 @@ mod tests {
             ("nothing yet", 0, 0, Some(100), 1_000, Next::GoOn),
             ("most of the hold is left", 50, 69, Some(100), 1_000, Next::GoOn),
             ("most of the hold is used", 50, 70, Some(100), 1_000, Next::Grow),
+            ("a quarter of a small hold is left", 50, 75, Some(100), 1_000, Next::GrowOrStop),
+            ("more than the margin is left", 50, 935, Some(1_000), 2_000, Next::Grow),
+            ("the hold is used up but for the margin", 50, 936, Some(1_000), 2_000, Next::GrowOrStop),
             ("the hold is used up", 80, 100, Some(100), 1_000, Next::GrowOrStop),
             ("the hold covers the limit, which the estimate has passed", 900, 1_500, Some(1_000), 1_000, Next::GoOn),
             ("at the limit for certain", 1_000, 1_500, Some(1_000), 1_000, Next::GoOn),
