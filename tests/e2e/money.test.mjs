@@ -88,10 +88,10 @@ function completion(usage, n = 1) {
   return { id: "chatcmpl-1", object: "chat.completion", created: 1, model: "chat", choices, usage };
 }
 
-/** The requests of the test: `{ name, kind, usage, model }`. */
 // A report below what was seen of the answer is corrected; the longest answer here is two words.
 const LEAST_OUTPUT = 10;
 
+/** The requests of the test: `{ name, kind, usage, model }`. */
 function plan(seed) {
   const random = randomNumbers(seed);
   const urn = Object.entries(KINDS).flatMap(([kind, { weight }]) => Array(weight).fill(kind));

@@ -60,7 +60,7 @@ for (const [name, connect] of Object.entries(CLIENTS)) {
       await gateway.usageRows(account, 1);
       assert.equal((await say("get_usage")).requests.length, 1);
       const wrong = await call({ name: "get_usage", arguments: { days: 1_000 } });
-      assert.deepEqual([wrong.isError, wrong.content[0].text], [true, "days must be 1 to 90."]);
+      assert.deepEqual([wrong.isError, wrong.content[0].text], [true, "The arguments do not fit the tool's input schema: the field `days` must be a whole number from 1 to 90."]);
 
       const { resources } = await client.listResources();
       assert.deepEqual(resources.map(({ name: one }) => one), ["models", "usage"]);
