@@ -42,7 +42,7 @@ function usage(prompt, completion) {
   };
 }
 
-test("a whole answer says who it is from, and what it cost", async () => {
+test("a whole answer says that the demo wrote it, and has a usage", async () => {
   const { id, created, ...answer } = await chat({});
   assert.match(id, /^chatcmpl-demo-/);
   assert.ok(Number.isInteger(created));
@@ -55,7 +55,7 @@ test("a whole answer says who it is from, and what it cost", async () => {
   });
 });
 
-test("a stream carries the same words, one a chunk", async () => {
+test("a stream carries the same words, one in each chunk", async () => {
   const chunks = await stream({});
   assert.equal(chunks.length, 1 + 14 + 1);
   assert.deepEqual(chunks[0].choices, [
@@ -66,14 +66,14 @@ test("a stream carries the same words, one a chunk", async () => {
   assert.ok(chunks.every((chunk) => !("usage" in chunk)));
 });
 
-test("usage comes in a last chunk when it is asked for", async () => {
+test("the last chunk has the usage if the request asks for it", async () => {
   const chunks = await stream({ stream_options: { include_usage: true } });
   assert.deepEqual(chunks.at(-1).choices, []);
   assert.deepEqual(chunks.at(-1).usage, usage(5, 14));
   assert.ok(chunks.slice(0, -1).every((chunk) => chunk.usage === null));
 });
 
-test("n answers differ, whole and streamed, and all are counted", async () => {
+test("n choices differ, whole and streamed, and the usage counts all of them", async () => {
   const whole = await chat({ n: 2 });
   assert.deepEqual(
     whole.choices.map(({ message }) => message.content),
@@ -85,7 +85,7 @@ test("n answers differ, whole and streamed, and all are counted", async () => {
   assert.deepEqual(chunks.at(-1).usage, whole.usage);
 });
 
-test("a limit cuts the answer and says so", async () => {
+test("a limit cuts the answer, and the finish reason says so", async () => {
   for (const limit of [{ max_tokens: 3 }, { max_completion_tokens: 3 }]) {
     const { choices, usage } = await chat(limit);
     assert.deepEqual([choices[0].message.content, choices[0].finish_reason], ["This is One", "length"]);
@@ -96,7 +96,7 @@ test("a limit cuts the answer and says so", async () => {
   assert.equal(choices[0].message.tool_calls[0].function.arguments, '{"city":');
 });
 
-test("a stop sequence ends the answer before it", async () => {
+test("an answer ends before a stop sequence", async () => {
   const { choices } = await chat({ stop: ["upstream", ", not"] });
   assert.deepEqual([choices[0].message.content, choices[0].finish_reason], ["This is One Interface's demo ", "stop"]);
 });
@@ -114,7 +114,7 @@ test("tools are called, whole and streamed", async () => {
   assert.equal(calls.map((part) => part.function.arguments).join(""), '{"city":"demo"}');
 });
 
-test("which tool, how many and whether at all is the request's choice", async () => {
+test("the request decides whether tools are called, which and how many", async () => {
   const other = { type: "function", function: { name: "other" } };
   const tools = [WEATHER, other];
   const names = async (body) => ((await chat({ tools, ...body })).choices[0].message.tool_calls ?? []).map((call) => call.function.name);
@@ -126,14 +126,14 @@ test("which tool, how many and whether at all is the request's choice", async ()
   assert.deepEqual(await names({ messages: both, parallel_tool_calls: false }), ["weather"]);
 });
 
-test("the result of a tool is repeated", async () => {
+test("the answer repeats the result of a tool", async () => {
   const call = { id: "call_1", type: "function", function: { name: "weather", arguments: "{}" } };
   const messages = [...HELLO, { role: "assistant", content: null, tool_calls: [call] }, { role: "tool", tool_call_id: "call_1", content: "12 °C" }];
   const { choices } = await chat({ messages, tools: [WEATHER] });
   assert.equal(choices[0].message.content, "This is One Interface's demo upstream, not gpt-4o. The tools answered: 12 °C");
 });
 
-test("a response format is kept", async () => {
+test("the answer has the requested format", async () => {
   const schema = { type: "object", properties: { days: { type: "integer" } }, required: ["days"] };
   const structured = await chat({ response_format: { type: "json_schema", json_schema: { name: "x", schema } } });
   assert.equal(structured.choices[0].message.content, '{"days":1}');
@@ -141,7 +141,7 @@ test("a response format is kept", async () => {
   assert.deepEqual(JSON.parse(object.choices[0].message.content), { message: SAYS });
 });
 
-test("log probabilities are there when asked for", async () => {
+test("the answer has log probabilities if the request asks for them", async () => {
   const { choices } = await chat({ logprobs: true, max_tokens: 1 });
   const one = { token: "This", logprob: -0.1, bytes: [84, 104, 105, 115], top_logprobs: [] };
   assert.deepEqual(choices[0].logprobs, { content: [one], refusal: null });
@@ -168,7 +168,7 @@ test("embeddings of every kind of input are unit vectors, the same each time", a
   assert.deepEqual(Array.from({ length: bytes.length / 4 }, (_, index) => bytes.readFloatLE(index * 4)), embedding);
 });
 
-test("what is wrong is refused in OpenAI's shape", async () => {
+test("a wrong request is refused in OpenAI's form", async () => {
   const valid = { model: "m", messages: HELLO };
   const refusals = [
     ["/nowhere", "{}", 404, "unknown_url"],
@@ -192,7 +192,7 @@ test("what is wrong is refused in OpenAI's shape", async () => {
   }
 });
 
-test("a client that leaves does no harm", async () => {
+test("a client that disconnects does no harm", async () => {
   const slow = await startDemoUpstream({ delayMs: 20 });
   const client = new AbortController();
   const body = JSON.stringify({ model: "m", messages: HELLO, stream: true });

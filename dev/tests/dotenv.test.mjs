@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { formatDotenv, parseDotenv, withBlock, withoutBlock } from "../dotenv.mjs";
 
-test("a file is read as dotenv reads it", () => {
+test("a file is read by dotenv's rules", () => {
   const text = [
     "# comment",
     "PLAIN = a value # comment",
@@ -30,13 +30,13 @@ test("a file is read as dotenv reads it", () => {
   });
 });
 
-test("what is written is read back", () => {
+test("written values are read back unchanged", () => {
   for (const value of ["", "plain", "with # hash", "$A ${B}", "it's", `a "b"`, `it's "both"`, "two\nlines", "back\\slash", "ends\\", "'\"`"]) {
     assert.deepEqual(parseDotenv(formatDotenv({ X: value })), { X: value });
   }
 });
 
-test("a value that no quotes can hold is refused by name", () => {
+test("a value that fits in no quotes is refused, and the message names it", () => {
   assert.throws(() => formatDotenv({ ODD: "'\"`#" }), /ODD/);
 });
 
@@ -44,7 +44,7 @@ test("a dollar sign is escaped where wrangler expands it", () => {
   assert.equal(formatDotenv({ X: "a$B" }, { expanded: true }), "X='a\\$B'\n");
 });
 
-test("the block holds what the user did not set, and goes without a trace", () => {
+test("the block sets only variables that the user did not set, and is removed completely", () => {
   const own = "# mine\nA=1\n";
   const made = withBlock(own, { A: "x", B: "y" });
   assert.deepEqual(parseDotenv(made), { A: "1", B: "y" });
@@ -56,7 +56,7 @@ test("the block holds what the user did not set, and goes without a trace", () =
   assert.equal(withBlock(changed, { A: "x" }), own);
 });
 
-test("lines that the user wrote after the block stay", () => {
+test("lines that the user wrote after the block are kept", () => {
   const made = `${withBlock("", { B: "y" })}C=3\n`;
   assert.equal(withoutBlock(made), "C=3\n");
   assert.deepEqual(parseDotenv(withBlock(made, { B: "y", C: "x" })), { B: "y", C: "3" });

@@ -19,7 +19,7 @@ test("the defaults are those of plain wrangler dev", () => {
   });
 });
 
-test("paths count from where the user stood", () => {
+test("paths are relative to the user's current directory", () => {
   const args = ["--port", "9000", "--state", "s", "--catalog", "../c.toml", "--secrets", "/abs/keys", "--fresh"];
   assert.deepEqual(parseOptions(args, "/home/user"), {
     help: false,
@@ -40,7 +40,7 @@ test("another state or other secrets are not what plain wrangler dev reads", () 
   assert.equal(parseOptions(["--port", "9000"]).isDefault, true);
 });
 
-test("what makes no sense is refused", () => {
+test("wrong options are refused", () => {
   for (const args of [["--port", "0"], ["--port", "65536"], ["--port", "x"], ["--wat"], ["stray"], ["--state"]]) {
     assert.throws(() => parseOptions(args), (error) => error instanceof StepFailed && error.message.endsWith(HELP), args.join(" "));
   }

@@ -50,7 +50,7 @@ const leads = async (url, init) => {
   return new URL(response.headers.get("location"));
 };
 
-test("who signs up is signed in, and is known from then on", async () => {
+test("a user who signs up is signed in, and can sign in again", async () => {
   const { session, user } = await signedUp("ada");
   assert.equal(user.email, address("ada"));
   assert.deepEqual([session.token_type, session.expires_in], ["bearer", 3600]);
@@ -69,7 +69,7 @@ test("who signs up is signed in, and is known from then on", async () => {
   assert.equal((await other.getUser()).data.user.id, user.id);
 });
 
-test("what is refused has Supabase's codes", async () => {
+test("refusals have Supabase's error codes", async () => {
   const { user } = await signedUp("bob");
   const refused = async (call, code, status) => {
     const { error } = await call(client());
@@ -87,7 +87,7 @@ test("what is refused has Supabase's codes", async () => {
   assert.equal(withoutKey.status, 401);
 });
 
-test("a refresh token is good once, and for a moment longer", async () => {
+test("a refresh token works once, and again only for a moment", async () => {
   const { auth, session } = await signedUp("carol");
   const { data: first } = await auth.refreshSession();
   assert.notEqual(first.session.refresh_token, session.refresh_token);
@@ -102,7 +102,7 @@ test("a refresh token is good once, and for a moment longer", async () => {
   assert.equal(after.error.code, "refresh_token_not_found");
 });
 
-test("a link by mail signs in once, by its code too", async () => {
+test("a link by mail, or its code, signs in once", async () => {
   const auth = client();
   assert.equal((await auth.signInWithOtp({ email: address("dora"), options: { emailRedirectTo: `${APP}/auth/callback` } })).error, null);
   const inbox = await (await fetch(`${server.url}/inbox`)).text();
@@ -122,7 +122,7 @@ test("a link by mail signs in once, by its code too", async () => {
   assert.match((await leads(link)).hash, /error_code=otp_expired/);
 });
 
-test("a link that was asked for with a challenge brings a code for that client alone", async () => {
+test("a link that was requested with a challenge gives a code that only this client can use", async () => {
   const auth = client("pkce");
   await auth.signInWithOtp({ email: address("erin"), options: { emailRedirectTo: `${APP}/auth/callback` } });
   const [mail] = server.mails();
@@ -133,7 +133,7 @@ test("a link that was asked for with a challenge brings a code for that client a
   assert.equal(data.user.email, address("erin"));
 });
 
-test("another provider signs in by a code, and only who asked can exchange it, once", async () => {
+test("sign-in by another provider gives a code that only the same client can exchange, once", async () => {
   const begin = async (auth) => {
     const { data } = await auth.signInWithOAuth({ provider: "google", options: { redirectTo: `${APP}/auth/callback`, skipBrowserRedirect: true } });
     const page = await (await fetch(data.url)).text();
@@ -193,7 +193,7 @@ test("a user changes password and name", async () => {
   assert.equal((await client().verifyOtp({ token_hash: mail.hash, type: "recovery" })).data.user.id, user.id);
 });
 
-test("only pages of the app may call it, and only under its own name", async () => {
+test("only pages of the app may call the server, and only by its own host name", async () => {
   const asked = async (origin) => {
     const headers = { origin, "access-control-request-headers": "apikey,x-client-info" };
     const response = await fetch(`${server.url}/auth/v1/token`, { method: "OPTIONS", headers });
@@ -206,7 +206,7 @@ test("only pages of the app may call it, and only under its own name", async () 
   assert.equal(response.statusCode, 403);
 });
 
-test("what it keeps is there after a restart, for its owner alone", async () => {
+test("the state survives a restart, and only its owner can read the file", async () => {
   const { session, user } = await signedUp("ivan");
   await server.close();
   server = await startSignIn({ app: [APP], file });

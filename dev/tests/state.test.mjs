@@ -11,7 +11,7 @@ let folder;
 beforeEach(() => (folder = mkdtempSync(path.join(tmpdir(), "state-"))));
 afterEach(() => rmSync(folder, { recursive: true }));
 
-test("what the Worker needs is made once, private, and kept", () => {
+test("the Worker's variables are made once, are private, and are kept", () => {
   const state = openState(folder);
   const first = state.workerSettings({ SECRET_HOSTS: "A=a.example" });
   assert.match(first.KEY_PEPPERS, /^1:[0-9a-f]{64}$/);
@@ -19,7 +19,7 @@ test("what the Worker needs is made once, private, and kept", () => {
   assert.deepEqual(openState(folder).workerSettings({ SECRET_HOSTS: "B=b.example" }), { ...first, SECRET_HOSTS: "B=b.example" });
 });
 
-test("what is computed is not kept, nor what only an earlier version needed", () => {
+test("computed variables, and variables that only an earlier version needed, are not kept", () => {
   const state = openState(folder);
   const { KEY_PEPPERS } = state.workerSettings({ SUPABASE_URL: "http://127.0.0.1:8789" });
   writeFileSync(state.file.worker, `${readFileSync(state.file.worker, "utf8")}SUPABASE_JWT_SECRET='old'\n`);
@@ -28,7 +28,7 @@ test("what is computed is not kept, nor what only an earlier version needed", ()
   assert.deepEqual([settings.SUPABASE_URL, settings.SUPABASE_JWT_SECRET], [undefined, undefined]);
 });
 
-test("clear deletes what is ours and nothing else", () => {
+test("clear deletes the files of npm start and no others", () => {
   const state = openState(folder);
   mkdirSync(path.join(folder, "v3"));
   writeFileSync(path.join(folder, "notes.txt"), "the user's");
@@ -42,7 +42,7 @@ test("clear deletes what is ours and nothing else", () => {
   assert.deepEqual(readdirSync(folder), ["notes.txt"]);
 });
 
-test("a folder in use is refused, a left-over claim is not", async () => {
+test("a folder in use is refused, but the old claim of an ended process is not", async () => {
   const server = net.createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address();
@@ -62,7 +62,7 @@ test("the secrets file may be absent unless it was named", () => {
   assert.throws(() => userSettings({ secrets, secretsNamed: true }), /there is no such file/);
 });
 
-test("our block in .dev.vars is not the user's, and follows the state", () => {
+test("the block of npm start in .dev.vars is no setting of the user, and is updated with the state", () => {
   const secrets = path.join(folder, ".dev.vars");
   updateDevVars(secrets, { A: "1" });
   assert.equal(statSync(secrets).mode & 0o777, 0o600);

@@ -1,6 +1,5 @@
-// A scripted agent: the part of a model that plays a tool loop, in each of the three dialects, as an answer
-// of the scripted upstream (tests/e2e/upstream.mjs). It calls a tool of those that it is offered, and when
-// the result is there it says what the tool said.
+// A scripted agent. It plays the model in a tool loop, in each of the three dialects, as an answer of the scripted
+// upstream (tests/e2e/upstream.mjs). The agent calls one of the offered tools and then repeats the tool's result.
 import { randomUUID } from "node:crypto";
 import { pieces } from "../../dev/demo/tokens.mjs";
 import { eventStream } from "../e2e/upstream.mjs";
@@ -8,23 +7,23 @@ import { dialectOf, newResults, readRequest } from "./read.mjs";
 import { callFor } from "./tools.mjs";
 import { brokenStream, send, text, thinking, tool } from "./wire.mjs";
 
-/** What the agent thinks, where it is told to, and the provider's state behind it. */
+/** The agent's reasoning, if the test asks for it, and the provider's state of this reasoning. */
 export const THOUGHT = "The user wants a command to be run.";
 export const OPAQUE = Buffer.from("the state behind a thought").toString("base64");
 
-// Of a tool's output, in the final answer.
+// How much of a tool's output the final answer repeats.
 const MAX_REPEATED_CHARS = 400;
 const CACHED_TOKENS = 8;
 const CALL_PREFIX = { chat: "call", messages: "toolu", responses: "call" };
 
 /**
- * The agent, as an answer of the scripted upstream.
- * - `commands`: run in one turn, in parallel when there are several;
- * - `think`: it thinks before it calls a tool;
- * - `call`: a function from the tools that it is offered to the call, in place of the commands;
- * - `failStreams`: so many streamed requests break with the dialect's error event behind their first
- *   words; whole ones never do. One that breaks before them is a failure of the upstream to the gateway,
- *   which answers with a status.
+ * Returns the agent as an answer of the scripted upstream.
+ * - `commands`: the commands of one turn; several commands are called in parallel;
+ * - `think`: whether the agent reasons before it calls a tool;
+ * - `call`: a function from the offered tools to the call, instead of `commands`;
+ * - `failStreams`: how many streamed requests break with the dialect's error event after their first words. Whole
+ *   answers never break. A stream that broke before its first words would be a failure of the upstream, which the
+ *   gateway answers with a status.
  */
 export function agent({ commands = ["echo hello"], think = false, call, failStreams = 0 } = {}) {
   let failures = failStreams;
@@ -39,7 +38,7 @@ export function agent({ commands = ["echo hello"], think = false, call, failStre
   };
 }
 
-/** The answer (as in dev/demo/wire-messages.mjs) to a request's body. */
+/** Returns the answer (see dev/demo/wire-messages.mjs) to a request's body. */
 function answerTo(dialect, body, { commands, think, call }) {
   const request = readRequest(dialect, body);
   const blocks = nextBlocks(request, CALL_PREFIX[dialect], { commands, think, call });

@@ -1,4 +1,4 @@
-// The gateway with a model for each dialect of an upstream, and what is true of every request through it.
+// A gateway with one model for each dialect of an upstream, and assertions that hold for every request.
 import assert from "node:assert/strict";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -6,16 +6,16 @@ import { ROOT } from "../../dev/processes.mjs";
 import { startGateway } from "../e2e/harness.mjs";
 import { dialectOf, readRequest } from "./read.mjs";
 
-/** The dialects that an upstream may speak; `agent-NAME` is the model that speaks it. */
+/** The dialects of the upstreams. The model `agent-NAME` is served in the dialect NAME. */
 export const UPSTREAMS = ["chat", "messages", "responses"];
 
-// What a client does not wait for: an answer's end waits 250 ms for its settle and no longer.
+// An answer ends at most 250 ms before its settle is done, so a client may see the end before the usage row exists.
 const SETTLE_LIMIT_MS = 5_000;
 const POLL_MS = 20;
 
 const BALANCE_NANO_USD = 10_000_000_000n;
 
-/** Prices of every model in it, in pico-USD a token. */
+/** The prices of every model, in pico-USD per token. */
 export const PRICE = { input: 2_000_000n, cached: 500_000n, written5m: 2_500_000n, written1h: 4_000_000n, output: 10_000_000n };
 
 export function startDialects(options = {}) {
@@ -23,8 +23,8 @@ export function startDialects(options = {}) {
 }
 
 /**
- * Asserts that an account, made with 10 USD, has exactly `count` usage rows and has paid exactly what they
- * say; resolves to the rows.
+ * Asserts that an account that began with 10 USD has exactly `count` usage rows and has paid exactly their sum.
+ * Resolves to the rows.
  */
 export async function assertPaid(gateway, account, count) {
   const deadline = performance.now() + SETTLE_LIMIT_MS;
@@ -40,7 +40,7 @@ export async function assertPaid(gateway, account, count) {
   return rows;
 }
 
-/** What reached the upstream of a model, oldest first: as `readRequest` reads it, with `dialect` and `body`. */
+/** Returns the requests that reached the upstream of a model, oldest first, as `readRequest` reads them, each with `dialect` and `body`. */
 export function reached(gateway, model) {
   return gateway.upstream.seen(model).map((seen) => {
     const dialect = dialectOf(seen.path);
@@ -49,8 +49,8 @@ export function reached(gateway, model) {
 }
 
 /**
- * Asserts that a request that reached an upstream gives it back what it had thought, as it was: the words and
- * the signature over them to Anthropic, the encrypted state to OpenAI. Chat completions have no place for it.
+ * Asserts that a request returns the upstream's reasoning unchanged: its text and signature to Anthropic, its encrypted
+ * state to OpenAI. Chat completions have no field for it.
  */
 export function assertThought({ dialect, turns, body }, words, opaque) {
   const thoughts = turns.flatMap((turn) => turn.thinking);
@@ -59,7 +59,7 @@ export function assertThought({ dialect, turns, body }, words, opaque) {
   assert.doesNotMatch(JSON.stringify(body), /"oi-\w+-/, "a tag of ours reached the upstream");
 }
 
-/** The nano-USD of `{ input, cached, output }` as the agent counts them (input includes cached). */
+/** Returns the price in nano-USD of `{ input, cached, output }` as the agent counts them (input includes cached). */
 export function costNano({ input, cached, output }) {
   const pico = BigInt(input - cached) * PRICE.input + BigInt(cached) * PRICE.cached + BigInt(output) * PRICE.output;
   return (pico + 999n) / 1_000n;

@@ -1,7 +1,7 @@
-// What a request says, whatever the dialect that it came in: what a scripted agent decides on, and what
-// tests look at in a body that reached an upstream.
+// Reads a request of any dialect into one form. The scripted agent decides by it, and tests compare it with the body
+// that reached an upstream.
 
-/** The dialect of a path: "chat", "messages" or "responses". */
+/** Returns the dialect of a path: "chat", "messages" or "responses". */
 export function dialectOf(path) {
   const [, name] = path.split("?")[0].match(/\/(chat\/completions|messages|responses)$/) ?? [];
   if (name === undefined) throw new Error(`no dialect has the path ${path}`);
@@ -9,16 +9,16 @@ export function dialectOf(path) {
 }
 
 /**
- * `{ tools, turns }` of a request's body. `tools`: `{ name, custom, schema }` each, those of a namespace
- * with `namespace`. `turns`, in order: `{ role, text, calls, results, thinking, images }`, where `calls` are
- * `{ id, name, input }` (input as text), `results` are `{ id, text }`, `thinking` are
- * `{ text, opaque }`. A role is "system", "developer", "user", "assistant" or "tool"; the last for results.
+ * Returns `{ tools, turns }` of a request's body. A tool is `{ name, custom, schema }`, with `namespace` if it has one.
+ * `turns` are in order: `{ role, text, calls, results, thinking, images }`, where `calls` are `{ id, name, input }`
+ * (input as text), `results` are `{ id, text }`, and `thinking` are `{ text, opaque }`. A role is "system",
+ * "developer", "user", "assistant" or, for results, "tool".
  */
 export function readRequest(dialect, body) {
   return READ[dialect](body);
 }
 
-/** The results of tools that came after the last words of the user. */
+/** Returns the results of tools that follow the last message of the user. */
 export function newResults({ turns }) {
   const spoke = turns.findLastIndex(({ role }) => role === "user");
   return turns.slice(spoke + 1).flatMap(({ results }) => results);

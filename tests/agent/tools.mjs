@@ -1,10 +1,10 @@
-// What the scripted agent tells each client's tools to do, by the tool's name.
+// The calls that the scripted agent makes to the tools of each client, by the name of the tool.
 import { instanceOf } from "../../dev/demo/schema.mjs";
 import { SHELLS } from "../../dev/demo/shells.mjs";
 
 /**
- * One call: `{ name, namespace, custom, input }`, input as text. A shell runs `command`; a client without
- * one has its first tool called with whatever its schema accepts; null when there is none.
+ * Returns one call: `{ name, namespace, custom, input }`, with input as text. A shell runs `command`. If the client has
+ * no shell, its first tool is called with a value that its schema accepts. Without any tool the result is null.
  */
 export function callFor(tools, command) {
   const shell = Object.keys(SHELLS).find((name) => tools.some((tool) => tool.name === name));
@@ -14,7 +14,7 @@ export function callFor(tools, command) {
   return { name: first.name, namespace: first.namespace, custom: first.custom, input: first.custom ? command : JSON.stringify(instanceOf(first.schema)) };
 }
 
-/** A call of Codex's apply_patch that adds `file` with one line. */
+/** Returns a call of Codex's apply_patch that adds `file` with one line. */
 export function patchCall(tools, file, line) {
   const tool = tools.find(({ name }) => name === "apply_patch");
   if (tool === undefined) return null;

@@ -1,5 +1,5 @@
-// Answers of the scripted upstream that are the same in every dialect: each is written as the dialect of the
-// request's path has it. What an answer is stands in dev/demo/wire-messages.mjs.
+// Answers of the scripted upstream that have the same content in every dialect. Each is written in the dialect of the
+// request's path. dev/demo/wire-messages.mjs describes the form of an answer.
 import { message, messageEvents } from "../../dev/demo/wire-messages.mjs";
 import { response as responseOf, responseEvents } from "../../dev/demo/wire-responses.mjs";
 import { pieces } from "../../dev/demo/tokens.mjs";
@@ -7,7 +7,7 @@ import { eventStream, events, json } from "../e2e/upstream.mjs";
 import { dialectOf } from "./read.mjs";
 import { completion, completionChunks } from "./wire-chat.mjs";
 
-/** Words of a failing provider, which no client may read. */
+/** The error text of a failing provider. No client may receive it. */
 export const THEIR_WORDS = "words of the provider";
 
 /** What `says` counts. */
@@ -38,12 +38,12 @@ export function send(answer, http, { path, json: body }) {
   return body.stream === true ? eventStream(streamOf(dialect, answer, body))(http) : json(wholeOf(dialect, answer, body))(http);
 }
 
-/** A whole answer in a dialect. */
+/** Returns a whole answer in a dialect. */
 export function wholeOf(dialect, answer, request) {
   return { chat: completion, messages: message, responses: responseOf }[dialect](answer, request);
 }
 
-/** The text on the wire of a streamed answer in a dialect. */
+/** Returns the bytes of a streamed answer in a dialect, as text. */
 export function streamOf(dialect, answer, request) {
   if (dialect === "chat") return events(completionChunks(answer));
   return named(dialect === "messages" ? messageEvents(answer) : responseEvents(answer, request));

@@ -1,16 +1,16 @@
-// What an account paid for one request, by its own journal.
+// Reads from an account's journal how much the account paid for one request.
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import { PRICE } from "./cases.mjs";
 
-// A client that leaves before it had anything is found out by a write that nobody reads for 10 s.
+// If a client disconnects before the first byte, the gateway notices it at a write that nobody reads for 10 s.
 const SETTLE_LIMIT_MS = 40_000;
 const POLL_MS = 20;
 
-/** An account whose every request is waited for, so that each row can be told by its place. */
+/** An account that sends one request at a time, so that the position of a row tells its request. */
 export class Payer {
   constructor(gateway, account, balance) {
-    Object.assign(this, { gateway, account, balance, seq: 1 }); // row 1 is the money that it was given
+    Object.assign(this, { gateway, account, balance, seq: 1 }); // row 1 is the credit that the account began with
     this.key = account.key;
   }
 
@@ -19,7 +19,7 @@ export class Payer {
     return new Payer(gateway, account, (await gateway.balance(account)).balance);
   }
 
-  /** Waits for the usage row of the one request that runs; checks the balance with it. */
+  /** Waits for the usage row of the running request and checks the balance with it. */
   async paid() {
     const deadline = performance.now() + SETTLE_LIMIT_MS;
     for (;;) {

@@ -1,23 +1,23 @@
-// Every case, as the product of what can be combined, and the catalogue that they need: each case has a model
-// of its own, so that no case is another one's recent failure.
+// All cases, as all combinations of failures, clients and upstreams, and the catalogue for them. Each case has its own
+// model, so that a failure in one case does not open the circuit breaker for another.
 import { FAILURES } from "./failures.mjs";
 
 export const DIALECTS = ["chat", "messages", "responses"];
 const NAMES = { chat: "openai_chat", messages: "anthropic_messages", responses: "openai_responses" };
 const MODES = ["whole", "stream"];
 
-/** When a client leaves. */
+/** The moments at which a client disconnects. */
 export const LEAVING = ["before the headers", "after the first byte", "in the middle", "does not read"];
 
-/** The price of every model, in pico-USD a token. */
+/** The prices of every model, in pico-USD per token. */
 export const PRICE = { input: 2_000_000n, cached: 500_000n, output: 10_000_000n };
 
-// What is slow on purpose has deadlines that a test can wait for, and that an answer which is not slow still keeps.
+// Upstreams that are slow on purpose have short deadlines: a test can wait for them, and a normal answer meets them.
 const DEADLINES = { first: "", hasty: "timeouts_ms = { headers = 700, idle = 700, total = 1200 }\n", second: "" };
 
 /**
- * `{ name, model, client, upstream, mode }` each; of an upstream that fails also `failure` (of FAILURES) and
- * `second` (whether there is another upstream, which works); of a client that leaves `leaves`.
+ * A case is `{ name, model, client, upstream, mode }`. If the upstream fails, also `failure` (of FAILURES) and `second`
+ * (whether there is a second upstream, which works). If the client disconnects, also `leaves`.
  */
 export function cases() {
   const all = [];
@@ -36,21 +36,21 @@ export function cases() {
   return all;
 }
 
-/** Whether a case is about deadlines, so that a machine that is too busy would change how it ends. */
+/** Returns whether a case tests deadlines. A busy machine could change the result of such a case. */
 export function isTimed({ failure }) {
   return failure?.at === "hasty";
 }
 
-/** The id of the upstream to which a case goes first. */
+/** Returns the id of the upstream that a case tries first. */
 export function firstOf({ failure, upstream }) {
   return `${failure?.at ?? "first"}-${upstream}`;
 }
 
-/** The catalogue of `list`, in which UPSTREAM stands for the scripted upstream's origin. */
+/** Returns the catalogue for `list`. In it, UPSTREAM stands for the scripted upstream's origin. */
 export function catalogue(list) {
   const upstreams = DIALECTS.flatMap((dialect) => [
     ...Object.entries(DEADLINES).map(([kind, deadlines]) => upstreamEntry(`${kind}-${dialect}`, dialect, `UPSTREAM/${kind}-${dialect}/v1`, deadlines)),
-    // Nothing listens there.
+    // No server listens on this port.
     upstreamEntry(`dead-${dialect}`, dialect, "http://127.0.0.1:1/v1", ""),
   ]);
   const models = list.map((one) => modelEntry(one.model, [firstOf(one), ...(one.second ? [`second-${one.upstream}`] : [])]));

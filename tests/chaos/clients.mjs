@@ -1,4 +1,4 @@
-// Clients of each dialect, without an SDK: what they send, and what an answer or a stream of theirs says.
+// Clients of each dialect, without an SDK: they send requests and read answers and streams.
 import assert from "node:assert/strict";
 import http from "node:http";
 
@@ -38,7 +38,7 @@ export function readWhole(sent) {
   });
 }
 
-/** The words of a whole answer. */
+/** Returns the text of a whole answer. */
 export function wordsOf(client, text) {
   const answer = JSON.parse(text);
   if (client === "chat") return answer.choices[0].message.content;
@@ -46,7 +46,7 @@ export function wordsOf(client, text) {
   return answer.output.flatMap(({ content }) => content).map((part) => part.text).join("");
 }
 
-/** `{ words, ends, error }` of a stream: `ends` is "complete", "error", or how it ended otherwise. */
+/** Returns `{ words, ends, error }` of a stream. `ends` is "complete", "error", or a description of another end. */
 export function readStream(client, wire) {
   const events = wire.split("\n\n").filter((event) => /^data: /m.test(event)).map((event) => event.match(/^data: (.*)$/m)[1]);
   const done = events.at(-1) === "[DONE]";

@@ -1,5 +1,5 @@
-// `npm run chaos`: every failure of an upstream and every way in which a client leaves, in every pair of
-// dialects, on the Worker as it ships.
+// `npm run chaos` plays every failure of an upstream and every disconnect of a client, in every pair of dialects, on
+// the release build of the Worker.
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
@@ -27,11 +27,11 @@ anything is not as expected.
   --lanes N    how many cases run at once (default 12), each for an account of its own`;
 
 const USD = "1000";
-// Cases of deadlines run with few others, which would make them late.
+// Cases of deadlines run a few at a time, because a busy machine would delay them.
 const QUIET_LANES = 3;
 const SHOWN_OF_EACH = 2;
 const ROUND = 1_000;
-// V8 collects when it pleases: this much is noise.
+// V8 collects garbage at any time, so growth up to this size is noise.
 const GROWTH = 1.1;
 
 await main(async () => {
@@ -77,7 +77,7 @@ async function start(list) {
   }
 }
 
-/** Cuts streams a thousand at a time, and looks at the memory in between: after the second round it grows no more. */
+/** Cuts streams, a thousand at a time, and measures the memory between rounds: after the second round it must not grow. */
 async function cutInRounds(gateway, { count, lanes, random }, problems) {
   const after = [];
   for (let left = count; left > 0; left -= ROUND) {
@@ -91,7 +91,7 @@ async function cutInRounds(gateway, { count, lanes, random }, problems) {
   if (most > second * GROWTH) problems.push({ kind: "memory", problem: `${second} bytes after two rounds, ${most} later` });
 }
 
-/** Each lane plays the next case that nobody has played, with an account of its own. */
+/** Plays all cases. Each lane has its own account and takes the next case that is not yet played. */
 async function playAll(gateway, payers, list, problems) {
   const waiting = [...list];
   const lane = async (at) => {
@@ -100,7 +100,7 @@ async function playAll(gateway, payers, list, problems) {
         await play(gateway, payers[at], one);
       } catch (error) {
         problems.push({ kind: one.name.split(",")[0], problem: `${one.name}: ${error.message}` });
-        // What this case still owes must not be taken for the next one's.
+        // A late charge of this case must not count for the next case.
         payers[at] = await Payer.make(gateway, USD);
       }
     }

@@ -1,8 +1,8 @@
-// What must be true of the accounts after the last crash, whatever was lost.
+// The rules that must hold for all accounts after the last crash, whatever the crash has lost.
 import { setTimeout as sleep } from "node:timers/promises";
 import { cost, usageOf } from "./load.mjs";
 
-// The outbox is drained by alarms of the accounts.
+// The alarms of the accounts deliver the rows of the outbox.
 const DRAIN_LIMIT_MS = 90_000;
 
 const OPEN = 0;
@@ -33,7 +33,7 @@ export async function check(gateway, accounts, load) {
 
 const NAMES = { answer: "whole answers", error: "broken answers", cut: "connections cut" };
 
-/** Checks the journal, the holds, the balance and D1's copy of one account; its usage rows. */
+/** Checks the journal, the holds, the balance and D1's copy of one account. Resolves to its usage rows. */
 export async function checkAccount(gateway, account, wrong) {
   await drained(gateway, account, wrong);
   const journal = await gateway.journal(account);
@@ -63,7 +63,7 @@ export async function checkAccount(gateway, account, wrong) {
   return usage.map((row) => ({ ...row, adjustment: adjusted.get(row.id)?.[0] }));
 }
 
-/** Waits until the outbox has come to its end, and reports what the operator's audit says then. */
+/** Waits until the outbox is empty and then reports the problems that the operator's audit finds. */
 async function drained(gateway, account, wrong) {
   for (const deadline = performance.now() + DRAIN_LIMIT_MS; ; await sleep(200)) {
     const report = await gateway.audit(account);
@@ -75,7 +75,7 @@ async function drained(gateway, account, wrong) {
   }
 }
 
-/** Compares D1's rows with the object's, usage and all. */
+/** Compares D1's rows, usage included, with the rows of the account object. */
 async function checkCopy(gateway, { accountId }, journal, wrong) {
   const { results } = await gateway.db.prepare("SELECT * FROM journal WHERE account_id = ? ORDER BY seq").bind(accountId).all();
   if (results.length !== journal.length) wrong(`D1 has ${results.length} rows, the account ${journal.length}`);
@@ -88,7 +88,7 @@ async function checkCopy(gateway, { accountId }, journal, wrong) {
   }
 }
 
-/** Compares usage rows with what clients saw and what the upstream counted. */
+/** Compares usage rows with the answers that clients received and with the upstream's counts. */
 function checkRequests(rows, load, found, wrong) {
   const charged = new Map();
   for (const { id, usage, amount_nano: amount, adjustment } of rows.values()) {
@@ -112,7 +112,7 @@ function checkRequests(rows, load, found, wrong) {
     if (status === 402 && row) wrong(`${id} was refused and admitted`);
     if (saw !== "answer" || !row) continue;
     const settled = charged.get(n) === id;
-    // A stream that the balance could not cover to its end is stopped as at its limit, at what it had.
+    // If the balance does not cover a whole stream, the gateway stops the stream as if it had reached its limit.
     const { outcome } = row.usage;
     const ends = { limited: "stopped at the limit", lost: "lost before the settle was written" };
     if (!settled && outcome !== "lost" && outcome !== "limited") wrong(`request ${n} (${kind}) was answered and ended as ${JSON.stringify(row.usage)}`);

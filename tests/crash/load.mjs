@@ -1,12 +1,12 @@
-// The load of the crash run: clients that send streams and whole answers, one after the other, to
-// wherever the gateway is just now.
+// The load of the crash run: clients that request streams and whole answers, one after the other, at the current
+// address of the gateway.
 import { chatBody, completion, completionChunks } from "../e2e/chat.mjs";
 import { events, eventStream, hangUp, json } from "../e2e/upstream.mjs";
 
-// Prices of "chat" in the test catalogue, in nano-USD a token.
+// The prices of "chat" in the test catalogue, in nano-USD per token.
 const PRICE = { input: 2_000n, output: 10_000n };
 
-// A request that a kill leaves hanging in a socket is given up after this.
+// After this time, a request that hangs because of a kill is given up.
 const CLIENT_LIMIT_MS = 30_000;
 
 const words = (count) => "word ".repeat(count);
@@ -32,7 +32,7 @@ export function randomNumbers(seed) {
   };
 }
 
-/** What a usage row of so many tokens costs, in nano-USD. */
+/** Returns the cost of a usage row with this many tokens, in nano-USD. */
 export const cost = (input, output) => BigInt(input) * PRICE.input + BigInt(output) * PRICE.output;
 
 /**
@@ -44,7 +44,7 @@ export class Load {
     Object.assign(this, { accounts, clients, origin, random, upstream });
     /** What each client saw: `{ n, kind, account, id, saw }`; `saw` is "answer", "refusal", "error" or "cut". */
     this.sent = [];
-    /** Requests that reached the upstream, by their number. */
+    /** The requests that reached the upstream, by their number. */
     this.dispatched = new Set();
     this.twice = [];
     upstream.answer("chat", (response, { json: { user } }) => {
@@ -55,7 +55,7 @@ export class Load {
     });
   }
 
-  /** Starts the clients; `stop` ends them and resolves when the last has its answer. */
+  /** Starts the clients. `stop` ends them and resolves when the last client has its answer. */
   start() {
     this.stopping = false;
     this.running = Promise.all(Array.from({ length: this.clients }, () => this.#client()));
@@ -73,7 +73,7 @@ export class Load {
       const request = { n: this.sent.length + 1, kind, account, id: null, saw: "cut" };
       this.sent.push(request);
       const origin = await this.origin();
-      await send(origin, request).catch(() => {}); // killed under it, or not there yet
+      await send(origin, request).catch(() => {}); // the gateway was killed or has not started yet
     }
   }
 }
@@ -95,7 +95,7 @@ async function send(origin, request) {
   else request.saw = whole ? "answer" : "error";
 }
 
-/** The usage of request `n`. Every request has another. */
+/** Returns the usage of request `n`. No two requests have the same usage. */
 export function usageOf(n) {
   const usage = { prompt_tokens: 1_000 + n, completion_tokens: 10 + (n % 90) };
   return { ...usage, total_tokens: usage.prompt_tokens + usage.completion_tokens };

@@ -1,5 +1,5 @@
-// `npm run crash -- --kills 50`: the gateway is killed again and again under load, and all money must
-// be accounted for.
+// `npm run crash -- --kills 50` kills the gateway again and again under load and then checks that all money is
+// accounted for.
 import { once } from "node:events";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import os from "node:os";
@@ -21,11 +21,11 @@ it, and kills that process group with SIGKILL at random moments; each time it go
 Then waits until every hold is resolved and checks each account, here and in D1. Ends with 1 on a
 violation. The seed decides what is sent and when it is killed; where exactly that hits is the machine's.`;
 
-// Between the gateway's first answer and its end, in milliseconds.
+// The time from the gateway's first answer to the kill, in milliseconds.
 const LIFE_MS = { least: 300, most: 2_000 };
 const START_LIMIT_MS = 60_000;
-// A hold expires 90 s after its account last heard of the request, by an alarm that comes once a
-// minute. This much is waited for both, and a slow machine.
+// A hold expires 90 s after the account's last message about the request, at an alarm that comes once a minute. The
+// limit covers both and a slow machine.
 const HOLDS_LIMIT_MS = 240_000;
 const POLL_MS = 1_000;
 const USD = "50";
@@ -56,7 +56,7 @@ async function crash(folder, upstream, { kills, seed, accounts: count, clients }
   const random = randomNumbers(seed);
   const first = await startGateway({ ...settings, upstream });
   const accounts = [];
-  // The last of them becomes empty on the way.
+  // The last account runs out of credit during the run.
   for (let n = 1; n <= count; n += 1) accounts.push(await first.account({ usd: n < count ? USD : "1" }));
   await first.close();
 
@@ -90,7 +90,7 @@ async function crash(folder, upstream, { kills, seed, accounts: count, clients }
   }
 }
 
-/** A process that serves: `{ origin, kill }`. */
+/** Starts a process that serves. Returns `{ origin, kill }`. */
 function launchGateway(settings, tmp) {
   const script = path.join(import.meta.dirname, "gateway.mjs");
   const env = { ...process.env, TMPDIR: tmp };
@@ -105,7 +105,7 @@ function launchGateway(settings, tmp) {
     if (result instanceof Error) throw result;
     return result;
   })();
-  origin.catch(() => {}); // told to whoever awaits it
+  origin.catch(() => {}); // the caller awaits the promise later
   const kill = async () => {
     process.kill(-child.pid, "SIGKILL");
     await ended;
@@ -113,7 +113,7 @@ function launchGateway(settings, tmp) {
   return { origin, kill };
 }
 
-/** Waits until no account has an open hold; resolves to the seconds that took. Asks the accounts nothing. */
+/** Waits until no account has an open hold, without a request to the accounts. Resolves to the seconds of the wait. */
 async function resolved(gateway, accounts) {
   const started = performance.now();
   const open = async (account) => (await gateway.rows(account, "SELECT 1 FROM holds WHERE state = 0")).length;

@@ -11,9 +11,9 @@ import { main, run, step, StepFailed } from "../../dev/steps.mjs";
 const CARGO_FUZZ = { crate: "cargo-fuzz", version: "0.13.2" };
 const BINARY = path.join(ROOT, ".tools/bin/cargo-fuzz");
 const TARGETS = ["sse", "envelope", "request", "stream", "answer"];
-// cargo-fuzz needs flags that the pinned stable compiler has, but does not offer.
+// cargo-fuzz needs flags that a stable compiler accepts only with RUSTC_BOOTSTRAP.
 const ENV = { ...process.env, RUSTC_BOOTSTRAP: "1", CARGO_NET_GIT_FETCH_WITH_CLI: "true" };
-// An input that takes longer than this is a defect too.
+// An input that takes longer than this counts as a defect.
 const TIMEOUT_SECONDS = 10;
 
 await main(async () => {
@@ -61,9 +61,9 @@ function fuzz(args) {
   return run(BINARY, ["fuzz", ...args], { cwd: ROOT, env: ENV });
 }
 
-/** Runs one target and resolves to what libFuzzer says at its end. */
+/** Runs one target. Resolves to libFuzzer's last message. */
 async function fuzzed(target, seconds) {
-  // libFuzzer adds what it finds to the first folder: the kept corpus is not to grow by itself.
+  // libFuzzer writes new inputs into the first folder, so the first folder is not the corpus of the repository.
   const grown = mkdtempSync(path.join(os.tmpdir(), `fuzz-${target}-`));
   const kept = path.join(ROOT, "fuzz/corpus", target);
   mkdirSync(kept, { recursive: true });

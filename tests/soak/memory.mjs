@@ -1,8 +1,8 @@
-// The resident memory of the workerd processes that this process has started.
+// Measures the resident memory of the workerd processes that this process has started.
 import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 
-/** Their sum, in bytes. */
+/** Returns the sum in bytes. */
 export function residentBytes() {
   const found = (process.platform === "linux" ? fromProc() : fromPs()).filter(({ parent, name }) => parent === process.pid && /workerd/.test(name));
   if (found.length === 0) throw new Error("no workerd of this process runs");
@@ -17,7 +17,7 @@ function fromProc() {
       const field = (name) => status.match(new RegExp(`^${name}:\\s*(.*)$`, "m"))?.[1] ?? "";
       return [{ name: field("Name"), parent: Number(field("PPid")), kilobytes: Number.parseInt(field("VmRSS"), 10) || 0 }];
     } catch {
-      return []; // it has ended meanwhile
+      return []; // the process has ended in the meantime
     }
   });
 }

@@ -1,5 +1,5 @@
-// `npm run soak -- --minutes 30`: the Worker under a mixed load with faults, for as long as one likes; then all
-// money must be accounted for, and the memory must not have grown.
+// `npm run soak -- --minutes 30` runs the Worker under a mixed load with faults. Afterwards all money must be accounted
+// for, and the memory must not have grown.
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
@@ -23,11 +23,11 @@ least 10 minutes), or any account is not sound, here or in D1.`;
 
 const USD = "100000";
 const SAMPLE_MS = 2_000;
-// The first part of the run fills caches and heaps.
+// The first part of the run is a warm-up that fills caches and heaps.
 const WARM_UP = 1 / 3;
-// By how much of itself memory may grow in the rest: V8 collects when it pleases, and the accounts' rows stay.
+// The share by which memory may grow after the warm-up: V8 collects garbage at any time, and the accounts keep their rows.
 const GROWTH = 0.2;
-// A run that is shorter is warm-up altogether: its memory is shown and not judged.
+// A shorter run is all warm-up: its memory is printed but not judged.
 const MEMORY_MINUTES = 10;
 const SETTLE_LIMIT_MS = 60_000;
 

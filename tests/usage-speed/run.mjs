@@ -1,4 +1,5 @@
-// `npm run usage-speed`: how long a page of usage takes over a million requests in D1, and by which index.
+// `npm run usage-speed` measures how long a page of usage takes with a million requests in D1, and prints the query
+// plans.
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { parseArgs } from "node:util";
@@ -70,7 +71,7 @@ async function fill(gateway, account, rows) {
     await insert.bind(account.accountId, seq, end, first, apart, Math.max(8, Math.floor(rows / 60))).run();
     process.stderr.write(`\r${end - 2} of ${rows} rows`);
   }
-  // The account knows its last row and that D1 has it.
+  // The account object knows its last row and that D1 has this row.
   await gateway.rows(account, `INSERT INTO journal (seq, id, kind, at_ms, amount_nano, balance_after_nano) VALUES (${rows + 2}, 'end', 'adjustment', ${Date.now()}, 0, 100000000000)`);
   await gateway.rows(account, `UPDATE account SET delivered_seq = ${rows + 1}`);
   await gateway.evict(account);
@@ -112,7 +113,7 @@ async function measure(gateway, account, rows, runs) {
   console.table(table);
 }
 
-/** A date so many days ago. */
+/** Returns the date of this many days ago. */
 function day(ago) {
   return new Date(Date.now() - ago * DAY_MS).toISOString().slice(0, 10);
 }
@@ -132,14 +133,14 @@ async function exportAll(gateway, account, rows) {
   console.log(`export: ${lines} lines, ${(bytes / 1e6).toFixed(0)} MB in ${seconds.toFixed(1)} s; workerd had ${before} MB before and ${largest} MB at most`);
 }
 
-/** The resident memory of the workerd processes of this one, in MB. */
+/** Returns the resident memory of the workerd processes of this process, in MB. */
 function residentMb() {
   const children = readFileSync(`/proc/self/task/${process.pid}/children`, "utf8").trim().split(" ").filter(Boolean);
   const kb = (pid) => Number(readFileSync(`/proc/${pid}/status`, "utf8").match(/^VmRSS:\s+(\d+)/m)?.[1] ?? 0);
   return Math.round(children.reduce((sum, pid) => sum + kb(pid), 0) / 1_000);
 }
 
-/** The plans, on the statements that the Worker asks. */
+/** Prints the query plans of the Worker's own statements. */
 async function plans(db) {
   for (const [name, parameters] of [["before", 12], ["after", 13]]) {
     const sql = readFileSync(path.join(ROOT, `src/d1/requests/${name}.sql`), "utf8");
