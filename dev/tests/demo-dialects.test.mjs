@@ -25,10 +25,10 @@ test("messages: whole and streamed are the same", async () => {
   const whole = await anthropic.messages.create(message);
   const streamed = await anthropic.messages.stream(message).finalMessage();
   assert.deepEqual(whole.content, [{ type: "text", text: SAYS }]);
-  assert.deepEqual([whole.stop_reason, whole.usage.input_tokens, whole.usage.output_tokens], ["end_turn", 5, 14]);
+  assert.deepEqual([whole.stop_reason, whole.usage.input_tokens, whole.usage.output_tokens], ["end_turn", 5, 19]);
   assert.match(streamed.id, /^msg_demo[0-9a-f]{32}$/);
   assert.deepEqual([streamed.content, streamed.stop_reason], [whole.content, whole.stop_reason]);
-  assert.deepEqual([streamed.usage.input_tokens, streamed.usage.output_tokens], [5, 14]);
+  assert.deepEqual([streamed.usage.input_tokens, streamed.usage.output_tokens], [5, 19]);
 });
 
 test("messages: a tool, its result, a schema, a limit, a count", async () => {
@@ -62,7 +62,7 @@ test("responses: whole and streamed are the same", async () => {
   const streamed = await stream.finalResponse();
   assert.equal(streamed.output_text, SAYS);
   assert.deepEqual(events.map((event) => event.sequence_number), events.map((_, index) => index));
-  assert.deepEqual([whole.status, whole.output_text, whole.usage.total_tokens], ["completed", SAYS, 19]);
+  assert.deepEqual([whole.status, whole.output_text, whole.usage.total_tokens], ["completed", SAYS, 24]);
   assert.match(streamed.id, /^resp_demo[0-9a-f]{32}$/);
   assert.deepEqual(streamed.usage, whole.usage);
 });

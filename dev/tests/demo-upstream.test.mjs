@@ -51,13 +51,13 @@ test("a whole answer says that the demo wrote it, and has a usage", async () => 
     model: "gpt-4o",
     system_fingerprint: "fp_oneinterface_demo",
     choices: [{ index: 0, message: { role: "assistant", content: SAYS, refusal: null }, logprobs: null, finish_reason: "stop" }],
-    usage: usage(5, 14),
+    usage: usage(5, 22),
   });
 });
 
 test("a stream carries the same words, one in each chunk", async () => {
   const chunks = await stream({});
-  assert.equal(chunks.length, 1 + 14 + 1);
+  assert.equal(chunks.length, 1 + 22 + 1);
   assert.deepEqual(chunks[0].choices, [
     { index: 0, delta: { role: "assistant", content: "", refusal: null }, logprobs: null, finish_reason: null },
   ]);
@@ -69,7 +69,7 @@ test("a stream carries the same words, one in each chunk", async () => {
 test("the last chunk has the usage if the request asks for it", async () => {
   const chunks = await stream({ stream_options: { include_usage: true } });
   assert.deepEqual(chunks.at(-1).choices, []);
-  assert.deepEqual(chunks.at(-1).usage, usage(5, 14));
+  assert.deepEqual(chunks.at(-1).usage, usage(5, 22));
   assert.ok(chunks.slice(0, -1).every((chunk) => chunk.usage === null));
 });
 
@@ -93,7 +93,7 @@ test("a limit cuts the answer, and the finish reason says so", async () => {
   }
   const { choices } = await chat({ max_tokens: 1, tools: [WEATHER] });
   assert.equal(choices[0].finish_reason, "length");
-  assert.equal(choices[0].message.tool_calls[0].function.arguments, '{"city":');
+  assert.equal(choices[0].message.tool_calls[0].function.arguments, "{");
 });
 
 test("an answer ends before a stop sequence", async () => {
