@@ -181,7 +181,7 @@ test("arguments at their limits, and beyond", async () => {
     ["create_api_key", { ...named, permissions: ["inference", "inference"] }, { ...named, permissions: ["root"] }, /`permissions\[0\]` must be one of `inference`/],
     ["create_api_key", { ...named, limits: { budget: { usd: "9007199.254740991", period: "total" } } }, { ...named, limits: { budget: { usd: "9007199.254740992", period: "total" } } }, /decimal number of USD/],
     ["create_api_key", { ...named, limits: { budget: { usd: "0.000000001", period: "daily" } } }, { ...named, limits: { budget: { usd: 5, period: "daily" } } }, /`limits\.budget\.usd` must be a string/],
-    ["create_api_key", { ...named, limits: { max_running: 1 } }, { ...named, limits: { max_running: 0 } }, /at least 1/],
+    ["create_api_key", { ...named, limits: { max_running: 1 } }, { ...named, limits: { max_running: 0 } }, /whole number from 1 to/],
     ["create_api_key", { ...named, limits: { requests_per_minute: 4_294_967_295 } }, { ...named, limits: { requests_per_minute: 4_294_967_296 } }, /`limits\.requests_per_minute` must be a whole number/],
     ["create_api_key", { ...named, limits: { expires_at: "2999-01-01T00:00:00Z" } }, { ...named, limits: { expires_at: "tomorrow" } }, /RFC 3339/],
   ]) {
