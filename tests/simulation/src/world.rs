@@ -214,9 +214,10 @@ impl World {
         self.look()
     }
 
-    /// Goes on with the work of the alarm.
+    /// Goes on with the work of the alarm. A step of a delivery has few statements, so the fuse is lit oftener and is
+    /// shorter than elsewhere.
     fn deliver(&mut self) -> Result<(), Violation> {
-        self.light_fuse();
+        self.light_fuse_within(120, 4);
         self.object.go_on();
         self.keep_book()?;
         if self.put_out_alarm_fuse() == Some(Break::Crash) {
@@ -313,11 +314,16 @@ impl World {
         Ok(())
     }
 
-    /// Now and then, something will happen between two of the next statements.
+    /// Now and then, makes one of the next eight statements break.
     fn light_fuse(&mut self) {
-        if !self.is_calm && self.rng.chance(40) {
+        self.light_fuse_within(40, 8);
+    }
+
+    /// In so many cases of a thousand, makes one of the next `statements` break.
+    fn light_fuse_within(&mut self, per_mille: u64, statements: u64) {
+        if !self.is_calm && self.rng.chance(per_mille) {
             let how = self.rng.pick(&[Break::Error, Break::Panic, Break::Crash]).copied().unwrap_or(Break::Error);
-            self.object.store().0.arm(self.rng.below(8), how);
+            self.object.store().0.arm(self.rng.below(statements), how);
         }
     }
 
