@@ -25,7 +25,7 @@ export function answers(port) {
   });
 }
 
-/** Resolves to `wished`, or to another free port if `wished` is taken or not a valid port. */
+/** Resolves to `wished`, or to another free port if `wished` is taken or above 65535. */
 export async function freePort(wished) {
   if (wished <= 65_535 && (await isFree(wished))) return wished;
   return listen(0);

@@ -6,7 +6,7 @@ import { argumentsFor, isShell } from "./shells.mjs";
 import { pieces, promptTokens, sum } from "./tokens.mjs";
 
 const MAX_CHOICES = 128; // OpenAI's own
-// How many tokens of the prompt an answer repeats, so that a long prompt does not cause a long answer.
+// How many characters of the prompt an answer repeats, so that a long prompt does not cause a long answer.
 const MAX_REPEATED_CHARS = 400;
 
 /** Returns the whole answer. */
@@ -110,7 +110,7 @@ function textFor({ model, messages, response_format: format, n = 1 }, index) {
   return n > 1 ? `${sentence} (Answer ${index + 1} of ${n}.)` : sentence;
 }
 
-/** Returns the user's words. Some agents append an instruction to the model, which is left out. */
+/** Returns the messages without instructions to the model: some agents append such an instruction at the end. */
 function conversation(messages) {
   return messages.filter(({ role }) => role !== "system" && role !== "developer");
 }

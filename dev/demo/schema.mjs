@@ -2,7 +2,7 @@
 
 // The depth from which only required properties are filled in, so that a recursive schema ends.
 const MAX_DEPTH = 6;
-// The depth at which a schema that always requires itself is given up, because no value fits it.
+// No value fits a schema that always requires itself. Below this depth the function returns a text for it.
 const GIVE_UP_DEPTH = 40;
 
 const STRINGS = {
@@ -61,7 +61,7 @@ function typeOf({ type, properties, items, prefixItems }) {
   return type ?? (properties ? "object" : items || prefixItems ? "array" : "string");
 }
 
-// At this depth, the choice with the smallest value.
+// From MAX_DEPTH on, prefers a choice that contains no further schema.
 function shallowest(choices, depth) {
   const ends = (choice) => choice.type === "null" || "const" in choice || choice.enum;
   return (depth >= MAX_DEPTH && choices.find(ends)) || choices.find((choice) => choice.type !== "null") || choices[0];

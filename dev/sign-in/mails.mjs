@@ -12,8 +12,8 @@ const MOST_MAILS = 50;
 const SUBJECTS = { signup: "Confirm your sign-up", magiclink: "Your sign-in link", recovery: "Reset your password" };
 
 /**
- * Sends a link to `email`. `body` is the body of /otp or /recover, `redirect` comes from the query. The answer does
- * not show whether the address has an account.
+  * Sends a link to `email`. `body` is the body of /otp or /recover, `redirect` comes from the query. If an address
+  * without an account asks for a recovery, no mail is sent and the answer is the same.
  */
 export function sendLink(context, { email, body, type, redirect }) {
   const { store } = context;

@@ -9,7 +9,7 @@ import { dialectOf, readRequest } from "./read.mjs";
 /** The dialects of the upstreams. The model `agent-NAME` is served in the dialect NAME. */
 export const UPSTREAMS = ["chat", "messages", "responses"];
 
-// An answer ends at most 250 ms before its settle is done, so a client may see the end before the usage row exists.
+// The end of an answer waits at most 250 ms for the settle, so a client may see the end before the usage row exists.
 const SETTLE_LIMIT_MS = 5_000;
 const POLL_MS = 20;
 
