@@ -37,6 +37,12 @@ const AT_ONCE_BYTES: usize = 16 << 10;
 /// is counted in bytes of bodies, so what exists once counts a third.
 pub const COPIES: usize = 3;
 
+/// What a translation takes for each byte of its body: the parsed request, the new body and what the platform sends,
+/// measured as 258 MB for a body of 32 MB. Memory is counted in bodies that exist [`COPIES`] times.
+const TRANSLATED_COPIES: usize = 8;
+/// The largest body that is translated into another dialect, in bytes: a larger one does not fit into an isolate.
+const MAX_TRANSLATED_BYTES: usize = 12 << 20;
+
 /// The largest body of a route that takes a few fields, in bytes.
 const MAX_FORM_BYTES: usize = 64 << 10;
 
@@ -92,6 +98,19 @@ pub struct Body {
 }
 
 impl Body {
+    /// Counts the memory of a translation of this body.
+    ///
+    /// # Errors
+    /// `invalid_request` with 413 where no isolate has so much memory, 503 where this one has not now.
+    pub fn count_translation(&self) -> Result<(), ApiError> {
+        let bytes = self.text.len();
+        if bytes > MAX_TRANSLATED_BYTES {
+            let sentence = "The request body is larger than 12 MB, and this model's provider speaks another dialect: a body of this size cannot be translated.";
+            return Err(ApiError::new(Code::InvalidRequest, sentence).with_status(413));
+        }
+        self._memory.resize(bytes.saturating_mul(TRANSLATED_COPIES).div_ceil(COPIES))
+    }
+
     /// A text that was made of this one and is about as long, in its place.
     #[must_use]
     pub fn replaced(self, text: String) -> Self {

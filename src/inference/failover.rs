@@ -66,7 +66,7 @@ pub async fn ask<'a, T>(
         if attempts >= MAX_ATTEMPTS || (attempts > 0 && now_ms >= give_up_at_ms) {
             break;
         }
-        let Some(way) = admitted.way(candidate, &inference.request, context) else { continue };
+        let Some(way) = admitted.way(candidate, inference, context) else { continue };
         let Some(leave) = breakers::begin(candidate, &admitted.account, now_ms) else { continue };
         attempts = attempts.saturating_add(1);
         let ended = admitted.ticket.alive_during(&candidate.upstream.id, attempt(&way)).await;

@@ -16,6 +16,7 @@ use super::ticket::{self, Ticket};
 use super::waiting::Early;
 use super::way::Way;
 use super::{failover, streamed, terms, whole};
+use crate::body::Body;
 use crate::context::Context;
 use crate::error::ApiError;
 use crate::upstream::{AnthropicHeaders, Candidate};
@@ -45,6 +46,8 @@ pub struct Inference<'a> {
     pub endpoint: &'static str,
     /// What is asked for.
     pub request: ClientRequest<'a>,
+    /// The body that it was read from, for the memory of a translation.
+    pub body: &'a Body,
     /// Goes on to upstreams that speak Anthropic's dialect.
     pub anthropic: AnthropicHeaders,
     /// The client's leaving.
@@ -99,7 +102,7 @@ pub async fn serve_early(
     terms::fits_endpoint(request, &price, unpriced)?;
     let candidates = failover::candidates(&catalog, model, inference, payer.routing_id(), context)?;
     // What no upstream can hold is refused before anything is reserved.
-    let (first, skipped) = first_way(request, &candidates, model, context)?;
+    let (first, skipped) = first_way(inference, &candidates, model, context)?;
     // 2. Admit: reserve the most that it can cost.
     let hold = terms::hold(request, model, &price)?;
     if let Some(refusal) = refusals::recall(payer.source(), &hold, now_ms) {
@@ -159,19 +162,29 @@ pub async fn serve_early(
 
 /// The way to the first upstream that can hold the request, and how many before it cannot.
 fn first_way<'a>(
-    request: &ClientRequest<'_>,
+    inference: &Inference<'_>,
     candidates: &'a [Candidate<'a>],
     model: &'a Model,
     context: &Context,
 ) -> Result<(Way<'a>, usize), ApiError> {
     let mut first_error = None;
     for (skipped, candidate) in candidates.iter().enumerate() {
-        match Way::find(request, candidate, model, None, context) {
+        let counted = count_memory(inference, candidate, model);
+        let found = counted.and_then(|()| Ok(Way::find(&inference.request, candidate, model, None, context)?));
+        match found {
             Ok(way) => return Ok((way, skipped)),
             Err(error) => drop(first_error.get_or_insert(error)),
         }
     }
-    Err(first_error.map_or_else(unavailable, ApiError::from))
+    Err(first_error.unwrap_or_else(unavailable))
+}
+
+/// Counts the memory of a translation before it is made, where the upstream needs one.
+fn count_memory(inference: &Inference<'_>, candidate: &Candidate<'_>, model: &Model) -> Result<(), ApiError> {
+    if Way::is_translated(&inference.request, candidate, model) {
+        return inference.body.count_translation();
+    }
+    Ok(())
 }
 
 impl<'a> Admitted<'a> {
@@ -180,14 +193,15 @@ impl<'a> Admitted<'a> {
     pub fn way(
         &mut self,
         candidate: &'a Candidate<'a>,
-        request: &ClientRequest<'_>,
+        inference: &Inference<'_>,
         context: &Context,
     ) -> Option<Way<'a>> {
         // What was made before the admit is the first one's.
         if let Some(first) = self.first.take() {
             return Some(first);
         }
-        Way::find(request, candidate, self.model, self.lowered_output, context).ok()
+        count_memory(inference, candidate, self.model).ok()?;
+        Way::find(&inference.request, candidate, self.model, self.lowered_output, context).ok()
     }
 }
 

@@ -38,6 +38,15 @@ pub struct Way<'a> {
 }
 
 impl<'a> Way<'a> {
+    /// Whether the upstream is asked in another dialect than the client's, or in its own words anew.
+    #[must_use]
+    pub fn is_translated(request: &ClientRequest<'_>, candidate: &Candidate<'_>, model: &Model) -> bool {
+        let upstream = candidate.upstream;
+        let reasons = model.capabilities.iter().any(|capability| capability == REASONS);
+        let pairs = request.pairs(&upstream.dialects, upstream.responses_complete, reasons);
+        pairs.first().is_some_and(|pair| !pair.passes)
+    }
+
     /// The first of the upstream's dialects that can hold the request.
     ///
     /// # Errors

@@ -53,7 +53,7 @@ async fn ask(arguments: Body, turn: &Turn, context: &Context) -> Result<Served, 
     let body = arguments.replaced(body);
     let request = ClientRequest::chat(&body).map_err(ApiError::from)?;
     let anthropic = AnthropicHeaders::default();
-    let inference = Inference { endpoint: ENDPOINT, request, anthropic, leaving: turn.leaving.clone() };
+    let inference = Inference { endpoint: ENDPOINT, request, body: &body, anthropic, leaving: turn.leaving.clone() };
     Ok(serve(&inference, turn.caller.payer(), context).await?)
 }
 

@@ -54,6 +54,6 @@ async fn infer(
     let body = body::read(request, &key.routing_id, async || auth::may_pay(&key, context).await).await?;
     let anthropic = AnthropicHeaders::read(request.headers())?;
     let leaving = Leaving::of(request);
-    let inference = Inference { endpoint, request: parse(&body)?, anthropic, leaving };
+    let inference = Inference { endpoint, request: parse(&body)?, body: &body, anthropic, leaving };
     serve_early(&inference, Payer::Key(&key), context, context.early.as_deref()).await
 }

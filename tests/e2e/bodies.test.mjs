@@ -189,3 +189,16 @@ function sendChunked(body) {
     request.end(body);
   });
 }
+
+test("a body above 12 MB passes in its own dialect, and is 413 where it must be translated", async () => {
+  const text = "x".repeat(12 * MB);
+  const body = JSON.stringify({ model: "chat", max_tokens: 20, messages: [{ role: "user", content: text }] });
+  const passed = await post(body);
+  assert.deepEqual([passed.status, await passed.json()], [200, completion("chat")]);
+  assert.equal(gateway.upstream.requests.length, 1);
+  const translated = await post(body, undefined, "/v1/messages");
+  const { error } = await translated.json();
+  assert.deepEqual([translated.status, error.code], [413, "invalid_request"]);
+  assert.match(error.message, /larger than 12 MB/);
+  assert.equal(gateway.upstream.requests.length, 1, "no provider was asked");
+});
