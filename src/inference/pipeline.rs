@@ -122,6 +122,7 @@ pub async fn serve_early(
         Ok(other) => return Err(auth::unexpected(&other)),
         Err(refusal) => {
             refusals::note(payer.source(), &refusal, now_ms);
+            context.due_top_ups.note_refusal(payer.routing_id(), &refusal, now_ms);
             return Err(auth::refused(&refusal));
         }
     };

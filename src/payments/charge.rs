@@ -7,11 +7,11 @@
 //! after the response.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use account::client::AccountClient;
-use billing::ledger::{Answer, Attempt, Command, Step, StopReason};
+use billing::ledger::{Answer, Attempt, Command, Refusal, Shortage, Step, StopReason};
 use worker::console_error;
 
 use super::books::{Books, Failed};
@@ -29,6 +29,36 @@ const ROUNDS: u32 = 4;
 /// its attempt began.
 const PAGES: u32 = 10;
 
+/// How long an account is not asked again after a request was refused for want of balance, in milliseconds.
+const SHORTAGE_PAUSE_MS: i64 = 60_000;
+
+/// How many accounts are remembered to have been asked; then the memory begins anew.
+const MOST_SHORTAGES: usize = 10_000;
+
+thread_local! {
+    static SHORTAGES: RefCell<Shortages> = RefCell::default();
+}
+
+/// When each account was last asked because a request of it was refused: by its routing id, in milliseconds since the
+/// epoch.
+#[derive(Debug, Default)]
+struct Shortages(BTreeMap<String, i64>);
+
+impl Shortages {
+    /// Whether the account is to be asked at `now_ms`; notes that it is.
+    fn is_due(&mut self, routing_id: &str, now_ms: i64) -> bool {
+        let asked_ms = self.0.get(routing_id).copied();
+        if asked_ms.is_some_and(|asked_ms| now_ms.saturating_sub(asked_ms) < SHORTAGE_PAUSE_MS) {
+            return false;
+        }
+        if self.0.len() >= MOST_SHORTAGES {
+            self.0.clear();
+        }
+        self.0.insert(routing_id.to_owned(), now_ms);
+        true
+    }
+}
+
 /// Accounts that have named an automatic top-up while a request or a cron ran, by their routing ids. They are looked
 /// after at its end.
 #[derive(Clone, Default)]
@@ -44,6 +74,16 @@ impl DueTopUps {
             _ => false,
         };
         if waits {
+            self.add(routing_id);
+        }
+    }
+
+    /// Notes a refusal of an admit. An account whose balance is too low begins no top-up by itself where a debt took
+    /// the last one, a refund took the balance, or a new month made room in the cap: no request settles there. So the
+    /// refused request has the account look again, once a minute.
+    pub fn note_refusal(&self, routing_id: &str, refusal: &Refusal, now_ms: i64) {
+        let is_short = matches!(refusal, Refusal::InsufficientCredit { reason: Shortage::Balance, .. });
+        if is_short && SHORTAGES.with_borrow_mut(|shortages| shortages.is_due(routing_id, now_ms)) {
             self.add(routing_id);
         }
     }
@@ -180,5 +220,27 @@ pub fn stop_reason(code: Option<&str>) -> StopReason {
     match code {
         Some("authentication_required") => StopReason::AuthenticationRequired,
         _ => StopReason::Declined,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_that_is_short_is_asked_once_a_minute() {
+        let mut shortages = Shortages::default();
+        let asked = [("a", 0), ("a", 59_999), ("b", 1), ("a", 60_000), ("a", 60_001)]
+            .map(|(routing_id, now_ms)| shortages.is_due(routing_id, now_ms));
+        assert_eq!(asked, [true, false, true, true, false]);
+    }
+
+    #[test]
+    fn the_memory_of_shortages_ends() {
+        let mut shortages = Shortages::default();
+        for account in 0..=MOST_SHORTAGES {
+            assert!(shortages.is_due(&account.to_string(), 0));
+        }
+        assert_eq!(shortages.0.len(), 1);
     }
 }

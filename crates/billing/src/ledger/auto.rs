@@ -83,7 +83,11 @@ impl AutoTopUp {
             Command::SaveMethod(method) if method.created_at_ms > self.method_at_ms => {
                 self.method_at_ms = method.created_at_ms;
                 self.method = Some(method.clone());
-                self.stopped = None;
+                // A newer card mends what an older one broke. What the owner cancelled, or a bank disputed, stays
+                // stopped until the owner sets the top-ups again: the news of a card may be late.
+                let mends =
+                    |stopped: &mut Stopped| stopped.reason.is_of_method() && method.created_at_ms > stopped.at_ms;
+                self.stopped.take_if(mends);
             }
             Command::RemoveMethod if self.method.is_some() => {
                 self.method_at_ms = self.method_at_ms.max(now_ms);

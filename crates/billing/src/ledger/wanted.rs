@@ -57,6 +57,16 @@ pub enum StopReason {
     Cancelled,
 }
 
+impl StopReason {
+    /// Whether the saved method is the cause, so that another one may mend it.
+    pub(super) fn is_of_method(self) -> bool {
+        match self {
+            Self::Declined | Self::AuthenticationRequired | Self::MethodUnusable => true,
+            Self::Disputed | Self::Cancelled => false,
+        }
+    }
+}
+
 impl AutoSettings {
     /// The balance below which money is asked for.
     pub(super) fn short_below(&self) -> NanoUsd {

@@ -393,3 +393,15 @@ fn an_account_without_them_writes_nothing_for_them() {
     assert!(events.iter().all(|event| !matches!(event, Event::AutoSet(_))));
     assert_eq!(bench.state.auto, None);
 }
+
+/// Nothing settles in an account that a refund left short, so the Worker has the account look again when it refuses a
+/// request.
+#[test]
+fn issue_13_an_account_that_a_refund_left_short_begins_a_top_up_when_it_is_asked() {
+    let mut bench = Bench::saver();
+    let amount = NanoUsd::new(-30 * USD).unwrap();
+    bench.ok(Command::Enter(Enter { id: "back".into(), kind: EntryKind::Refund, amount }));
+    assert_eq!(bench.auto().attempt, None, "money that goes back charges no card");
+    bench.ok(Command::ChargeAttempt);
+    assert!(bench.auto().attempt.is_some());
+}

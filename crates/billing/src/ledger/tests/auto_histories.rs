@@ -26,8 +26,10 @@ enum Turn {
         amount: i64,
         cap: i64,
     },
+    /// The news of a card may be late: the owner entered it so long before.
     NewCard {
         declines: bool,
+        minutes_ago: i64,
     },
     RemoveCard,
     Cancel,
@@ -71,7 +73,8 @@ fn turns() -> impl Strategy<Value = Vec<Turn>> {
             amount,
             cap
         }),
-        2 => (0..4_u8).prop_map(|n| Turn::NewCard { declines: n == 0 }),
+        2 => (0..4_u8, prop_oneof![2 => Just(0), 1 => 0_i64..600])
+            .prop_map(|(n, minutes_ago)| Turn::NewCard { declines: n == 0, minutes_ago }),
         1 => Just(Turn::RemoveCard),
         1 => Just(Turn::Cancel),
         1 => (1_i64..60).prop_map(Turn::PayByHand),
@@ -89,6 +92,15 @@ fn turns() -> impl Strategy<Value = Vec<Turn>> {
     proptest::collection::vec(one, 1..70)
 }
 
+/// Why nothing may be charged.
+#[derive(Debug, Clone, Copy)]
+enum Stop {
+    /// A card was declined at this time, in milliseconds since the epoch. A card that was entered later mends it.
+    ByCard(i64),
+    /// The owner cancelled, or a bank disputed. Only new settings lift it.
+    UntilSetAgain,
+}
+
 /// What the owner said last, in USD.
 #[derive(Debug, Default)]
 struct Word {
@@ -98,7 +110,7 @@ struct Word {
     cap: i64,
     card: Option<String>,
     /// A decline, a dispute or a cancellation came after it.
-    stopped: bool,
+    stopped: Option<Stop>,
 }
 
 /// A payment that Stripe has.
@@ -185,7 +197,7 @@ impl World {
             if holds { Ok(()) } else { Err(format!("{} is charged: {why}; {word:?}, {}", attempt.id, self.balance)) }
         };
         must(word.enabled, "switched off")?;
-        must(!word.stopped, "stopped")?;
+        must(word.stopped.is_none(), "stopped")?;
         must(word.card.as_ref() == Some(&attempt.method), "another card")?;
         must(attempt.amount.nano() == word.amount * USD, "another amount")?;
         must(self.balance < word.threshold.min(word.amount) * USD, "nothing is short")?;
@@ -221,7 +233,9 @@ impl World {
         let (payment, first) = (payment.clone(), !std::mem::replace(&mut payment.told, true));
         if payment.declined {
             self.bench.ok(Command::StopTopUp { attempt_id: id.into(), reason: StopReason::Declined });
-            self.word.stopped |= first && self.word.card.as_ref() == Some(&payment.attempt.method);
+            if first && self.word.card.as_ref() == Some(&payment.attempt.method) {
+                self.word.stopped.get_or_insert(Stop::ByCard(self.bench.now_ms));
+            }
         } else {
             self.bench.ok(credit(&payment.attempt));
             self.add(if first { payment.attempt.amount.nano() } else { 0 });
@@ -277,15 +291,17 @@ impl World {
             Turn::Set { enabled, threshold, amount, cap } => {
                 let Command::SetAutoTopUp(settings) = set(threshold, amount, cap) else { return Ok(()) };
                 self.bench.ok(Command::SetAutoTopUp(AutoSettings { enabled, ..settings }));
-                let (card, stopped) = (self.word.card.take(), self.word.stopped && !enabled);
+                let (card, stopped) = (self.word.card.take(), self.word.stopped.filter(|_| !enabled));
                 self.word = Word { enabled, threshold, amount, cap, card, stopped };
             }
-            Turn::NewCard { declines } => {
+            Turn::NewCard { declines, minutes_ago } => {
                 let card = self.id(if declines { "bad" } else { "pm" });
-                self.bench.ok(save(&card, now_ms));
+                let entered_at_ms = now_ms - minutes_ago * 60_000;
+                self.bench.ok(save(&card, entered_at_ms));
                 // Stripe's times decide which card is the newer one.
                 if self.bench.auto().method.is_some_and(|method| method.method == card) {
-                    (self.word.card, self.word.stopped) = (Some(card), false);
+                    self.word.card = Some(card);
+                    self.word.stopped.take_if(|stop| matches!(stop, Stop::ByCard(at_ms) if entered_at_ms > *at_ms));
                 }
             }
             Turn::RemoveCard => {
@@ -293,7 +309,9 @@ impl World {
                 self.word.card = None;
             }
             Turn::Cancel => {
-                self.word.stopped |= self.bench.auto().attempt.is_some();
+                if self.bench.auto().attempt.is_some() {
+                    self.word.stopped = Some(Stop::UntilSetAgain);
+                }
                 self.bench.ok(Command::CancelAttempt);
             }
             Turn::PayByHand(usd) => self.enter("checkout:", EntryKind::Credit, usd * USD),
@@ -302,7 +320,9 @@ impl World {
                     return Ok(());
                 };
                 let (kind, what) = if matches!(turn, Turn::Dispute(_)) {
-                    self.word.stopped |= self.word.enabled;
+                    if self.word.enabled {
+                        self.word.stopped = Some(Stop::UntilSetAgain);
+                    }
                     (EntryKind::Dispute, "dispute:")
                 } else {
                     (EntryKind::Refund, "refund:")
