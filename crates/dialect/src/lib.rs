@@ -24,6 +24,7 @@ pub mod sse;
 pub mod tokens;
 pub mod translate;
 pub mod typed;
+mod unicode_escapes;
 pub mod visible;
 
 pub use name::Dialect;
