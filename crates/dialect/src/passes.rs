@@ -96,7 +96,18 @@ enum Path<'a> {
     Item(&'a Self, usize),
 }
 
+/// How deep objects are looked through, in steps of the path. The deepest that a dialect knows is a part of a document
+/// in the result of a tool, at about 10; each step costs another look at all that is below it.
+const MAX_STEPS: usize = 16;
+
 impl Path<'_> {
+    fn steps(&self) -> usize {
+        match self {
+            Path::Top => 0,
+            Path::Item(parent, _) | Path::Member(parent, _) => parent.steps().saturating_add(1),
+        }
+    }
+
     /// The path without the places in arrays, as the losses name it.
     fn name(&self) -> String {
         match self {
@@ -136,6 +147,9 @@ impl Walk<'_> {
                     losses.add(&path.name());
                 }
                 Ok(Item::Drop)
+            }
+            _ if path.steps() > MAX_STEPS => {
+                Err(RequestError::field(path.to_string().as_str(), "the content is nested too deep"))
             }
             _ if is_array => self.array(json, rule, path, losses),
             _ if !json.starts_with('{') => Ok(Item::Keep),
@@ -186,7 +200,8 @@ impl Walk<'_> {
         for (index, (key, value)) in envelope.members().enumerate() {
             let here = Path::Member(path, key);
             let known = fields.iter().find(|(name, _)| *name == key).map(|(_, rule)| rule);
-            // A field that is refused elsewhere stands here with a value that asks for nothing.
+            // `policy` has already refused these fields unless their value asks for nothing (`null`, `false`); so such a
+            // value passes.
             let is_also = || self.also.iter().any(|name| name == key) || policy::refuses(key);
             let is_also = || matches!(path, Path::Top) && is_also();
             let item = match known {

@@ -362,3 +362,24 @@ fn what_an_embeddings_request_may_not_order_is_left_out() {
     ]);
     EMBEDDINGS.refused(&[(r#""service_tier":"flex","#, "service_tier"), (r#""batch":true,"#, "batch")]);
 }
+
+/// A nested block costs another look at all that is below it, before anything is paid.
+#[test]
+fn blocks_that_are_nested_without_end_are_refused() {
+    let nested = |levels: usize, block: &dyn Fn(&str) -> String| {
+        let content = (0..levels).fold(r#"{"type":"text","text":"x"}"#.to_owned(), |inner, _| block(&inner));
+        let body = format!(r#"{{"model":"m","max_tokens":9,"messages":[{{"role":"user","content":[{content}]}}]}}"#);
+        send(MESSAGES.parse, MESSAGES.dialect, &body, &[]).is_ok()
+    };
+    let result = |inner: &str| format!(r#"{{"type":"search_result","source":"s","title":"t","content":[{inner}]}}"#);
+    let document = |inner: &str| {
+        format!(
+            r#"{{"type":"document","source":{{"type":"text","media_type":"text/plain","data":"d","content":[{inner}]}}}}"#
+        )
+    };
+    assert!(nested(1, &result) && nested(1, &document));
+    for block in [&result as &dyn Fn(&str) -> String, &document] {
+        assert!(!nested(46, block));
+    }
+    assert!(!nested(2, &result), "a search result holds text alone");
+}

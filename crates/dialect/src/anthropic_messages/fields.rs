@@ -138,9 +138,12 @@ const CITATIONS: Rule = Members(&[
     ("url", Plain),
 ]);
 
+const TEXT: Kind =
+    Kind::of(&["text"], &[("type", Plain), ("text", Plain), ("cache_control", CACHE), ("citations", CITATIONS)]);
+
 /// The blocks of a message. What is no text is measured, and looked through, in `wire/input.rs`.
 static BLOCK: Rule = Kinds(&[
-    Kind::of(&["text"], &[("type", Plain), ("text", Plain), ("cache_control", CACHE), ("citations", CITATIONS)]),
+    TEXT,
     Kind::of(
         &["image"],
         &[
@@ -165,7 +168,7 @@ static BLOCK: Rule = Kinds(&[
         &["search_result"],
         &[
             ("type", Plain),
-            ("content", Same(&BLOCK)),
+            ("content", Kinds(&[TEXT])),
             ("source", Plain),
             ("title", Plain),
             ("citations", CITATIONS),
