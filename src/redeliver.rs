@@ -1,7 +1,8 @@
 //! The cron: sends settles again that their accounts did not take.
 //!
-//! The one rule: a row only counts when the Worker sealed it ([`crate::seal`]), and what it may say is how a request
-//! ended, never anything else that an account can be told. The account charges it for a hold that it knows.
+//! The one rule: a row only counts when the Worker sealed it ([`crate::seal`]), and a row may hold only a `settle`. The
+//! account accepts it only for a request that it has admitted itself. Rows without a MAC, which a Worker of an earlier
+//! version writes while a deploy goes on, are not sent and stay for the operator.
 
 use billing::ledger::{Command, Settle};
 use worker::console_error;

@@ -7,7 +7,7 @@ use worker::wasm_bindgen::JsValue;
 const INSERT: &str = "INSERT INTO undelivered_settles (request_id, routing_id, command, created_at_ms, mac)
 VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (request_id) DO NOTHING";
 const SELECT: &str = "SELECT request_id, routing_id, command, mac FROM undelivered_settles
-WHERE last_refusal IS NULL ORDER BY created_at_ms LIMIT ?1";
+WHERE last_refusal IS NULL AND mac IS NOT NULL ORDER BY created_at_ms LIMIT ?1";
 const DELETE: &str = "DELETE FROM undelivered_settles WHERE request_id = ?1";
 const REFUSED: &str = "UPDATE undelivered_settles SET attempts = attempts + 1, last_refusal = ?2 WHERE request_id = ?1";
 const FAILED: &str = "UPDATE undelivered_settles SET attempts = attempts + 1 WHERE request_id = ?1";

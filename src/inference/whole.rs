@@ -23,8 +23,9 @@ use crate::upstream::{Exchange, Failure, within};
 /// isolate's memory for bodies takes one such answer beside the body of its request, see [`crate::body_memory`].
 const MAX_ANSWER_BYTES: usize = 33 << 20;
 
-/// A large answer is handed over in pieces of so many bytes: what the platform holds of it is not counted.
-const PIECE_BYTES: usize = 256 << 10;
+/// A large answer is handed over in pieces of so many bytes: what the platform holds of it is not counted. A client that
+/// reads at the least rate finishes each piece in 4 s, well within its patience.
+const PIECE_BYTES: usize = 64 << 10;
 
 /// Serves an admitted request whole.
 ///

@@ -157,17 +157,17 @@ pub async fn remove_method(headers: &Headers, context: &Context) -> Result<Respo
     let caller = owner(headers, context).await?;
     let auto = ask(&caller, Command::AutoTopUp, context).await?;
     if let Some(method) = auto.method {
-        // Whether or not Stripe answers now, the payment in flight is not to be charged to it any more.
-        ask(&caller, Command::CancelAttempt, context).await?;
-        // There first: an account that forgot it could not say any more what is to be forgotten there.
+        // The account forgets it first: whether or not Stripe answers, the method is not charged any more.
+        ask(&caller, Command::RemoveMethod, context).await?;
         let path = format!("/v1/payment_methods/{}/detach", method.method);
         let key = format!("detach:{}", method.method);
         match Stripe(payments).post::<Object>(&path, &Form::default(), &key).await {
             // Refused: it is detached already.
             Ok(_) | Err(StripeError::Missing | StripeError::Refused { status: 400, .. }) => {}
-            Err(error) => return Err(error.into()),
+            Err(error) => {
+                console_error!("{}: its forgotten method stays attached at Stripe: {error}", caller.routing_id)
+            }
         }
-        ask(&caller, Command::RemoveMethod, context).await?;
     }
     Ok(Response::empty()?.with_status(204))
 }
