@@ -31,7 +31,7 @@ use crate::upstream::{Connection, within};
 const READ_ON_MS: u64 = 10_000;
 /// How long it is read where the model has stopped already, so that its usage alone is missing. Milliseconds.
 const LAST_USAGE_MS: u64 = 5_000;
-/// By how much it grows, in tokens for each choice. Also what the first hold of a stream covers.
+/// By how many output tokens of each choice a stream's hold grows, and how many its first hold covers.
 pub const STREAM_HOLD_TOKENS: u64 = 4_096;
 /// How long a hold that did not grow waits before it is tried again, in milliseconds.
 const GROW_AGAIN_MS: i64 = 1_000;

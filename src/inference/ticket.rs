@@ -46,7 +46,8 @@ pub struct Ticket {
     terms: Terms,
     /// What is known of the running answer.
     seen: Cell<Seen>,
-    /// Output tokens of all choices together that the hold covers; `None`: the model produces none.
+    /// Output tokens of all choices together that the hold covers; `None`: output costs nothing, or there
+    /// is none.
     covered: Cell<Option<u64>>,
     /// Collects the automatic top-up that the account may name when the hold settles.
     due_top_ups: DueTopUps,
@@ -212,7 +213,8 @@ impl Ticket {
         Running { least: visible.lower, likely: visible.estimate, covered: self.covered.get(), limit }.next()
     }
 
-    /// The output tokens of all choices together that the hold covers; `None`: output costs nothing.
+    /// The output tokens of all choices together that the hold covers; `None`: output costs nothing, or
+    /// there is none.
     #[must_use]
     pub fn covered(&self) -> Option<u64> {
         self.covered.get()

@@ -12,7 +12,7 @@ use crate::tokens::Figures;
 pub enum End {
     /// As its dialect ends one.
     Complete,
-    /// We ended it: what was reserved for it is used up, and no more could be.
+    /// We ended it: the hold was used up and could not grow, or the provider had certainly passed the limit.
     Limit,
     /// It broke off.
     Truncated,
@@ -58,7 +58,8 @@ pub trait Relay {
     /// The upstream's body ended.
     fn finish(&mut self) -> Step;
 
-    /// Ends the stream for good, where what was reserved for it is used up.
+    /// Ends the stream for good: the hold was used up and could not grow, or the provider had certainly passed the
+    /// limit.
     fn stop_at_limit(&mut self);
 
     /// The last bytes, once the request is settled: what was held, with the cost where it may stand, and

@@ -63,7 +63,8 @@ impl Vocabulary {
 /// What a text counts: `lower` <= `estimate` <= `upper` <= its UTF-8 bytes (see [`PARTED_BYTES`] for an exception).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Figures {
-    /// No tokenizer of the family makes fewer tokens.
+    /// No tokenizer of the family makes fewer tokens of this very text. A text that a server wrote anew (escaped,
+    /// re-indented) is not what the model made.
     pub lower: u64,
     /// The likely number of tokens.
     pub estimate: u64,
