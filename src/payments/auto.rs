@@ -6,7 +6,7 @@ use billing::ledger::{Answer, Attempt, AutoSettings, AutoTopUp, Command, Permiss
 use billing::money::NanoUsd;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use worker::{Headers, Response};
+use worker::{Headers, Response, console_error};
 
 use super::checkout::{AMOUNT_CENTS, owner};
 use super::form::Form;
