@@ -28,8 +28,12 @@ const DENY_WARNINGS = ["--", "-D", "warnings"];
 const SCHEMA = ["openapi.json", "--default-non-nullable=false", "-o", "src/api/schema.d.ts"];
 
 const SUITES = {
-  format: () => shown("format", "cargo", ["fmt", "--all", "--check"]),
+  async format() {
+    await shown("format", "cargo", ["fmt", "--all", "--check"]);
+    await shown("format of JavaScript", ...biome("format"));
+  },
   async lint() {
+    await shown("lint of JavaScript", ...biome("lint", "--error-on-warnings"));
     await shown("lint", "cargo", ["clippy", "-q", "--workspace", "--all-targets", ...DENY_WARNINGS]);
     // What is compiled for workerd alone.
     const packages = ["-p", "oneinterface", "-p", "account"];
@@ -39,7 +43,6 @@ const SUITES = {
   dev: () => nodeTests("dev", "dev/tests"),
   async console() {
     await ensureConsolePackages();
-    await step("console: lint", () => consoleTool("eslint/bin/eslint.js", "--max-warnings", "0", "."));
     await step("console: types of the API", () => consoleTool("openapi-typescript/bin/cli.js", ...SCHEMA, "--check"));
     await step("console: types", () => consoleTool("typescript/bin/tsc", "--noEmit"));
     await nodeTests("console", "console/tests");
@@ -111,6 +114,11 @@ function nodeTests(label, folder) {
   const files = readdirSync(path.join(ROOT, folder)).filter((file) => /\.test\.(mjs|ts)$/.test(file));
   const options = ["--test", `--test-concurrency=${WORKERS_AT_ONCE}`, `--test-timeout=${FILE_LIMIT_MS}`, "--test-reporter=spec"];
   return shown(label, process.execPath, [...options, ...files.map((file) => path.join(folder, file))], { env: testEnv() });
+}
+
+/** The command that runs Biome over the repository, as biome.jsonc says; it comes from npm. */
+function biome(...args) {
+  return [process.execPath, [path.join(ROOT, "node_modules/@biomejs/biome/bin/biome"), ...args]];
 }
 
 /** Runs a command under a line with the time elapsed. */

@@ -84,6 +84,6 @@ function without(schema, names) {
 /** Returns the schema at a local reference such as #/$defs/Step, or true (any value) if there is none. */
 function follow(reference, root) {
   const steps = reference.replace(/^#\/?/, "").split("/").filter(Boolean);
-  const unescape = (step) => decodeURIComponent(step).replaceAll("~1", "/").replaceAll("~0", "~");
-  return steps.reduce((schema, step) => schema?.[unescape(step)], root) ?? true;
+  const unescaped = (step) => decodeURIComponent(step).replaceAll("~1", "/").replaceAll("~0", "~");
+  return steps.reduce((schema, step) => schema?.[unescaped(step)], root) ?? true;
 }

@@ -13,6 +13,7 @@ const STYLE = `
   @media (prefers-color-scheme:dark){body{background:#12151c;color:#e6e9f0}.dim{color:#9aa3b5}form.card,section.card,table,button,.button{background:#1b202b;border-color:#323a49}input{background:#12151c;color:inherit;border-color:#323a49}.note{background:#3a3217}td,th{border-color:#323a49}}`;
 
 const usd = (cents) => `$${(cents / 100).toFixed(2)}`;
+// biome-ignore lint/suspicious/noShadowRestrictedNames: the global of this name is for URLs and deprecated
 const escape = (text) => String(text).replace(/[&<>"']/g, (sign) => `&#${sign.charCodeAt(0)};`);
 
 function page(title, main, wide = false) {

@@ -53,6 +53,7 @@ function inPage(ask, apiKey = account.key) {
   return page.evaluate(
     async ({ source, baseURL, apiKey }) => {
       const client = new globalThis.OpenAI({ baseURL, apiKey, dangerouslyAllowBrowser: true });
+      // biome-ignore lint/security/noGlobalEval: the page runs the source of a function of this file
       return (0, eval)(source)(client);
     },
     { source: ask.toString(), baseURL: `${gateway.url}/v1`, apiKey },

@@ -84,7 +84,7 @@ for (const dialect of UPSTREAMS) {
     gateway.upstream.answer(patched, agent({ call: (tools) => patchCall(tools, "patched.txt", token) }));
     const { code, stdout, stderr } = await ask(patched);
     assert.equal(code, 0, stderr);
-    assert.match(stdout, /^The tool said: [^]*Success/, stderr);
+    assert.match(stdout, /^The tool said: [\s\S]*Success/, stderr);
     assert.equal(readFileSync(path.join(place.work, "patched.txt"), "utf8"), `${token}\n`);
     await assertPaid(gateway, account, 2);
   });

@@ -47,8 +47,7 @@ const AHEAD = 40;
 
 interface Props<Row extends object> {
   label: string;
-  // Columns of one table differ in the type of their values.
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any
+  // biome-ignore lint/suspicious/noExplicitAny: the columns of one table differ in the type of their values
   columns: ColumnDef<Features, Row, any>[];
   data: Row[];
   rowId: (row: Row) => string;
@@ -75,8 +74,7 @@ export function DataTable<Row extends object>({ label, columns, data, rowId, sor
   });
   const { rows } = table.getRowModel();
   const scroll = useRef<HTMLDivElement>(null);
-  // What it returns changes by itself, so nothing here may be remembered between renders; nothing is.
-  // eslint-disable-next-line react-hooks/incompatible-library
+  // The virtualizer changes its result by itself, so nothing here may be memoised between renders.
   const virtual = useVirtualizer({
     count: rows.length,
     enabled: long,

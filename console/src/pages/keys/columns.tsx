@@ -6,9 +6,10 @@ import { Badge } from "../../ui/badge.tsx";
 import { Button } from "../../ui/button.tsx";
 import { Icon } from "../../ui/icon.tsx";
 import { columnsOf } from "../../ui/table.tsx";
-import type { KeyAction } from "./keys.tsx";
 import { endOf, hasExpired, isEnded, shownStart, spentPercent } from "./state.ts";
 import { summary } from "./summary.ts";
+
+export type KeyAction = "edit" | "rotate" | "revoke";
 
 const helper = columnsOf<Key>();
 /** From here on a meter warns. */

@@ -11,14 +11,13 @@ import { Button } from "../../ui/button.tsx";
 import { Choices } from "../../ui/field.tsx";
 import { Empty, Loaded } from "../../ui/states.tsx";
 import { DataTable } from "../../ui/table.tsx";
-import { columns } from "./columns.tsx";
+import { columns, type KeyAction } from "./columns.tsx";
 import { EditKey, MakeKey } from "./key-dialogs.tsx";
 import { MadeKey } from "./made-key.tsx";
 import { RevokeKey } from "./revoke-key.tsx";
 import { RotateKey } from "./rotate-key.tsx";
 import { endingWith, isEnded, shownStart } from "./state.ts";
 
-export type KeyAction = "edit" | "rotate" | "revoke";
 type Open = { what: KeyAction; key: Key } | { what: "make" } | null;
 
 export default function Keys() {
