@@ -21,14 +21,20 @@ export async function ensureAccount({ origin, settings, signIn, kept }) {
   const { session, login, problem } = await developer({ settings, signIn, kept });
   if (!session) {
     // The developer has changed the password or signs in at another project. The kept key may still work.
-    if (kept && (await keyWorks(origin, kept.api_key))) return { firstRun: kept, balanceUsd: await balance(origin, kept.api_key), key: "kept" };
-    if (problem) throw new StepFailed(`${EMAIL} cannot sign in (${problem}), and the key of an earlier start does not work. Start again with --fresh.`);
+    if (kept && (await keyWorks(origin, kept.api_key)))
+      return { firstRun: kept, balanceUsd: await balance(origin, kept.api_key), key: "kept" };
+    if (problem)
+      throw new StepFailed(
+        `${EMAIL} cannot sign in (${problem}), and the key of an earlier start does not work. Start again with --fresh.`,
+      );
     return null;
   }
   const account = await consoleCall(origin, session, "/console/api/account");
   const sameAccount = kept?.account_id === account.account_id;
   const works = sameAccount && (await keyWorks(origin, kept.api_key));
-  const apiKey = works ? kept.api_key : (await consoleCall(origin, session, "/console/api/keys", { name: "first key" })).key;
+  const apiKey = works
+    ? kept.api_key
+    : (await consoleCall(origin, session, "/console/api/keys", { name: "first key" })).key;
   return {
     firstRun: { base_url: origin, api_key: apiKey, account_id: account.account_id, ...login },
     balanceUsd: account.balance_usd,

@@ -11,7 +11,9 @@ const KEY_NOTES = {
 
 /** The text; asks the running Worker for a model to show, so that the example works. */
 export async function banner({ options, origin, account, secretHosts, own, demo, signIn, payments, notes, wasThere }) {
-  const files = account ? "first-run.json has the above, wrangler.log the Worker's log" : "wrangler.log has the Worker's log";
+  const files = account
+    ? "first-run.json has the above, wrangler.log the Worker's log"
+    : "wrangler.log has the Worker's log";
   const state = `${relative(options.state)} (${wasThere ? "kept from earlier starts" : "new"}; ${files})`;
   return `
 One Interface runs on ${origin}. Ctrl-C ends it.
@@ -69,7 +71,11 @@ async function exampleModel(origin, key) {
 }
 
 function example(origin, key, model) {
-  const body = JSON.stringify({ model, stream: true, messages: [{ role: "user", content: "Hello from One Interface" }] });
+  const body = JSON.stringify({
+    model,
+    stream: true,
+    messages: [{ role: "user", content: "Hello from One Interface" }],
+  });
   return `curl -N ${origin}/v1/chat/completions -H "Authorization: Bearer ${key}" -H "Content-Type: application/json" -d '${body}'`;
 }
 

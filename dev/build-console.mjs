@@ -18,7 +18,10 @@ const LOCK = path.join(CONSOLE, "package-lock.json");
 /** Builds the console if an input has changed. Resolves to whether it was built. */
 export async function buildConsole() {
   await ensureConsolePackages();
-  const inputs = stamp([], INPUTS.map((file) => path.join("console", file)));
+  const inputs = stamp(
+    [],
+    INPUTS.map((file) => path.join("console", file)),
+  );
   if (existsSync(OUTPUT) && existsSync(STAMP) && readFileSync(STAMP, "utf8") === inputs) return false;
   rmSync(STAMP, { force: true });
   await step("building the console", () => consoleTool("vite/bin/vite.js", "build", "--logLevel", "warn"));

@@ -10,7 +10,16 @@ import { ensureRustTarget, ensureTools, WASM_BINDGEN, WORKER_BUILD } from "./too
 import { stamp } from "./stamp.mjs";
 import { main, run, step, StepFailed } from "./steps.mjs";
 
-const INPUTS = ["Cargo.toml", "Cargo.lock", ".cargo", "rust-toolchain.toml", "src", "durable_objects", "crates", "package-lock.json"];
+const INPUTS = [
+  "Cargo.toml",
+  "Cargo.lock",
+  ".cargo",
+  "rust-toolchain.toml",
+  "src",
+  "durable_objects",
+  "crates",
+  "package-lock.json",
+];
 const OUTPUTS = ["build/index.js", "build/index_bg.wasm"];
 const STAMP = path.join(ROOT, "build/.stamp");
 // The lock is not in build/, because worker-build empties that folder.
@@ -36,7 +45,9 @@ export async function buildWorker() {
     const inputs = stamp([ARGS, UNWINDING, await run("rustc", ["--version"])], INPUTS);
     if (read(STAMP) === inputs && OUTPUTS.every((file) => existsSync(path.join(ROOT, file)))) return isConsoleNew;
     rmSync(STAMP, { force: true });
-    await step("building the Worker", () => run(WORKER_BUILD, ARGS, { env: { ...process.env, ...toolPaths(), ...UNWINDING } }));
+    await step("building the Worker", () =>
+      run(WORKER_BUILD, ARGS, { env: { ...process.env, ...toolPaths(), ...UNWINDING } }),
+    );
     writeFileSync(STAMP, inputs);
     return true;
   } finally {
@@ -47,7 +58,11 @@ export async function buildWorker() {
 // worker-build uses the helpers that these variables name. Without the variables it would download them.
 function toolPaths() {
   const npmTool = (name) => path.join(ROOT, "node_modules/.bin", name);
-  const helpers = { WASM_BINDGEN_BIN: WASM_BINDGEN, WASM_OPT_BIN: npmTool("wasm-opt"), ESBUILD_BIN: npmTool("esbuild") };
+  const helpers = {
+    WASM_BINDGEN_BIN: WASM_BINDGEN,
+    WASM_OPT_BIN: npmTool("wasm-opt"),
+    ESBUILD_BIN: npmTool("esbuild"),
+  };
   for (const [variable, file] of Object.entries(helpers)) {
     if (!existsSync(file)) throw new StepFailed(`${file} is missing (${variable}): run npm ci --ignore-scripts.`);
   }

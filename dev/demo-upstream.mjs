@@ -26,14 +26,18 @@ const DELAY_MS = 15;
 const PORT = "8788";
 
 const ROUTES = {
-  "/v1/chat/completions": { POST: generating(completion, (body) => [...completionChunks(body).map(unnamed), "data: [DONE]\n\n"]) },
+  "/v1/chat/completions": {
+    POST: generating(completion, (body) => [...completionChunks(body).map(unnamed), "data: [DONE]\n\n"]),
+  },
   "/v1/messages": {
     POST: generating(
       (body) => message(answerToMessages(body)),
       (body) => messageEvents(answerToMessages(body)).map(named),
     ),
   },
-  "/v1/messages/count_tokens": { POST: async (request, response) => sendJson(response, 200, inputTokens(await readJson(request))) },
+  "/v1/messages/count_tokens": {
+    POST: async (request, response) => sendJson(response, 200, inputTokens(await readJson(request))),
+  },
   "/v1/responses": {
     POST: generating(
       (body) => responseOf(answerToResponses(body), body),
@@ -44,7 +48,10 @@ const ROUTES = {
   "/v1/models": { GET: (_, response) => sendJson(response, 200, MODELS) },
 };
 
-const MODELS = { object: "list", data: [{ id: "demo", object: "model", created: 1_700_000_000, owned_by: "oneinterface-demo" }] };
+const MODELS = {
+  object: "list",
+  data: [{ id: "demo", object: "model", created: 1_700_000_000, owned_by: "oneinterface-demo" }],
+};
 
 /**
  * Starts the server on 127.0.0.1; port 0 means any free port. Resolves to `{ url, port, close() }`; the URL ends with
@@ -70,12 +77,14 @@ async function answer(request, response, settings) {
     const methods = ROUTES[new URL(request.url, "http://localhost").pathname];
     if (!methods) throw new BadRequest(404, `Unknown request URL: ${request.method} ${request.url}.`, "unknown_url");
     const handler = methods[request.method];
-    if (!handler) throw new BadRequest(405, `Not allowed to ${request.method} on ${request.url}.`, "method_not_supported");
+    if (!handler)
+      throw new BadRequest(405, `Not allowed to ${request.method} on ${request.url}.`, "method_not_supported");
     await handler(request, response, settings);
   } catch (error) {
     if (request.destroyed && !request.complete) return; // the client disconnected in the middle of its request
     if (!(error instanceof BadRequest)) console.error("demo upstream:", error);
-    const { status, body } = error instanceof BadRequest ? error : new BadRequest(500, "The demo upstream has a defect.", null);
+    const { status, body } =
+      error instanceof BadRequest ? error : new BadRequest(500, "The demo upstream has a defect.", null);
     if (response.headersSent) return response.destroy();
     sendJson(response, status, request.url.startsWith("/v1/messages") ? inAnthropicsShape(status, body) : body);
   }
@@ -113,7 +122,8 @@ async function readJson(request) {
     size += part.length;
     if (size <= MAX_BODY_BYTES) parts.push(part); // the rest is read and dropped; otherwise the client could not read the answer
   }
-  if (size > MAX_BODY_BYTES) throw new BadRequest(413, `The request is larger than ${MAX_BODY_BYTES} bytes.`, "request_too_large");
+  if (size > MAX_BODY_BYTES)
+    throw new BadRequest(413, `The request is larger than ${MAX_BODY_BYTES} bytes.`, "request_too_large");
   let body;
   try {
     body = JSON.parse(Buffer.concat(parts).toString("utf8"));
@@ -123,7 +133,8 @@ async function readJson(request) {
   if (typeof body !== "object" || body === null || Array.isArray(body)) {
     throw new BadRequest(400, "The body of your request is not a JSON object.", "invalid_json");
   }
-  if (typeof body.model !== "string") throw new BadRequest(400, "You must provide a model parameter.", "missing_required_parameter");
+  if (typeof body.model !== "string")
+    throw new BadRequest(400, "You must provide a model parameter.", "missing_required_parameter");
   return body;
 }
 
@@ -135,7 +146,9 @@ function sendJson(response, status, body) {
 
 if (isProgram(import.meta)) {
   const text = { type: "string" };
-  const { values } = parseArgs({ options: { port: { ...text, default: PORT }, "delay-ms": { ...text, default: String(DELAY_MS) } } });
+  const { values } = parseArgs({
+    options: { port: { ...text, default: PORT }, "delay-ms": { ...text, default: String(DELAY_MS) } },
+  });
   const { url } = await startDemoUpstream({ port: Number(values.port), delayMs: Number(values["delay-ms"]) });
   console.log(`demo upstream on ${url}`);
   for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => process.exit(0));

@@ -28,7 +28,8 @@ export function parseOptions(args, base = process.env.INIT_CWD ?? process.cwd())
   const values = read(args);
   const resolve = (file, fallback) => (file === undefined ? fallback : path.resolve(base, file));
   const port = Number(values.port);
-  if (!Number.isInteger(port) || port < 1 || port > 65_535) throw new StepFailed(`--port ${values.port}: not a port.\n\n${HELP}`);
+  if (!Number.isInteger(port) || port < 1 || port > 65_535)
+    throw new StepFailed(`--port ${values.port}: not a port.\n\n${HELP}`);
   const state = resolve(values.state, DEFAULT_STATE);
   const secrets = resolve(values.secrets, DEFAULT_SECRETS);
   return {

@@ -7,6 +7,9 @@ import { main, run, step } from "./steps.mjs";
 await main(async () => {
   const cargo = ["--release", "-q", "-p", "simulation"];
   await step("building the simulation", () => run("cargo", ["build", ...cargo], { cwd: ROOT }));
-  const { status } = spawnSync("cargo", ["run", ...cargo, "--", ...process.argv.slice(2)], { cwd: ROOT, stdio: "inherit" });
+  const { status } = spawnSync("cargo", ["run", ...cargo, "--", ...process.argv.slice(2)], {
+    cwd: ROOT,
+    stdio: "inherit",
+  });
   process.exitCode = status ?? 1;
 });

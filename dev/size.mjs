@@ -19,7 +19,9 @@ await main(async () => {
   const wasm = readFileSync(path.join(ROOT, "build/index_bg.wasm"));
   const gzipped = gzipSync(wasm, { level: 9 });
   const startupMs = await step("profiling the start-up", startup);
-  console.log(`wasm       ${kilobytes(wasm.length)} raw (limit ${kilobytes(LIMIT_BYTES)}), ${kilobytes(gzipped.length)} gzipped`);
+  console.log(
+    `wasm       ${kilobytes(wasm.length)} raw (limit ${kilobytes(LIMIT_BYTES)}), ${kilobytes(gzipped.length)} gzipped`,
+  );
   console.log(`start-up   ${startupMs.toFixed(1)} ms on this machine (limit ${LIMIT_STARTUP_MS} ms on Cloudflare's)`);
 });
 

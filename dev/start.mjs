@@ -90,9 +90,19 @@ async function startDemo(wishedPort) {
 /** Starts the stand-in for Stripe, which sends its webhooks to `webhookUrl`. Resolves to its URL and a promise that rejects when it ends. */
 async function startPayments(wishedPort, state, webhookUrl) {
   const { STRIPE_SECRET_KEY: key, STRIPE_WEBHOOK_SECRETS: secret } = state.workerSettings({});
-  const options = { "secret-key": key, "webhook-secret": secret, "webhook-url": webhookUrl, state: state.file.payments };
+  const options = {
+    "secret-key": key,
+    "webhook-secret": secret,
+    "webhook-url": webhookUrl,
+    state: state.file.payments,
+  };
   const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, value]);
-  const { line, ending } = await startStandIn("The stand-in for Stripe", "dev/payments/server.mjs", wishedPort, ...args);
+  const { line, ending } = await startStandIn(
+    "The stand-in for Stripe",
+    "dev/payments/server.mjs",
+    wishedPort,
+    ...args,
+  );
   return { url: line.match(/http:\S+/)[0], ending };
 }
 
@@ -103,7 +113,14 @@ async function startPayments(wishedPort, state, webhookUrl) {
 async function startSignIn(wishedPort, { app, file }) {
   // The app is reached by either name.
   const apps = [app, app.replace("127.0.0.1", "localhost")].flatMap((origin) => ["--app", origin]);
-  const { line, ending } = await startStandIn("The sign-in stand-in", "dev/sign-in/server.mjs", wishedPort, ...apps, "--file", file);
+  const { line, ending } = await startStandIn(
+    "The sign-in stand-in",
+    "dev/sign-in/server.mjs",
+    wishedPort,
+    ...apps,
+    "--file",
+    file,
+  );
   const [, url, anonKey] = line.match(/(http:\S+) with the key (\S+)/);
   const settings = {
     SUPABASE_URL: url,
@@ -126,6 +143,9 @@ async function startStandIn(name, program, wishedPort, ...args) {
     });
   });
   ending.catch(() => {}); // told to whoever awaits it, which may be later
-  const line = await Promise.race([ending, new Promise((resolve) => child.stdout.once("data", (line) => resolve(String(line))))]);
+  const line = await Promise.race([
+    ending,
+    new Promise((resolve) => child.stdout.once("data", (line) => resolve(String(line)))),
+  ]);
   return { line, ending };
 }

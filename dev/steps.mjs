@@ -52,7 +52,8 @@ export function run(command, args, { env = process.env, cwd } = {}) {
     child.once("error", (error) => reject(new StepFailed(`${command} could not be started: ${error.message}`)));
     child.once("close", (code, signal) => {
       if (code === 0) resolve(stdout);
-      else reject(new StepFailed(`${printed.trimEnd()}\n\n${[command, ...args].join(" ")}: ${signal ?? `exit ${code}`}`));
+      else
+        reject(new StepFailed(`${printed.trimEnd()}\n\n${[command, ...args].join(" ")}: ${signal ?? `exit ${code}`}`));
     });
   });
 }

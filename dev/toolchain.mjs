@@ -40,8 +40,20 @@ export async function ensureTools() {
   // worker-build is released together with the `worker` crate, under the same number. wasm-bindgen goes
   // through the whole module in each build, so it is optimised a little; worker-build only starts others.
   const tools = [
-    { name: "wasm-bindgen", binary: WASM_BINDGEN, version: lockedVersion("wasm-bindgen"), optLevel: "1", source: () => ["--path", WASM_BINDGEN_SOURCE] },
-    { name: "worker-build", binary: WORKER_BUILD, version: lockedVersion("worker"), optLevel: "0", source: (version) => [`worker-build@${version}`] },
+    {
+      name: "wasm-bindgen",
+      binary: WASM_BINDGEN,
+      version: lockedVersion("wasm-bindgen"),
+      optLevel: "1",
+      source: () => ["--path", WASM_BINDGEN_SOURCE],
+    },
+    {
+      name: "worker-build",
+      binary: WORKER_BUILD,
+      version: lockedVersion("worker"),
+      optLevel: "0",
+      source: (version) => [`worker-build@${version}`],
+    },
   ];
   const missing = [];
   for (const tool of tools) {
@@ -81,5 +93,7 @@ function lockedVersion(crate) {
 
 function orNoRust(error) {
   if (!/ENOENT/.test(error.message)) throw error;
-  throw new StepFailed("Rust was not found, or it is not rustup's: install it with rustup (https://rustup.rs), open a new shell, and try again.");
+  throw new StepFailed(
+    "Rust was not found, or it is not rustup's: install it with rustup (https://rustup.rs), open a new shell, and try again.",
+  );
 }

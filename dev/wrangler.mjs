@@ -70,10 +70,14 @@ function spawnDev({ port, folder, envFile, log, flags }) {
   const file = openSync(log, flags, 0o600);
   const args = ["dev", "--ip", "127.0.0.1", "--port", String(port), "--persist-to", folder, "--env-file", envFile];
   // 0 means any free port for the debugger, so that two npm starts do not both use 9229.
-  const child = launch(process.execPath, [WRANGLER, ...args, "--inspector-port", "0", "--show-interactive-dev-session=false"], {
-    env: wranglerEnv(),
-    stdio: ["ignore", file, file],
-  });
+  const child = launch(
+    process.execPath,
+    [WRANGLER, ...args, "--inspector-port", "0", "--show-interactive-dev-session=false"],
+    {
+      env: wranglerEnv(),
+      stdio: ["ignore", file, file],
+    },
+  );
   closeSync(file);
   return child;
 }
@@ -92,7 +96,9 @@ async function untilAnswers(child, port, log) {
   void ended(child).then(() => (over = true));
   for (;;) {
     // Any answer shows that the Worker runs; its content does not matter here.
-    const answered = await fetch(`http://127.0.0.1:${port}/v1/models`, { signal: AbortSignal.timeout(10_000) }).catch(() => null);
+    const answered = await fetch(`http://127.0.0.1:${port}/v1/models`, { signal: AbortSignal.timeout(10_000) }).catch(
+      () => null,
+    );
     if (answered) return answered.body?.cancel();
     if (over) throw new StepFailed(`wrangler dev ended before the Worker answered.\n${tail(log)}`);
     if (performance.now() > deadline) throw new StepFailed(`The Worker does not answer.\n${tail(log)}`);

@@ -37,7 +37,14 @@ const SUITES = {
     await shown("lint", "cargo", ["clippy", "-q", "--workspace", "--all-targets", ...DENY_WARNINGS]);
     // What is compiled for workerd alone.
     const packages = ["-p", "oneinterface", "-p", "account"];
-    await shown("lint for workerd", "cargo", ["clippy", "-q", "--target", "wasm32-unknown-unknown", ...packages, ...DENY_WARNINGS]);
+    await shown("lint for workerd", "cargo", [
+      "clippy",
+      "-q",
+      "--target",
+      "wasm32-unknown-unknown",
+      ...packages,
+      ...DENY_WARNINGS,
+    ]);
   },
   native: () => shown("native", "cargo", ["test", "-q", "--workspace"], { env: testEnv() }),
   dev: () => nodeTests("dev", "dev/tests"),
@@ -112,8 +119,15 @@ async function runSuite(name) {
 
 function nodeTests(label, folder) {
   const files = readdirSync(path.join(ROOT, folder)).filter((file) => /\.test\.(mjs|ts)$/.test(file));
-  const options = ["--test", `--test-concurrency=${WORKERS_AT_ONCE}`, `--test-timeout=${FILE_LIMIT_MS}`, "--test-reporter=spec"];
-  return shown(label, process.execPath, [...options, ...files.map((file) => path.join(folder, file))], { env: testEnv() });
+  const options = [
+    "--test",
+    `--test-concurrency=${WORKERS_AT_ONCE}`,
+    `--test-timeout=${FILE_LIMIT_MS}`,
+    "--test-reporter=spec",
+  ];
+  return shown(label, process.execPath, [...options, ...files.map((file) => path.join(folder, file))], {
+    env: testEnv(),
+  });
 }
 
 /** The command that runs Biome over the repository, as biome.jsonc says; it comes from npm. */
@@ -129,7 +143,8 @@ function shown(label, ...command) {
 /** Recordings of real providers are no part of the repository; the tests that replay them skip without. */
 function announceRecordings() {
   const { RECORDED_DIR } = testEnv();
-  if (!existsSync(RECORDED_DIR)) console.log(`the recorded streams are left out: ${RECORDED_DIR} is not there (RECORDED_DIR)`);
+  if (!existsSync(RECORDED_DIR))
+    console.log(`the recorded streams are left out: ${RECORDED_DIR} is not there (RECORDED_DIR)`);
 }
 
 function testEnv() {

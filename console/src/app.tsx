@@ -35,7 +35,12 @@ export function App() {
   const { state } = useSession();
   const [path] = useLocation();
   useTop(path);
-  if (path === "/auth/callback") return <Waiting><Callback /></Waiting>;
+  if (path === "/auth/callback")
+    return (
+      <Waiting>
+        <Callback />
+      </Waiting>
+    );
   const isIn = state === "in" || (state === "loading" && hasKeptSession());
   return isIn ? <SignedIn isReady={state === "in"} /> : <SignedOut />;
 }

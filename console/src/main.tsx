@@ -24,7 +24,8 @@ const queries = new QueryClient({
   defaultOptions: {
     queries: {
       // A refusal is not asked again; a gateway that cannot be reached is.
-      retry: (failures, error) => failures < 2 && (!(error instanceof ApiError) || error.status === 0 || error.status >= 500),
+      retry: (failures, error) =>
+        failures < 2 && (!(error instanceof ApiError) || error.status === 0 || error.status >= 500),
       staleTime: 10_000,
     },
   },

@@ -14,10 +14,20 @@ test("seven days are averaged, older ones are not", () => {
 });
 
 test("a young account is averaged over the days that it has", () => {
-  assert.deepEqual(burn([{ day: "2026-11-23", cost_usd: "1" }, { day: "2026-11-24", cost_usd: "3" }], "20", NOW), {
-    perDay: 2_000_000_000n,
-    daysLeft: 10n,
-  });
+  assert.deepEqual(
+    burn(
+      [
+        { day: "2026-11-23", cost_usd: "1" },
+        { day: "2026-11-24", cost_usd: "3" },
+      ],
+      "20",
+      NOW,
+    ),
+    {
+      perDay: 2_000_000_000n,
+      daysLeft: 10n,
+    },
+  );
 });
 
 test("nothing spent lasts for ever, and nothing left lasts no day", () => {

@@ -13,7 +13,9 @@ test("an empty address asks for thirty days by model", () => {
 });
 
 test("an address says everything that can be chosen", () => {
-  const { range, from, to, by, filters } = read("from=2026-01-01&to=2026-01-31&by=key&key_id=key_1&model=gpt-4o&status=lost&endpoint=/v1/messages");
+  const { range, from, to, by, filters } = read(
+    "from=2026-01-01&to=2026-01-31&by=key&key_id=key_1&model=gpt-4o&status=lost&endpoint=/v1/messages",
+  );
   assert.deepEqual([range, from, to, by], ["own", "2026-01-01", "2026-01-31", "key"]);
   assert.deepEqual(filters, { from, to, key_id: "key_1", model: "gpt-4o", status: "lost", endpoint: "/v1/messages" });
 });

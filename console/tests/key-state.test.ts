@@ -23,8 +23,16 @@ const key = (id: string, rest: Partial<Key> = {}): Key => ({
 
 test("issue 13: the keys that end with a key are those that descend from it and still count", () => {
   const fresh = key("key_new");
-  const old = key("key_old", { parent_id: "key_new", replaced_by: "key_new", limits: { expires_at: "2026-11-25T12:00:00Z" } });
-  const over = key("key_over", { parent_id: "key_new", replaced_by: "key_new", limits: { expires_at: "2026-11-24T12:00:00Z" } });
+  const old = key("key_old", {
+    parent_id: "key_new",
+    replaced_by: "key_new",
+    limits: { expires_at: "2026-11-25T12:00:00Z" },
+  });
+  const over = key("key_over", {
+    parent_id: "key_new",
+    replaced_by: "key_new",
+    limits: { expires_at: "2026-11-24T12:00:00Z" },
+  });
   const ended = key("key_ended", { parent_id: "key_new", revoked_at: "2026-11-24T11:00:00Z" });
   const child = key("key_child", { parent_id: "key_new" });
   const grandchild = key("key_grandchild", { parent_id: "key_child" });

@@ -3,7 +3,9 @@ import { test } from "node:test";
 import * as snippets from "../src/pages/docs/snippets.ts";
 
 const ORIGIN = "https://api.example.com";
-const made = Object.entries(snippets).flatMap(([name, make]) => (typeof make === "function" ? [[name, make(ORIGIN).text] as const] : []));
+const made = Object.entries(snippets).flatMap(([name, make]) =>
+  typeof make === "function" ? [[name, make(ORIGIN).text] as const] : [],
+);
 
 test("every snippet names the reader's own gateway, and no other", () => {
   assert.ok(made.length >= 12);

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { EventParser } from "../src/lib/sse.ts";
 
-const STREAM = ': keep-alive\r\n\r\nevent: balance\r\ndata: {"a":1}\r\n\r\ndata: one\ndata:two\n\nevent: none\n\ndata\n\n';
+const STREAM =
+  ': keep-alive\r\n\r\nevent: balance\r\ndata: {"a":1}\r\n\r\ndata: one\ndata:two\n\nevent: none\n\ndata\n\n';
 const EVENTS = [
   { event: "balance", data: '{"a":1}' },
   { event: "message", data: "one\ntwo" },

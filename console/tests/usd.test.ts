@@ -36,7 +36,10 @@ test("amounts are shown in full, never rounded to nothing", () => {
 test("a sum of ten thousand small amounts is exact, where floats are not", () => {
   const amounts = Array.from({ length: 10_000 }, () => "0.1");
   assert.equal(toUsd(sumUsd(amounts)), "1000");
-  assert.notEqual(amounts.reduce((sum, amount) => sum + Number(amount), 0), 1000);
+  assert.notEqual(
+    amounts.reduce((sum, amount) => sum + Number(amount), 0),
+    1000,
+  );
 });
 
 test("what people type is understood or refused", () => {
@@ -49,7 +52,8 @@ test("what people type is understood or refused", () => {
   ] as const) {
     assert.equal(readUsd(typed), read, typed);
   }
-  for (const typed of ["", "-5", "1e3", "five", "1.2.3", "0.0000000001", "1,00"]) assert.equal(readUsd(typed), null, typed);
+  for (const typed of ["", "-5", "1e3", "five", "1.2.3", "0.0000000001", "1,00"])
+    assert.equal(readUsd(typed), null, typed);
   assert.equal(readUsd("5.001", 2), null);
 });
 

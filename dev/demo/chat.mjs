@@ -43,7 +43,9 @@ function deltas({ text, calls, finish }, index, logprobs) {
     choice({ tool_calls: [{ index: number, ...toolCall(call, "") }] }),
     ...call.args.map((piece) => choice({ tool_calls: [{ index: number, function: { arguments: piece } }] })),
   ]);
-  const textDeltas = (text ?? []).map((piece) => choice({ content: piece }, logprobs ? { logprobs: { content: [logprob(piece)], refusal: null } } : {}));
+  const textDeltas = (text ?? []).map((piece) =>
+    choice({ content: piece }, logprobs ? { logprobs: { content: [logprob(piece)], refusal: null } } : {}),
+  );
   return [
     choice({ role: "assistant", content: text === null ? null : "", refusal: null }),
     ...textDeltas,
@@ -61,18 +63,28 @@ export function answersTo(body) {
   if (!Array.isArray(messages) || messages.length === 0 || !messages.every(isMessage)) {
     throw new BadRequest(400, "messages is a non-empty array of messages.", "invalid_value", "messages");
   }
-  if (tools !== undefined && !Array.isArray(tools)) throw new BadRequest(400, "tools is an array.", "invalid_value", "tools");
-  if (!Number.isInteger(n) || n < 1 || n > MAX_CHOICES) throw new BadRequest(400, `n is a whole number from 1 to ${MAX_CHOICES}.`, "invalid_value", "n");
+  if (tools !== undefined && !Array.isArray(tools))
+    throw new BadRequest(400, "tools is an array.", "invalid_value", "tools");
+  if (!Number.isInteger(n) || n < 1 || n > MAX_CHOICES)
+    throw new BadRequest(400, `n is a whole number from 1 to ${MAX_CHOICES}.`, "invalid_value", "n");
   const limit = body.max_completion_tokens ?? body.max_tokens ?? Infinity;
   if (limit !== Infinity && (!Number.isInteger(limit) || limit < 1)) {
-    throw new BadRequest(400, "The limit of output tokens is a whole number from 1.", "invalid_value", "max_completion_tokens");
+    throw new BadRequest(
+      400,
+      "The limit of output tokens is a whole number from 1.",
+      "invalid_value",
+      "max_completion_tokens",
+    );
   }
   return Array.from({ length: n }, (_, index) => cut(oneAnswer(body, index), limit));
 }
 
 function isMessage(message) {
   const { role, content } = message ?? {};
-  return typeof role === "string" && (content === undefined || content === null || typeof content === "string" || Array.isArray(content));
+  return (
+    typeof role === "string" &&
+    (content === undefined || content === null || typeof content === "string" || Array.isArray(content))
+  );
 }
 
 function oneAnswer(body, index) {
@@ -134,7 +146,10 @@ function shorten(text) {
 }
 
 function stopAt(text, stop) {
-  const ends = [stop ?? []].flat().map((sequence) => text.indexOf(sequence)).filter((at) => at !== -1);
+  const ends = [stop ?? []]
+    .flat()
+    .map((sequence) => text.indexOf(sequence))
+    .filter((at) => at !== -1);
   return ends.length > 0 ? text.slice(0, Math.min(...ends)) : text;
 }
 
@@ -165,12 +180,23 @@ function usage(body, answers) {
     completion_tokens: written,
     total_tokens: prompt + written,
     prompt_tokens_details: { cached_tokens: 0, audio_tokens: 0 },
-    completion_tokens_details: { reasoning_tokens: 0, audio_tokens: 0, accepted_prediction_tokens: 0, rejected_prediction_tokens: 0 },
+    completion_tokens_details: {
+      reasoning_tokens: 0,
+      audio_tokens: 0,
+      accepted_prediction_tokens: 0,
+      rejected_prediction_tokens: 0,
+    },
   };
 }
 
 function head({ model }, object) {
-  return { id: `chatcmpl-demo-${randomUUID()}`, object, created: Math.floor(Date.now() / 1000), model, system_fingerprint: "fp_oneinterface_demo" };
+  return {
+    id: `chatcmpl-demo-${randomUUID()}`,
+    object,
+    created: Math.floor(Date.now() / 1000),
+    model,
+    system_fingerprint: "fp_oneinterface_demo",
+  };
 }
 
 function toolCall({ id, name }, args) {

@@ -9,9 +9,15 @@ const MAX_INPUTS = 2048; // OpenAI's own
 
 /** Answers POST /v1/embeddings. */
 export function embeddings({ model, input, encoding_format: format = "float", dimensions = DIMENSIONS }) {
-  if (!["float", "base64"].includes(format)) throw new BadRequest(400, "encoding_format is float or base64.", "invalid_value", "encoding_format");
+  if (!["float", "base64"].includes(format))
+    throw new BadRequest(400, "encoding_format is float or base64.", "invalid_value", "encoding_format");
   if (!Number.isInteger(dimensions) || dimensions < 1 || dimensions > MAX_DIMENSIONS) {
-    throw new BadRequest(400, `dimensions is a whole number from 1 to ${MAX_DIMENSIONS}.`, "invalid_value", "dimensions");
+    throw new BadRequest(
+      400,
+      `dimensions is a whole number from 1 to ${MAX_DIMENSIONS}.`,
+      "invalid_value",
+      "dimensions",
+    );
   }
   const inputs = inputsOf(input);
   const data = inputs.map((one, index) => {
@@ -26,9 +32,15 @@ export function embeddings({ model, input, encoding_format: format = "float", di
 function inputsOf(input) {
   const isTokens = (value) => Array.isArray(value) && value.length > 0 && value.every(Number.isInteger);
   const inputs = typeof input === "string" || isTokens(input) ? [input] : input;
-  const valid = Array.isArray(inputs) && inputs.every((one) => (typeof one === "string" && one !== "") || isTokens(one));
+  const valid =
+    Array.isArray(inputs) && inputs.every((one) => (typeof one === "string" && one !== "") || isTokens(one));
   if (!valid || inputs.length === 0 || inputs.length > MAX_INPUTS) {
-    throw new BadRequest(400, `input is a string, an array of tokens, or an array of up to ${MAX_INPUTS} of either.`, "invalid_value", "input");
+    throw new BadRequest(
+      400,
+      `input is a string, an array of tokens, or an array of up to ${MAX_INPUTS} of either.`,
+      "invalid_value",
+      "input",
+    );
   }
   return inputs;
 }

@@ -11,5 +11,11 @@ const ANTHROPICS_TYPES = { 400: "invalid_request_error", 404: "not_found_error",
 
 /** Returns the same refusal in Anthropic's form. */
 export function inAnthropicsShape(status, { error }) {
-  return { type: "error", error: { type: ANTHROPICS_TYPES[status] ?? (status < 500 ? "invalid_request_error" : "api_error"), message: error.message } };
+  return {
+    type: "error",
+    error: {
+      type: ANTHROPICS_TYPES[status] ?? (status < 500 ? "invalid_request_error" : "api_error"),
+      message: error.message,
+    },
+  };
 }

@@ -5,7 +5,8 @@ import { promptTokens } from "./tokens.mjs";
 
 /** Returns the answer to POST /v1/messages, in the form that wire-messages.mjs reads. */
 export function answerToMessages(body) {
-  if (!Number.isInteger(body.max_tokens)) throw new BadRequest(400, "max_tokens: Field required", "missing_required_parameter", "max_tokens");
+  if (!Number.isInteger(body.max_tokens))
+    throw new BadRequest(400, "max_tokens: Field required", "missing_required_parameter", "max_tokens");
   return oneAnswer(chatRequest(body), "toolu");
 }
 
@@ -15,7 +16,16 @@ export function inputTokens(body) {
 }
 
 function chatRequest(body) {
-  const { model, system, messages, tools = [], tool_choice: choice, max_tokens, stop_sequences: stop, output_config: output } = body;
+  const {
+    model,
+    system,
+    messages,
+    tools = [],
+    tool_choice: choice,
+    max_tokens,
+    stop_sequences: stop,
+    output_config: output,
+  } = body;
   if (!Array.isArray(messages)) throw new BadRequest(400, "messages: Field required", "invalid_value", "messages");
   const schema = output?.format?.type === "json_schema" ? output.format.schema : undefined;
   return {
@@ -37,7 +47,9 @@ function chatTool({ name, description, input_schema: parameters }) {
 /** Returns the chat messages of one message: the message, then one message for each tool result in it. */
 function chatMessages({ role, content }) {
   const parts = Array.isArray(content) ? content : [{ type: "text", text: content }];
-  const results = parts.filter(({ type }) => type === "tool_result").map(({ content: text }) => ({ role: "tool", content: text ?? "" }));
+  const results = parts
+    .filter(({ type }) => type === "tool_result")
+    .map(({ content: text }) => ({ role: "tool", content: text ?? "" }));
   const said = parts.filter(({ type }) => ["text", "image", "document"].includes(type));
   return said.length > 0 || results.length === 0 ? [{ role, content: said }, ...results] : results;
 }

@@ -7,7 +7,12 @@ import { promptTokens } from "./tokens.mjs";
 export function oneAnswer(chat, callPrefix) {
   const [answer] = answersTo(chat);
   const said = answer.text === null ? [] : [{ type: "text", pieces: answer.text }];
-  const calls = answer.calls.map(({ id, name, args }) => ({ type: "tool", id: id.replace(/^call/, callPrefix), name, pieces: args }));
+  const calls = answer.calls.map(({ id, name, args }) => ({
+    type: "tool",
+    id: id.replace(/^call/, callPrefix),
+    name,
+    pieces: args,
+  }));
   return {
     id: `demo${randomUUID().replaceAll("-", "")}`,
     model: chat.model,

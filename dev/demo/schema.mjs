@@ -27,7 +27,8 @@ export function instanceOf(schema, root = schema, depth = 0) {
   if ("default" in schema) return schema.default;
   if (schema.examples?.length > 0) return schema.examples[0];
   const choices = schema.anyOf ?? schema.oneOf;
-  if (choices?.length > 0) return instanceOf({ ...without(schema, ["anyOf", "oneOf"]), ...shallowest(choices, depth) }, root, depth + 1);
+  if (choices?.length > 0)
+    return instanceOf({ ...without(schema, ["anyOf", "oneOf"]), ...shallowest(choices, depth) }, root, depth + 1);
   if (schema.allOf?.length > 0) return instanceOf(merge(schema, root), root, depth + 1);
   return OF_TYPE[typeOf(schema)]?.(schema, root, depth) ?? null;
 }
@@ -42,7 +43,8 @@ const OF_TYPE = {
     const length = Math.min(depth < MAX_DEPTH ? Math.max(minItems, 1) : minItems, maxItems);
     return Array.from({ length }, () => instanceOf(items, root, depth + 1));
   },
-  string: ({ format, minLength = 0, maxLength = Infinity }) => (STRINGS[format] ?? "demo".padEnd(minLength, " demo")).slice(0, maxLength),
+  string: ({ format, minLength = 0, maxLength = Infinity }) =>
+    (STRINGS[format] ?? "demo".padEnd(minLength, " demo")).slice(0, maxLength),
   integer: (schema) => Math.ceil(number(schema)),
   number,
   boolean: () => true,
@@ -72,7 +74,9 @@ function merge(schema, root) {
   const all = [without(schema, ["allOf"]), ...parts];
   return {
     ...Object.assign({}, ...all),
-    ...(all.some((part) => part.properties) && { properties: Object.assign({}, ...all.map((part) => part.properties)) }),
+    ...(all.some((part) => part.properties) && {
+      properties: Object.assign({}, ...all.map((part) => part.properties)),
+    }),
     ...(all.some((part) => part.required) && { required: all.flatMap((part) => part.required ?? []) }),
   };
 }

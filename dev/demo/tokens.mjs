@@ -13,7 +13,9 @@ export function pieces(text) {
 
 /** Counts the tokens of a chat request's messages, tools and schema. */
 export function promptTokens({ messages, tools, response_format: format }) {
-  const declared = [tools?.length > 0 && tools, format?.json_schema].filter(Boolean).map((part) => pieces(JSON.stringify(part)).length);
+  const declared = [tools?.length > 0 && tools, format?.json_schema]
+    .filter(Boolean)
+    .map((part) => pieces(JSON.stringify(part)).length);
   return sum(messages.map(messageTokens)) + sum(declared);
 }
 

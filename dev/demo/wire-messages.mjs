@@ -14,7 +14,12 @@ const STOP = { stop: "end_turn", tool_calls: "tool_use", length: "max_tokens" };
 /** Returns the whole answer. */
 export function message(answer) {
   const { blocks, finish, usage } = answer;
-  return { ...head(answer), content: blocks.map(whole), stop_reason: STOP[finish], usage: { ...startUsage(usage), ...endUsage(usage) } };
+  return {
+    ...head(answer),
+    content: blocks.map(whole),
+    stop_reason: STOP[finish],
+    usage: { ...startUsage(usage), ...endUsage(usage) },
+  };
 }
 
 /** Returns the events of the streamed answer, in order. */
@@ -25,13 +30,26 @@ export function messageEvents(answer) {
     { type: "message_start", message: start },
     { type: "ping" },
     ...blocks.flatMap(blockEvents),
-    { type: "message_delta", delta: { stop_reason: STOP[finish], stop_sequence: null, stop_details: null }, usage: endUsage(usage) },
+    {
+      type: "message_delta",
+      delta: { stop_reason: STOP[finish], stop_sequence: null, stop_details: null },
+      usage: endUsage(usage),
+    },
     { type: "message_stop" },
   ];
 }
 
 function head({ id, model }) {
-  return { id: `msg_${id}`, type: "message", role: "assistant", model, content: [], stop_reason: null, stop_sequence: null, stop_details: null };
+  return {
+    id: `msg_${id}`,
+    type: "message",
+    role: "assistant",
+    model,
+    content: [],
+    stop_reason: null,
+    stop_sequence: null,
+    stop_details: null,
+  };
 }
 
 function whole(block) {

@@ -36,7 +36,8 @@ function itemOf(block, id, status) {
     const summary = text === "" ? [] : [{ type: "summary_text", text }];
     return { id, type: "reasoning", summary, encrypted_content: block.opaque };
   }
-  if (block.type === "text") return { id, type: "message", role: "assistant", status, content: text === "" ? [] : [part(text)] };
+  if (block.type === "text")
+    return { id, type: "message", role: "assistant", status, content: text === "" ? [] : [part(text)] };
   const call = { id, call_id: block.id, name: block.name, status };
   if (block.custom) return { ...call, type: "custom_tool_call", input: text };
   return { ...call, type: "function_call", arguments: text, ...(block.namespace && { namespace: block.namespace }) };

@@ -1,6 +1,21 @@
 // Stripe's API, as far as a gateway needs it: which calls there are, and what each takes.
 import { createHash } from "node:crypto";
-import { boolean, check, integer, invalid, list, metadata, object, oneOf, parseForm, range, required, string, StripeError, url } from "./params.mjs";
+import {
+  boolean,
+  check,
+  integer,
+  invalid,
+  list,
+  metadata,
+  object,
+  oneOf,
+  parseForm,
+  range,
+  required,
+  string,
+  StripeError,
+  url,
+} from "./params.mjs";
 
 const currency = oneOf("usd");
 const expand = { expand: list(string()) };
@@ -16,10 +31,25 @@ const SESSION = {
   customer_email: string(),
   expires_at: integer(),
   line_items: required(
-    list(object({ quantity: integer(1), price_data: required(object({ currency: required(currency), unit_amount: required(integer()), product_data: required(object({ name: required(string()), description: string() })) })) })),
+    list(
+      object({
+        quantity: integer(1),
+        price_data: required(
+          object({
+            currency: required(currency),
+            unit_amount: required(integer()),
+            product_data: required(object({ name: required(string()), description: string() })),
+          }),
+        ),
+      }),
+    ),
   ),
   metadata,
-  payment_intent_data: object({ description: string(), metadata, setup_future_usage: oneOf("off_session", "on_session") }),
+  payment_intent_data: object({
+    description: string(),
+    metadata,
+    setup_future_usage: oneOf("off_session", "on_session"),
+  }),
   ...expand,
 };
 
@@ -40,7 +70,13 @@ const INTENT = {
 const REFUND = { payment_intent: required(string()), amount: integer(1), reason: string(), metadata, ...expand };
 
 /** What may be asked for in full, by the kind of what names it. */
-const EXPANDABLE = { payment_intent: "payment_intent", latest_charge: "charge", payment_method: "payment_method", customer: "customer", charge: "charge" };
+const EXPANDABLE = {
+  payment_intent: "payment_intent",
+  latest_charge: "charge",
+  payment_method: "payment_method",
+  customer: "customer",
+  charge: "charge",
+};
 
 /** Fields of objects that are the stand-in's own. */
 const INNER = new Set(["line_name", "payment_intent_data"]);
@@ -51,7 +87,11 @@ function calls({ payments, store }) {
   const get = (kind) => ({ shape: expand, run: (_, id) => must(kind, id) });
   const all = (kind, fields = {}, fits = () => true) => ({
     shape: { ...paging, created: range, ...fields },
-    run: (params) => page(store.all(kind).filter((one) => within(one.created, params.created) && fits(one, params)), params),
+    run: (params) =>
+      page(
+        store.all(kind).filter((one) => within(one.created, params.created) && fits(one, params)),
+        params,
+      ),
   });
   const sameOrAny = (field) => (one, params) => params[field] === undefined || one[field] === params[field];
   return {
@@ -61,23 +101,40 @@ function calls({ payments, store }) {
       { status: oneOf("open", "complete", "expired"), payment_intent: string() },
       (one, params) => sameOrAny("status")(one, params) && sameOrAny("payment_intent")(one, params),
     ),
-    "GET /v1/checkout/sessions/:id": { shape: expand, run: (_, id) => (payments.isOpen(must("checkout.session", id)), must("checkout.session", id)) },
-    "POST /v1/checkout/sessions/:id/expire": { shape: expand, run: (_, id) => payments.expire(must("checkout.session", id)) },
+    "GET /v1/checkout/sessions/:id": {
+      shape: expand,
+      run: (_, id) => (payments.isOpen(must("checkout.session", id)), must("checkout.session", id)),
+    },
+    "POST /v1/checkout/sessions/:id/expire": {
+      shape: expand,
+      run: (_, id) => payments.expire(must("checkout.session", id)),
+    },
     "POST /v1/payment_intents": { shape: INTENT, run: (params) => payments.createIntent(params) },
     "GET /v1/payment_intents": all("payment_intent", { customer: string() }, sameOrAny("customer")),
     "GET /v1/payment_intents/:id": get("payment_intent"),
-    "POST /v1/customers": { shape: { email: string(), name: string(), metadata, ...expand }, run: (params) => store.add("cus", "customer", { email: null, metadata: {}, ...params }) },
+    "POST /v1/customers": {
+      shape: { email: string(), name: string(), metadata, ...expand },
+      run: (params) => store.add("cus", "customer", { email: null, metadata: {}, ...params }),
+    },
     "GET /v1/customers/:id": get("customer"),
     "GET /v1/payment_methods/:id": get("payment_method"),
-    "POST /v1/payment_methods/:id/detach": { shape: expand, run: (_, id) => payments.detach(must("payment_method", id)) },
+    "POST /v1/payment_methods/:id/detach": {
+      shape: expand,
+      run: (_, id) => payments.detach(must("payment_method", id)),
+    },
     "GET /v1/charges/:id": get("charge"),
     "POST /v1/refunds": { shape: REFUND, run: (params) => payments.createRefund(params) },
     "GET /v1/refunds": all("refund", { payment_intent: string() }, sameOrAny("payment_intent")),
     "GET /v1/refunds/:id": get("refund"),
     "GET /v1/disputes": all("dispute", { payment_intent: string() }, sameOrAny("payment_intent")),
     "GET /v1/disputes/:id": get("dispute"),
-    "GET /v1/events": all("event", { type: string(), delivery_success: boolean }, (one, { type, delivery_success: success }) =>
-      (type === undefined || one.type === type) && (success === undefined || success === (one.pending_webhooks === 0))),
+    "GET /v1/events": all(
+      "event",
+      { type: string(), delivery_success: boolean },
+      (one, { type, delivery_success: success }) =>
+        (type === undefined || one.type === type) &&
+        (success === undefined || success === (one.pending_webhooks === 0)),
+    ),
     "GET /v1/events/:id": get("event"),
   };
 }
@@ -99,7 +156,8 @@ export function openApi({ payments, store, secretKey, apiVersion }) {
     const digest = createHash("sha256").update(`${method} ${path}\n${body}`).digest("hex");
     const first = store.idempotent.get(key);
     if (first && first.digest !== digest) {
-      const message = "Keys for idempotent requests can only be used with the same parameters they were first used with.";
+      const message =
+        "Keys for idempotent requests can only be used with the same parameters they were first used with.";
       throw new StripeError(400, { type: "idempotency_error", message });
     }
     if (first) return { ...first.answer, headers: { "idempotent-replayed": "true" } };
@@ -118,8 +176,14 @@ export function openApi({ payments, store, secretKey, apiVersion }) {
         }
         const version = headers["stripe-version"];
         if (version !== undefined && version !== apiVersion) throw invalid(`Invalid Stripe API version: ${version}`);
-        const found = routes.map((route) => ({ ...route, match: method === route.method && path.match(route.pattern) })).find(({ match }) => match);
-        if (!found) throw new StripeError(404, { type: "invalid_request_error", message: `Unrecognized request URL (${method}: ${path}).` });
+        const found = routes
+          .map((route) => ({ ...route, match: method === route.method && path.match(route.pattern) }))
+          .find(({ match }) => match);
+        if (!found)
+          throw new StripeError(404, {
+            type: "invalid_request_error",
+            message: `Unrecognized request URL (${method}: ${path}).`,
+          });
         return once(request, () =>
           caught(() => {
             const params = check(parseForm(method === "GET" ? query : body), found.call.shape);
@@ -143,7 +207,17 @@ function caught(run) {
 
 /** A copy of what is told of an object, with what was asked for in full. */
 function expanded(store, made, names) {
-  if (made.object === "list") return { ...made, data: made.data.map((one) => expanded(store, one, names.map((name) => name.replace(/^data\./, "")))) };
+  if (made.object === "list")
+    return {
+      ...made,
+      data: made.data.map((one) =>
+        expanded(
+          store,
+          one,
+          names.map((name) => name.replace(/^data\./, "")),
+        ),
+      ),
+    };
   const copy = shown(made);
   for (const name of names) {
     const kind = EXPANDABLE[name];

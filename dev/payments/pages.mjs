@@ -22,8 +22,12 @@ function page(title, main, wide = false) {
 
 /** The page where a session is paid; `wrong` is what was wrong the last time. */
 export function checkoutPage(session, wrong = null) {
-  const saves = session.payment_intent_data.setup_future_usage ? "<p class=dim>The card is kept, for automatic top-ups.</p>" : "";
-  const cards = SHOWN.map(([number, what]) => `<tr><td><code>${number}</code></td><td class=dim>${escape(what)}</td></tr>`).join("");
+  const saves = session.payment_intent_data.setup_future_usage
+    ? "<p class=dim>The card is kept, for automatic top-ups.</p>"
+    : "";
+  const cards = SHOWN.map(
+    ([number, what]) => `<tr><td><code>${number}</code></td><td class=dim>${escape(what)}</td></tr>`,
+  ).join("");
   return page(
     `Pay ${usd(session.amount_total)}`,
     `<div><p class=dim>${escape(session.line_name)}</p><p class=sum>${usd(session.amount_total)}</p>
@@ -45,27 +49,49 @@ export function plainPage(title, text) {
 }
 
 export function receiptPage(charge) {
-  const rows = [["Receipt", charge.id], ["Paid", new Date(charge.created * 1_000).toUTCString()], ["Amount", usd(charge.amount)], ["Paid back", usd(charge.amount_refunded)]];
+  const rows = [
+    ["Receipt", charge.id],
+    ["Paid", new Date(charge.created * 1_000).toUTCString()],
+    ["Amount", usd(charge.amount)],
+    ["Paid back", usd(charge.amount_refunded)],
+  ];
   const cells = rows.map(([name, value]) => `<tr><th>${name}</th><td>${escape(value)}</td></tr>`).join("");
-  return page(`Receipt ${charge.id}`, `<section class=card><p class=sum>${usd(charge.amount)}</p><table>${cells}</table></section>`);
+  return page(
+    `Receipt ${charge.id}`,
+    `<section class=card><p class=sum>${usd(charge.amount)}</p><table>${cells}</table></section>`,
+  );
 }
 
 /** All payments, the newest first, with what may be done to each. */
 export function paymentsPage(store) {
-  const button = (action, label, id) => `<form method=post action="/"><input type=hidden name=id value="${escape(id)}"><button name=action value="${action}">${label}</button></form> `;
+  const button = (action, label, id) =>
+    `<form method=post action="/"><input type=hidden name=id value="${escape(id)}"><button name=action value="${action}">${label}</button></form> `;
   const rows = store.all("payment_intent").map((intent) => {
     const session = store.all("checkout.session").find((one) => one.payment_intent === intent.id);
     const refunds = store.all("refund").filter((one) => one.payment_intent === intent.id);
     const disputes = store.all("dispute").filter((one) => one.payment_intent === intent.id);
     const acts = [
-      intent.status === "processing" && session ? button("debit_succeeds", "The debit succeeds", session.id) + button("debit_fails", "It fails", session.id) : "",
+      intent.status === "processing" && session
+        ? button("debit_succeeds", "The debit succeeds", session.id) + button("debit_fails", "It fails", session.id)
+        : "",
       intent.status === "succeeded" ? button("refund", "Pay back", intent.id) : "",
       intent.status === "succeeded" && disputes.length === 0 ? button("dispute", "Dispute", intent.id) : "",
-      ...disputes.filter(({ status }) => status === "needs_response").map(({ id }) => button("won", "Dispute won", id) + button("lost", "Dispute lost", id)),
+      ...disputes
+        .filter(({ status }) => status === "needs_response")
+        .map(({ id }) => button("won", "Dispute won", id) + button("lost", "Dispute lost", id)),
     ].join("");
-    const back = [...refunds, ...disputes].map((one) => `${one.object} of ${usd(one.amount)}: ${escape(one.status)}`).join("<br>");
+    const back = [...refunds, ...disputes]
+      .map((one) => `${one.object} of ${usd(one.amount)}: ${escape(one.status)}`)
+      .join("<br>");
     return `<tr><td>${new Date(intent.created * 1_000).toLocaleString("en-GB")}<br><span class=dim>${session ? "Checkout" : "automatic"}</span></td><td>${usd(intent.amount)}</td><td>${escape(intent.status)}<br><span class=dim>${back}</span></td><td>${acts}</td></tr>`;
   });
-  const table = rows.length > 0 ? `<table><tr><th>When</th><th>Amount</th><th>Status</th><th>What may happen</th></tr>${rows.join("")}</table>` : "<p>Nobody has paid yet.</p>";
-  return page("Payments", `<h1>Payments</h1><p class=note>A stand-in for Stripe on this machine: no money moves.</p>${table}`, true);
+  const table =
+    rows.length > 0
+      ? `<table><tr><th>When</th><th>Amount</th><th>Status</th><th>What may happen</th></tr>${rows.join("")}</table>`
+      : "<p>Nobody has paid yet.</p>";
+  return page(
+    "Payments",
+    `<h1>Payments</h1><p class=note>A stand-in for Stripe on this machine: no money moves.</p>${table}`,
+    true,
+  );
 }

@@ -36,12 +36,14 @@ export function parseForm(text) {
 export function check(given, shape, path = "") {
   const name = (key) => (path === "" ? key : `${path}[${key}]`);
   for (const key of Object.keys(given)) {
-    if (!Object.hasOwn(shape, key)) throw invalid(`Received unknown parameter: ${name(key)}`, { code: "parameter_unknown", param: name(key) });
+    if (!Object.hasOwn(shape, key))
+      throw invalid(`Received unknown parameter: ${name(key)}`, { code: "parameter_unknown", param: name(key) });
   }
   const read = {};
   for (const [key, { type, isRequired }] of Object.entries(shape)) {
     if (given[key] === undefined || given[key] === "") {
-      if (isRequired) throw invalid(`Missing required param: ${name(key)}.`, { code: "parameter_missing", param: name(key) });
+      if (isRequired)
+        throw invalid(`Missing required param: ${name(key)}.`, { code: "parameter_missing", param: name(key) });
       continue;
     }
     read[key] = type(given[key], name(key));
@@ -60,7 +62,8 @@ function plain(value, param) {
 
 export const string = (most = 5_000) =>
   optional((value, param) => {
-    if (plain(value, param).length > most) throw invalid(`Invalid string: ${param} must be at most ${most} characters`, { param });
+    if (plain(value, param).length > most)
+      throw invalid(`Invalid string: ${param} must be at most ${most} characters`, { param });
     return value;
   });
 
@@ -79,7 +82,8 @@ export const boolean = optional((value, param) => {
 
 export const oneOf = (...allowed) =>
   optional((value, param) => {
-    if (!allowed.includes(plain(value, param))) throw invalid(`Invalid ${param}: must be one of ${allowed.join(", ")}`, { param });
+    if (!allowed.includes(plain(value, param)))
+      throw invalid(`Invalid ${param}: must be one of ${allowed.join(", ")}`, { param });
     return value;
   });
 
@@ -92,7 +96,9 @@ export const url = optional((value, param) => {
 export const object = (shape) => optional((value, param) => check(nested(value, param), shape, param));
 
 export const list = ({ type }) =>
-  optional((value, param) => Object.entries(nested(value, param)).map(([index, item]) => type(item, `${param}[${index}]`)));
+  optional((value, param) =>
+    Object.entries(nested(value, param)).map(([index, item]) => type(item, `${param}[${index}]`)),
+  );
 
 /** Up to 50 pairs, as Stripe takes them. */
 export const metadata = optional((value, param) => {
@@ -104,7 +110,9 @@ export const metadata = optional((value, param) => {
 
 /** A time, or a range of them: `created[gte]`. */
 export const range = optional((value, param) =>
-  typeof value === "string" ? { gte: Number(value), lte: Number(value) } : check(value, { gt: integer(), gte: integer(), lt: integer(), lte: integer() }, param),
+  typeof value === "string"
+    ? { gte: Number(value), lte: Number(value) }
+    : check(value, { gt: integer(), gte: integer(), lt: integer(), lte: integer() }, param),
 );
 
 function nested(value, param) {

@@ -10,10 +10,17 @@ export function openPayments({ store, webhooks, origin }) {
   const now = () => Math.floor(Date.now() / 1_000);
 
   function createSession(params) {
-    if (params.customer && params.customer_creation) throw invalid("You may only specify one of these parameters: customer, customer_creation.");
+    if (params.customer && params.customer_creation)
+      throw invalid("You may only specify one of these parameters: customer, customer_creation.");
     const customer = params.customer ? must("customer", params.customer).id : null;
-    const total = params.line_items.reduce((sum, { quantity = 1, price_data: { unit_amount: each } }) => sum + quantity * each, 0);
-    if (total < 50) throw invalid("The Checkout Session's total amount must convert to at least 50 cents.", { code: "amount_too_small" });
+    const total = params.line_items.reduce(
+      (sum, { quantity = 1, price_data: { unit_amount: each } }) => sum + quantity * each,
+      0,
+    );
+    if (total < 50)
+      throw invalid("The Checkout Session's total amount must convert to at least 50 cents.", {
+        code: "amount_too_small",
+      });
     const session = store.add("cs_test", "checkout.session", {
       amount_subtotal: total,
       amount_total: total,
@@ -75,7 +82,7 @@ export function openPayments({ store, webhooks, origin }) {
   }
 
   function expire(session) {
-    if (session.status !== "open") throw invalid("Only Checkout Sessions with a status in [\"open\"] can be expired.");
+    if (session.status !== "open") throw invalid('Only Checkout Sessions with a status in ["open"] can be expired.');
     store.change(session, { status: "expired", url: null });
     emit("checkout.session.expired", session);
     return session;
@@ -95,13 +102,20 @@ export function openPayments({ store, webhooks, origin }) {
     const method = addMethod(card, saves ? session.customer : null);
     const intent =
       known ??
-      addIntent({ amount: session.amount_total, currency: session.currency, customer: session.customer, metadata: session.payment_intent_data.metadata ?? {} });
+      addIntent({
+        amount: session.amount_total,
+        currency: session.currency,
+        customer: session.customer,
+        metadata: session.payment_intent_data.metadata ?? {},
+      });
     store.change(session, { payment_intent: intent.id });
     return store.change(intent, { payment_method: method.id, setup_future_usage: saves ?? null });
   }
 
   function addMethod({ brand, last4, ...does }, customer) {
-    const fields = brand ? { type: "card", card: { brand, last4, exp_month: 12, exp_year: 2034 } } : { type: "us_bank_account", us_bank_account: { last4 } };
+    const fields = brand
+      ? { type: "card", card: { brand, last4, exp_month: 12, exp_year: 2034 } }
+      : { type: "us_bank_account", us_bank_account: { last4 } };
     const method = store.add("pm", "payment_method", { customer, metadata: {}, ...fields });
     store.card.set(method.id, does);
     return method;
@@ -127,11 +141,26 @@ export function openPayments({ store, webhooks, origin }) {
   function charge(intent) {
     const { amount, currency, customer, metadata, payment_method: method } = intent;
     const made = store.add("ch", "charge", {
-      amount, amount_refunded: 0, currency, customer, metadata, disputed: false, paid: true, payment_intent: intent.id,
-      payment_method: method, refunded: false, status: "succeeded", receipt_url: null,
+      amount,
+      amount_refunded: 0,
+      currency,
+      customer,
+      metadata,
+      disputed: false,
+      paid: true,
+      payment_intent: intent.id,
+      payment_method: method,
+      refunded: false,
+      status: "succeeded",
+      receipt_url: null,
     });
     store.change(made, { receipt_url: `${origin()}/receipts/${made.id}` });
-    store.change(intent, { status: "succeeded", amount_received: amount, latest_charge: made.id, last_payment_error: null });
+    store.change(intent, {
+      status: "succeeded",
+      amount_received: amount,
+      latest_charge: made.id,
+      last_payment_error: null,
+    });
     emit("charge.succeeded", made);
     emit("payment_intent.succeeded", intent);
   }
@@ -148,10 +177,15 @@ export function openPayments({ store, webhooks, origin }) {
     const method = must("payment_method", params.payment_method);
     const customer = must("customer", params.customer);
     if (!params.return_url && params.automatic_payment_methods?.allow_redirects !== "never") {
-      throw invalid("Because some payment methods might redirect your customer off of your page, you must provide a `return_url`, or set `automatic_payment_methods[allow_redirects]` to `never`.");
+      throw invalid(
+        "Because some payment methods might redirect your customer off of your page, you must provide a `return_url`, or set `automatic_payment_methods[allow_redirects]` to `never`.",
+      );
     }
     if (method.customer !== customer.id) {
-      throw invalid("The provided PaymentMethod is not attached to the customer.", { code: "payment_method_customer_mismatch", param: "payment_method" });
+      throw invalid("The provided PaymentMethod is not attached to the customer.", {
+        code: "payment_method_customer_mismatch",
+        param: "payment_method",
+      });
     }
     const { amount, currency, metadata = {} } = params;
     const intent = addIntent({ amount, currency, customer: customer.id, metadata, payment_method: method.id });
@@ -168,7 +202,10 @@ export function openPayments({ store, webhooks, origin }) {
   }
 
   function detach(method) {
-    if (!method.customer) throw invalid("The payment method you provided is not attached to a customer so detachment is impossible.", { param: "payment_method" });
+    if (!method.customer)
+      throw invalid("The payment method you provided is not attached to a customer so detachment is impossible.", {
+        param: "payment_method",
+      });
     return store.change(method, { customer: null });
   }
 
@@ -180,9 +217,18 @@ export function openPayments({ store, webhooks, origin }) {
     const back = amount ?? left;
     if (back > left) throw invalid(`Refund amount is greater than unrefunded amount on charge.`, { param: "amount" });
     const refund = store.add("re", "refund", {
-      amount: back, charge: paid.id, currency: paid.currency, metadata, payment_intent: intent.id, reason: null, status: "succeeded",
+      amount: back,
+      charge: paid.id,
+      currency: paid.currency,
+      metadata,
+      payment_intent: intent.id,
+      reason: null,
+      status: "succeeded",
     });
-    store.change(paid, { amount_refunded: paid.amount_refunded + back, refunded: paid.amount_refunded + back === paid.amount });
+    store.change(paid, {
+      amount_refunded: paid.amount_refunded + back,
+      refunded: paid.amount_refunded + back === paid.amount,
+    });
     emit("refund.created", refund);
     emit("charge.refunded", paid);
     if (store.card.get(intent.payment_method).refundsFail) failRefund(refund.id);
@@ -204,8 +250,14 @@ export function openPayments({ store, webhooks, origin }) {
     if (paid.disputed) throw invalid("This charge is disputed already.");
     store.change(paid, { disputed: true });
     const opened = store.add("du", "dispute", {
-      amount: paid.amount, balance_transactions: [], charge: paid.id, currency: paid.currency, metadata: {}, payment_intent: intent.id,
-      reason: "fraudulent", status: "needs_response",
+      amount: paid.amount,
+      balance_transactions: [],
+      charge: paid.id,
+      currency: paid.currency,
+      metadata: {},
+      payment_intent: intent.id,
+      reason: "fraudulent",
+      status: "needs_response",
     });
     emit("charge.dispute.created", opened);
     emit("charge.dispute.funds_withdrawn", opened);
@@ -223,8 +275,27 @@ export function openPayments({ store, webhooks, origin }) {
     const found = store.get(kind, id);
     if (found) return found;
     const name = kind.split(".").at(-1);
-    throw new StripeError(404, { type: "invalid_request_error", code: "resource_missing", message: `No such ${name}: '${id}'`, param: name });
+    throw new StripeError(404, {
+      type: "invalid_request_error",
+      code: "resource_missing",
+      message: `No such ${name}: '${id}'`,
+      param: name,
+    });
   }
 
-  return { createSession, pay, payByBank, endBankDebit, expire, isOpen, createIntent, detach, createRefund, failRefund, dispute, closeDispute, must };
+  return {
+    createSession,
+    pay,
+    payByBank,
+    endBankDebit,
+    expire,
+    isOpen,
+    createIntent,
+    detach,
+    createRefund,
+    failRefund,
+    dispute,
+    closeDispute,
+    must,
+  };
 }

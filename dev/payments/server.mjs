@@ -20,7 +20,11 @@ import { openWebhooks } from "./webhooks.mjs";
 const MAX_BODY_BYTES = 1 << 20;
 
 // The pages load nothing, and nobody may frame them.
-const PAGE_HEADERS = { "content-type": "text/html; charset=utf-8", "cache-control": "no-store", "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'" };
+const PAGE_HEADERS = {
+  "content-type": "text/html; charset=utf-8",
+  "cache-control": "no-store",
+  "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+};
 
 /**
  * Starts it on 127.0.0.1; port 0 takes any free one. `file` keeps its objects. Resolves to `{ url, secretKey,
@@ -28,7 +32,14 @@ const PAGE_HEADERS = { "content-type": "text/html; charset=utf-8", "cache-contro
  * as their files say, `requests` is what the API was asked, `answerNext(answer, { done })` has it answer the next call
  * so, which is done all the same or not, and while `breakDown(true)` holds it answers 503 and does nothing.
  */
-export async function startPayments({ port = 0, secretKey = "sk_test_stand_in", webhookSecret = `whsec_${"0".repeat(32)}`, webhookUrl, file, retryMs } = {}) {
+export async function startPayments({
+  port = 0,
+  secretKey = "sk_test_stand_in",
+  webhookSecret = `whsec_${"0".repeat(32)}`,
+  webhookUrl,
+  file,
+  retryMs,
+} = {}) {
   const apiVersion = Stripe.API_VERSION;
   const store = openStore(file);
   const inner = openWebhooks({ store, secret: webhookSecret, apiVersion, firstRetryMs: retryMs });
@@ -39,7 +50,9 @@ export async function startPayments({ port = 0, secretKey = "sk_test_stand_in", 
   const requests = [];
   const prepared = [];
   const outage = { answer: null };
-  const server = http.createServer((request, response) => void serve(request, response, { api, store, payments, requests, prepared, outage }));
+  const server = http.createServer(
+    (request, response) => void serve(request, response, { api, store, payments, requests, prepared, outage }),
+  );
   await new Promise((resolve, reject) => server.once("error", reject).listen(port, "127.0.0.1", resolve));
   url = `http://127.0.0.1:${server.address().port}`;
   if (webhookUrl) webhooks.deliverTo(webhookUrl);
@@ -93,7 +106,8 @@ function show(method, path, form, { store, payments }) {
     const session = payments.must("checkout.session", sessionId);
     if (method === "POST") return payAt(session, form, payments);
     if (session.status === "complete") return { status: 303, location: returnUrl(session) };
-    if (!payments.isOpen(session)) return { status: 410, html: plainPage("This page has ended", "Begin the top-up again.") };
+    if (!payments.isOpen(session))
+      return { status: 410, html: plainPage("This page has ended", "Begin the top-up again.") };
     return { html: checkoutPage(session) };
   }
   const [, chargeId] = path.match(/^\/receipts\/([^/]+)$/) ?? [];
@@ -108,10 +122,16 @@ function show(method, path, form, { store, payments }) {
 
 function payAt(session, form, payments) {
   const action = form.get("action") ?? "pay";
-  const card = action === "decline" ? { brand: "visa", last4: "0002", declined: "generic_decline" } : cardOf(form.get("number") ?? "");
-  if (action !== "bank" && !card) return { status: 402, html: checkoutPage(session, "This is none of the test cards.") };
+  const card =
+    action === "decline"
+      ? { brand: "visa", last4: "0002", declined: "generic_decline" }
+      : cardOf(form.get("number") ?? "");
+  if (action !== "bank" && !card)
+    return { status: 402, html: checkoutPage(session, "This is none of the test cards.") };
   const wrong = action === "bank" ? payments.payByBank(session) : payments.pay(session, card);
-  return wrong === null ? { status: 303, location: returnUrl(session) } : { status: 402, html: checkoutPage(session, wrong) };
+  return wrong === null
+    ? { status: 303, location: returnUrl(session) }
+    : { status: 402, html: checkoutPage(session, wrong) };
 }
 
 function returnUrl({ success_url: url, id }) {
@@ -127,7 +147,8 @@ function act(action, id, payments) {
     debit_succeeds: () => payments.endBankDebit(payments.must("checkout.session", id), true),
     debit_fails: () => payments.endBankDebit(payments.must("checkout.session", id), false),
   };
-  if (!Object.hasOwn(acts, action)) throw new StripeError(400, { type: "invalid_request_error", message: "There is no such action." });
+  if (!Object.hasOwn(acts, action))
+    throw new StripeError(400, { type: "invalid_request_error", message: "There is no such action." });
   acts[action]();
 }
 
@@ -136,7 +157,8 @@ async function read(request) {
   let length = 0;
   for await (const chunk of request) {
     length += chunk.length;
-    if (length > MAX_BODY_BYTES) throw new StripeError(413, { type: "invalid_request_error", message: "The body is too large." });
+    if (length > MAX_BODY_BYTES)
+      throw new StripeError(413, { type: "invalid_request_error", message: "The body is too large." });
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString();

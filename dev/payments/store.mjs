@@ -4,7 +4,8 @@ import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 
 /** Opens the objects of `file`; without one they are gone with the process. */
 export function openStore(file) {
-  const kept = file && existsSync(file) ? JSON.parse(readFileSync(file, "utf8")) : { objects: [], idempotent: [], cards: [] };
+  const kept =
+    file && existsSync(file) ? JSON.parse(readFileSync(file, "utf8")) : { objects: [], idempotent: [], cards: [] };
   const objects = new Map(kept.objects);
   const idempotent = new Map(kept.idempotent);
   const cards = new Map(kept.cards);
@@ -15,7 +16,11 @@ export function openStore(file) {
     // Many changes at once are written once.
     writing = setImmediate(() => {
       writing = null;
-      writeFileSync(`${file}.new`, JSON.stringify({ objects: [...objects], idempotent: [...idempotent], cards: [...cards] }), { mode: 0o600 });
+      writeFileSync(
+        `${file}.new`,
+        JSON.stringify({ objects: [...objects], idempotent: [...idempotent], cards: [...cards] }),
+        { mode: 0o600 },
+      );
       renameSync(`${file}.new`, file);
     });
   };

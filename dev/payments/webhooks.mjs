@@ -15,7 +15,11 @@ export function openWebhooks({ store, secret, apiVersion, firstRetryMs = FIRST_R
   let held = false;
   let closed = false;
   let running = 0;
-  const waiting = store.all("event").filter(({ pending_webhooks: pending }) => pending > 0).reverse().map((event) => ({ event, tries: 0 }));
+  const waiting = store
+    .all("event")
+    .filter(({ pending_webhooks: pending }) => pending > 0)
+    .reverse()
+    .map((event) => ({ event, tries: 0 }));
   const timers = new Set();
   const idle = [];
 
@@ -91,8 +95,17 @@ export function signed({ object, ...event }, secret, timestamp) {
 
 async function post(url, { payload, header }) {
   try {
-    const headers = { "content-type": "application/json; charset=utf-8", "stripe-signature": header, "user-agent": "Stripe/1.0" };
-    const response = await fetch(url, { method: "POST", headers, body: payload, signal: AbortSignal.timeout(PATIENCE_MS) });
+    const headers = {
+      "content-type": "application/json; charset=utf-8",
+      "stripe-signature": header,
+      "user-agent": "Stripe/1.0",
+    };
+    const response = await fetch(url, {
+      method: "POST",
+      headers,
+      body: payload,
+      signal: AbortSignal.timeout(PATIENCE_MS),
+    });
     await response.body?.cancel();
     return response.status;
   } catch {

@@ -12,8 +12,8 @@ const MOST_MAILS = 50;
 const SUBJECTS = { signup: "Confirm your sign-up", magiclink: "Your sign-in link", recovery: "Reset your password" };
 
 /**
-  * Sends a link to `email`. `body` is the body of /otp or /recover, `redirect` comes from the query. If an address
-  * without an account asks for a recovery, no mail is sent and the answer is the same.
+ * Sends a link to `email`. `body` is the body of /otp or /recover, `redirect` comes from the query. If an address
+ * without an account asks for a recovery, no mail is sent and the answer is the same.
  */
 export function sendLink(context, { email, body, type, redirect }) {
   const { store } = context;
@@ -36,14 +36,20 @@ export function sendLink(context, { email, body, type, redirect }) {
     redirect,
   };
   // A new mail makes earlier mails to the same address invalid.
-  store.mails = [mail, ...store.mails.map((one) => (one.to === email ? { ...one, used: true } : one))].slice(0, MOST_MAILS);
+  store.mails = [mail, ...store.mails.map((one) => (one.to === email ? { ...one, used: true } : one))].slice(
+    0,
+    MOST_MAILS,
+  );
   store.save();
 }
 
 /** Answers `POST /verify`: returns a session for a code, or for the hash in a link. */
 export function verify(context, { type, email, token, token_hash: hash }) {
   const address = typeof email === "string" ? email.trim().toLowerCase() : null;
-  const mail = use(context.store, (one) => fits(one, type) && (hash ? one.hash === hash : one.to === address && one.code === token));
+  const mail = use(
+    context.store,
+    (one) => fits(one, type) && (hash ? one.hash === hash : one.to === address && one.code === token),
+  );
   return begin(context, findUser(context.store, mail.to), "otp");
 }
 
@@ -54,11 +60,20 @@ export function follow(context, query) {
     const mail = use(context.store, (one) => fits(one, query.get("type")) && one.hash === query.get("token"));
     const { challenge, challengeMethod, type } = mail;
     const target = context.allowed(site ?? mail.redirect);
-    return redirectTo(context, findUser(context.store, mail.to), "otp", { redirectTo: target, challenge, challengeMethod, type });
+    return redirectTo(context, findUser(context.store, mail.to), "otp", {
+      redirectTo: target,
+      challenge,
+      challengeMethod,
+      type,
+    });
   } catch (error) {
     if (!(error instanceof AuthError)) throw error;
     const url = new URL(context.allowed(site));
-    url.hash = new URLSearchParams({ error: "access_denied", error_code: error.body.code, error_description: error.message }).toString();
+    url.hash = new URLSearchParams({
+      error: "access_denied",
+      error_code: error.body.code,
+      error_description: error.message,
+    }).toString();
     return url.href;
   }
 }
@@ -72,11 +87,17 @@ export function inbox({ url, store }) {
       : `<p><a href="${escaped(`${url}/auth/v1/verify?${query}`)}">Sign in</a>, or enter the code <code>${mail.code}</code></p>`;
     return `<article><h2>${SUBJECTS[mail.type]}</h2><p>to ${escaped(mail.to)}, ${new Date(mail.at).toISOString()}</p>${body}</article>`;
   });
-  return page("Inbox", rows.join("\n") || "<p>No mail yet.</p>", "Mails that a real project would have sent. Reload for newer ones.");
+  return page(
+    "Inbox",
+    rows.join("\n") || "<p>No mail yet.</p>",
+    "Mails that a real project would have sent. Reload for newer ones.",
+  );
 }
 
 function fits(mail, type) {
-  return type === "email" ? mail.type !== "recovery" : mail.type === type || (type === "magiclink" && mail.type === "signup");
+  return type === "email"
+    ? mail.type !== "recovery"
+    : mail.type === type || (type === "magiclink" && mail.type === "signup");
 }
 
 /** Returns the mail for which `matches` is true, and makes it invalid: a mail signs in once. */

@@ -11,7 +11,9 @@ export function providerPage(context, query) {
     .filter((name) => query.has(name))
     .map((name) => `<input type="hidden" name="${name}" value="${escaped(query.get(name))}">`)
     .join("");
-  const known = context.store.users.map(({ email }) => `<button name="email" value="${escaped(email)}">${escaped(email)}</button>`);
+  const known = context.store.users.map(
+    ({ email }) => `<button name="email" value="${escaped(email)}">${escaped(email)}</button>`,
+  );
   const form = (body) => `<form method="post" action="/auth/v1/authorize">${hidden}${body}</form>`;
   const body = `${form(known.join("\n"))}
 ${form(`<label>Somebody else: <input type="email" name="email" required></label> <button>Continue</button>`)}
@@ -25,7 +27,11 @@ export function decide(context, form) {
   const target = context.allowed(form.get("redirect_to"));
   if (form.has("cancel")) {
     const url = new URL(target);
-    const error = { error: "access_denied", error_code: "access_denied", error_description: "The user has denied access" };
+    const error = {
+      error: "access_denied",
+      error_code: "access_denied",
+      error_description: "The user has denied access",
+    };
     Object.entries(error).forEach(([name, value]) => url.searchParams.set(name, value));
     return url.href;
   }

@@ -29,7 +29,11 @@ export const PROVIDERS = ["google", "github"];
 const API_VERSION = "2024-01-01";
 const LOOPBACK = /^(127\.0\.0\.1|localhost|\[::1\])(:\d+)?$/;
 
-const json = (body, status = 200, headers = {}) => ({ status, body: JSON.stringify(body), headers: { "content-type": "application/json", ...headers } });
+const json = (body, status = 200, headers = {}) => ({
+  status,
+  body: JSON.stringify(body),
+  headers: { "content-type": "application/json", ...headers },
+});
 const html = (body) => ({ status: 200, body, headers: { "content-type": "text/html; charset=utf-8" } });
 const redirect = (location) => ({ status: 303, body: "", headers: { location } });
 const empty = { status: 204, body: "", headers: {} };
@@ -37,8 +41,10 @@ const empty = { status: 204, body: "", headers: {} };
 // These paths need no public key of the project: a browser opens them directly, or their content is public.
 const OPEN = {
   "GET /inbox": ({ context }) => html(inbox(context)),
-  "GET /auth/v1/health": () => json({ name: "GoTrue", version: "stand-in", description: "A stand-in for Supabase Auth" }),
-  "GET /auth/v1/.well-known/jwks.json": ({ context }) => json(publicKeys(context.store.signingKey), 200, { "cache-control": "public, max-age=600" }),
+  "GET /auth/v1/health": () =>
+    json({ name: "GoTrue", version: "stand-in", description: "A stand-in for Supabase Auth" }),
+  "GET /auth/v1/.well-known/jwks.json": ({ context }) =>
+    json(publicKeys(context.store.signingKey), 200, { "cache-control": "public, max-age=600" }),
   "GET /auth/v1/verify": ({ context, query }) => redirect(follow(context, query)),
   "GET /auth/v1/authorize": ({ context, query }) => html(providerPage(context, query)),
   "POST /auth/v1/authorize": ({ context, text }) => redirect(decide(context, new URLSearchParams(text))),
@@ -46,7 +52,11 @@ const OPEN = {
 
 const WITH_KEY = {
   "GET /auth/v1/settings": ({ context }) =>
-    json({ external: { email: true, ...Object.fromEntries(context.providers.map((name) => [name, true])) }, disable_signup: false, mailer_autoconfirm: true }),
+    json({
+      external: { email: true, ...Object.fromEntries(context.providers.map((name) => [name, true])) },
+      disable_signup: false,
+      mailer_autoconfirm: true,
+    }),
   "POST /auth/v1/signup": ({ context, body }) => json(signUp(context, body)),
   "POST /auth/v1/token": ({ context, query, body }) => json(grant(context, query.get("grant_type"), body)),
   "POST /auth/v1/otp": ({ context, query, body }) => link(context, query, body, "magiclink"),
@@ -70,7 +80,13 @@ const WITH_KEY = {
  * which a browser may return; a browser that names no origin returns to the first. `file` keeps the state. Resolves
  * to `{ url, anonKey, mails(), close() }`.
  */
-export async function startSignIn({ port = 0, app = [APP], file = null, lifetimeS = LIFETIME_S, providers = PROVIDERS } = {}) {
+export async function startSignIn({
+  port = 0,
+  app = [APP],
+  file = null,
+  lifetimeS = LIFETIME_S,
+  providers = PROVIDERS,
+} = {}) {
   const store = openStore(file);
   const server = http.createServer((request, response) => void answer(context, request, response));
   await new Promise((resolve, reject) => server.once("error", reject).listen(port, "127.0.0.1", resolve));
@@ -101,13 +117,19 @@ async function answer(context, request, response) {
     console.error("sign-in:", error);
     return json({ code: "unexpected_failure", message: "The sign-in stand-in has a defect." }, 500);
   });
-  response.writeHead(status, { ...headers, ...cors(context, request), "x-supabase-api-version": API_VERSION, "x-frame-options": "DENY" });
+  response.writeHead(status, {
+    ...headers,
+    ...cors(context, request),
+    "x-supabase-api-version": API_VERSION,
+    "x-frame-options": "DENY",
+  });
   response.end(body);
 }
 
 async function answered(context, request) {
   // A foreign page whose host name resolves to 127.0.0.1 must not read the inbox.
-  if (!LOOPBACK.test(request.headers.host ?? "")) throw new AuthError(403, "forbidden", "Only this machine may use this server.");
+  if (!LOOPBACK.test(request.headers.host ?? ""))
+    throw new AuthError(403, "forbidden", "Only this machine may use this server.");
   if (request.method === "OPTIONS") return empty;
   const { pathname, searchParams: query } = new URL(request.url, context.url);
   const route = `${request.method} ${pathname}`;
@@ -186,7 +208,12 @@ if (isProgram(import.meta)) {
     "lifetime-s": { ...text, default: String(LIFETIME_S) },
   };
   const { values } = parseArgs({ options });
-  const started = await startSignIn({ port: Number(values.port), app: values.app, file: values.file, lifetimeS: Number(values["lifetime-s"]) });
+  const started = await startSignIn({
+    port: Number(values.port),
+    app: values.app,
+    file: values.file,
+    lifetimeS: Number(values["lifetime-s"]),
+  });
   console.log(`sign-in on ${started.url} with the key ${started.anonKey}`);
   for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => process.exit(0));
   process.on("disconnect", () => process.exit(0)); // the parent process has ended

@@ -56,7 +56,8 @@ export function current({ store }, request) {
     throw new AuthError(401, "no_authorization", "This endpoint requires a valid Bearer token");
   }
   const claims = readAccessToken(token, store.signingKey);
-  if (!claims) throw new AuthError(403, "bad_jwt", "invalid JWT: unable to parse or verify signature, or it has expired");
+  if (!claims)
+    throw new AuthError(403, "bad_jwt", "invalid JWT: unable to parse or verify signature, or it has expired");
   const session = store.sessions.find(({ id }) => id === claims.session_id);
   if (!session) throw new AuthError(403, "session_not_found", "Session from session_id claim in JWT does not exist");
   return { user: userOf(store, session), session };
@@ -95,15 +96,21 @@ export function redirectTo(context, user, method, { redirectTo, challenge, chall
 /** Exchanges a code for a session. A code works once, and only for the client that sent the challenge. */
 export function exchange(context, { auth_code: given, code_verifier: verifier }) {
   const { store } = context;
-  if (typeof given !== "string" || typeof verifier !== "string") throw invalid("both auth code and code verifier should be non-empty");
+  if (typeof given !== "string" || typeof verifier !== "string")
+    throw invalid("both auth code and code verifier should be non-empty");
   const found = store.codes.find(({ code, at }) => code === given && Date.now() - at < CODE_MS);
   store.codes = store.codes.filter(({ code, at }) => code !== given && Date.now() - at < CODE_MS);
   store.save();
   if (!found) throw new AuthError(404, "flow_state_not_found", "invalid flow state, no valid flow state found");
   const is256 = found.challengeMethod?.toLowerCase() === "s256";
   const challenge = is256 ? createHash("sha256").update(verifier).digest("base64url") : verifier;
-  if (challenge !== found.challenge) throw new AuthError(400, "bad_code_verifier", "code challenge does not match previously saved code verifier");
-  return begin(context, store.users.find(({ id }) => id === found.user_id), found.method);
+  if (challenge !== found.challenge)
+    throw new AuthError(400, "bad_code_verifier", "code challenge does not match previously saved code verifier");
+  return begin(
+    context,
+    store.users.find(({ id }) => id === found.user_id),
+    found.method,
+  );
 }
 
 function answer({ url, lifetimeS, store }, user, session) {

@@ -26,7 +26,8 @@ export function readAccessToken(token, { d, ...key }) {
   if (!signature || rest.length > 0) return null;
   const publicKey = createPublicKey({ key, format: "jwk" });
   const signed = Buffer.from(`${header}.${claims}`);
-  if (!verify("sha256", signed, { key: publicKey, dsaEncoding: "ieee-p1363" }, Buffer.from(signature, "base64url"))) return null;
+  if (!verify("sha256", signed, { key: publicKey, dsaEncoding: "ieee-p1363" }, Buffer.from(signature, "base64url")))
+    return null;
   const read = JSON.parse(Buffer.from(claims, "base64url").toString());
   return read.exp > Date.now() / 1000 ? read : null;
 }

@@ -36,7 +36,13 @@ export function addIdentity(user, provider) {
   const at = new Date().toISOString();
   const identity = { identity_id: randomUUID(), id: user.id, user_id: user.id, provider, email: user.email };
   user.providers.push(provider);
-  user.identities.push({ ...identity, identity_data: { email: user.email, sub: user.id }, created_at: at, updated_at: at, last_sign_in_at: at });
+  user.identities.push({
+    ...identity,
+    identity_data: { email: user.email, sub: user.id },
+    created_at: at,
+    updated_at: at,
+    last_sign_in_at: at,
+  });
 }
 
 /** Returns the e-mail address of a request, trimmed and in lower case for comparison. */
@@ -106,7 +112,8 @@ function checked(password) {
   if (typeof password !== "string" || password.length < LEAST_PASSWORD_CHARS) {
     throw new AuthError(422, "weak_password", message, { weak_password: { reasons: ["length"], message } });
   }
-  if (Buffer.byteLength(password) > MOST_PASSWORD_BYTES) throw invalid(`Password cannot be longer than ${MOST_PASSWORD_BYTES} characters`);
+  if (Buffer.byteLength(password) > MOST_PASSWORD_BYTES)
+    throw invalid(`Password cannot be longer than ${MOST_PASSWORD_BYTES} characters`);
   return password;
 }
 

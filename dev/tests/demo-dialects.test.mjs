@@ -17,7 +17,12 @@ after(() => upstream.close());
 
 const HELLO = [{ role: "user", content: "Hello there" }];
 const SAYS = "This is One Interface's demo upstream, not demo. You said: Hello there";
-const SCHEMA = { type: "object", properties: { city: { type: "string" } }, required: ["city"], additionalProperties: false };
+const SCHEMA = {
+  type: "object",
+  properties: { city: { type: "string" } },
+  required: ["city"],
+  additionalProperties: false,
+};
 const SHELL = { type: "object", properties: { command: { type: "string" }, description: { type: "string" } } };
 const message = { model: "demo", max_tokens: 100, messages: HELLO };
 
@@ -32,13 +37,20 @@ test("messages: whole and streamed are the same", async () => {
 });
 
 test("messages: a tool, its result, a schema, a limit, a count", async () => {
-  const tools = [{ name: "weather", input_schema: SCHEMA }, { name: "Bash", input_schema: SHELL }];
+  const tools = [
+    { name: "weather", input_schema: SCHEMA },
+    { name: "Bash", input_schema: SHELL },
+  ];
   const first = await anthropic.messages.stream({ ...message, tools }).finalMessage();
   const [call] = first.content;
   assert.deepEqual([first.stop_reason, call.name], ["tool_use", "Bash"]);
   assert.match(call.input.command, /^echo /);
   const result = { role: "user", content: [{ type: "tool_result", tool_use_id: call.id, content: "sunny" }] };
-  const second = await anthropic.messages.create({ ...message, tools, messages: [...HELLO, { role: "assistant", content: first.content }, result] });
+  const second = await anthropic.messages.create({
+    ...message,
+    tools,
+    messages: [...HELLO, { role: "assistant", content: first.content }, result],
+  });
   assert.match(second.content[0].text, /The tools answered: sunny$/);
 
   const output_config = { format: { type: "json_schema", schema: SCHEMA } };
@@ -51,7 +63,10 @@ test("messages: a tool, its result, a schema, a limit, a count", async () => {
 
 test("messages: a refusal has Anthropic's shape", async () => {
   const refused = anthropic.messages.create({ model: "demo", messages: HELLO });
-  await assert.rejects(refused, (error) => error instanceof Anthropic.BadRequestError && error.error.error.type === "invalid_request_error");
+  await assert.rejects(
+    refused,
+    (error) => error instanceof Anthropic.BadRequestError && error.error.error.type === "invalid_request_error",
+  );
 });
 
 test("responses: whole and streamed are the same", async () => {
@@ -61,7 +76,10 @@ test("responses: whole and streamed are the same", async () => {
   const stream = openai.responses.stream(request).on("event", (event) => events.push(event));
   const streamed = await stream.finalResponse();
   assert.equal(streamed.output_text, SAYS);
-  assert.deepEqual(events.map((event) => event.sequence_number), events.map((_, index) => index));
+  assert.deepEqual(
+    events.map((event) => event.sequence_number),
+    events.map((_, index) => index),
+  );
   assert.deepEqual([whole.status, whole.output_text, whole.usage.total_tokens], ["completed", SAYS, 24]);
   assert.match(streamed.id, /^resp_demo[0-9a-f]{32}$/);
   assert.deepEqual(streamed.usage, whole.usage);

@@ -14,7 +14,10 @@ const WEATHER = {
 };
 
 function post(path, body) {
-  return fetch(`${upstream.url}${path}`, { method: "POST", body: typeof body === "string" ? body : JSON.stringify(body) });
+  return fetch(`${upstream.url}${path}`, {
+    method: "POST",
+    body: typeof body === "string" ? body : JSON.stringify(body),
+  });
 }
 
 async function chat(body) {
@@ -38,7 +41,12 @@ function usage(prompt, completion) {
     completion_tokens: completion,
     total_tokens: prompt + completion,
     prompt_tokens_details: { cached_tokens: 0, audio_tokens: 0 },
-    completion_tokens_details: { reasoning_tokens: 0, audio_tokens: 0, accepted_prediction_tokens: 0, rejected_prediction_tokens: 0 },
+    completion_tokens_details: {
+      reasoning_tokens: 0,
+      audio_tokens: 0,
+      accepted_prediction_tokens: 0,
+      rejected_prediction_tokens: 0,
+    },
   };
 }
 
@@ -50,7 +58,9 @@ test("a whole answer says that the demo wrote it, and has a usage", async () => 
     object: "chat.completion",
     model: "gpt-4o",
     system_fingerprint: "fp_oneinterface_demo",
-    choices: [{ index: 0, message: { role: "assistant", content: SAYS, refusal: null }, logprobs: null, finish_reason: "stop" }],
+    choices: [
+      { index: 0, message: { role: "assistant", content: SAYS, refusal: null }, logprobs: null, finish_reason: "stop" },
+    ],
     usage: usage(5, 22),
   });
 });
@@ -110,14 +120,18 @@ test("tools are called, whole and streamed", async () => {
   assert.deepEqual(call, { type: "function", function: { name: "weather", arguments: '{"city":"demo"}' } });
 
   const calls = (await stream({ tools: [WEATHER] })).flatMap((chunk) => chunk.choices[0].delta.tool_calls ?? []);
-  assert.deepEqual([calls[0].index, calls[0].type, calls[0].function], [0, "function", { name: "weather", arguments: "" }]);
+  assert.deepEqual(
+    [calls[0].index, calls[0].type, calls[0].function],
+    [0, "function", { name: "weather", arguments: "" }],
+  );
   assert.equal(calls.map((part) => part.function.arguments).join(""), '{"city":"demo"}');
 });
 
 test("the request decides whether tools are called, which and how many", async () => {
   const other = { type: "function", function: { name: "other" } };
   const tools = [WEATHER, other];
-  const names = async (body) => ((await chat({ tools, ...body })).choices[0].message.tool_calls ?? []).map((call) => call.function.name);
+  const names = async (body) =>
+    ((await chat({ tools, ...body })).choices[0].message.tool_calls ?? []).map((call) => call.function.name);
   const both = [{ role: "user", content: "Ask both, please" }];
   assert.deepEqual(await names({}), ["weather"]);
   assert.deepEqual(await names({ tool_choice: { type: "function", function: { name: "other" } } }), ["other"]);
@@ -128,9 +142,16 @@ test("the request decides whether tools are called, which and how many", async (
 
 test("the answer repeats the result of a tool", async () => {
   const call = { id: "call_1", type: "function", function: { name: "weather", arguments: "{}" } };
-  const messages = [...HELLO, { role: "assistant", content: null, tool_calls: [call] }, { role: "tool", tool_call_id: "call_1", content: "12 °C" }];
+  const messages = [
+    ...HELLO,
+    { role: "assistant", content: null, tool_calls: [call] },
+    { role: "tool", tool_call_id: "call_1", content: "12 °C" },
+  ];
   const { choices } = await chat({ messages, tools: [WEATHER] });
-  assert.equal(choices[0].message.content, "This is One Interface's demo upstream, not gpt-4o. The tools answered: 12 °C");
+  assert.equal(
+    choices[0].message.content,
+    "This is One Interface's demo upstream, not gpt-4o. The tools answered: 12 °C",
+  );
 });
 
 test("the answer has the requested format", async () => {
@@ -157,15 +178,25 @@ test("embeddings of every kind of input are unit vectors, the same each time", a
   assert.deepEqual(await embed({ input: "some words" }), one);
   assert.notDeepEqual((await embed({ input: "other words" })).data, one.data);
 
-  for (const [input, count, tokens] of [[["a", "b"], 2, 2], [[1, 2, 3], 1, 3], [[[1, 2], [3]], 2, 3]]) {
+  for (const [input, count, tokens] of [
+    [["a", "b"], 2, 2],
+    [[1, 2, 3], 1, 3],
+    [[[1, 2], [3]], 2, 3],
+  ]) {
     const { data, usage } = await embed({ input, dimensions: 8 });
-    assert.deepEqual(data.map(({ index, embedding }) => [index, embedding.length]), Array.from({ length: count }, (_, index) => [index, 8]));
+    assert.deepEqual(
+      data.map(({ index, embedding }) => [index, embedding.length]),
+      Array.from({ length: count }, (_, index) => [index, 8]),
+    );
     assert.deepEqual(usage, { prompt_tokens: tokens, total_tokens: tokens });
   }
 
   const base64 = (await embed({ input: "some words", encoding_format: "base64" })).data[0].embedding;
   const bytes = Buffer.from(base64, "base64");
-  assert.deepEqual(Array.from({ length: bytes.length / 4 }, (_, index) => bytes.readFloatLE(index * 4)), embedding);
+  assert.deepEqual(
+    Array.from({ length: bytes.length / 4 }, (_, index) => bytes.readFloatLE(index * 4)),
+    embedding,
+  );
 });
 
 test("a wrong request is refused in OpenAI's form", async () => {

@@ -12,7 +12,7 @@ test("a file is read by dotenv's rules", () => {
     "HASH=a#b",
     `SINGLE='a "b" # c \\n $D'`,
     `DOUBLE="line\\nbreak 'x'"`,
-    "BACKTICK=`it's \"both\"`",
+    'BACKTICK=`it\'s "both"`',
     "not a variable",
     "TWICE=1",
     "TWICE=2\r",
@@ -31,7 +31,19 @@ test("a file is read by dotenv's rules", () => {
 });
 
 test("written values are read back unchanged", () => {
-  for (const value of ["", "plain", "with # hash", "$A ${B}", "it's", `a "b"`, `it's "both"`, "two\nlines", "back\\slash", "ends\\", "'\"`"]) {
+  for (const value of [
+    "",
+    "plain",
+    "with # hash",
+    "$A ${B}",
+    "it's",
+    `a "b"`,
+    `it's "both"`,
+    "two\nlines",
+    "back\\slash",
+    "ends\\",
+    "'\"`",
+  ]) {
     assert.deepEqual(parseDotenv(formatDotenv({ X: value })), { X: value });
   }
 });

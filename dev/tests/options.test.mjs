@@ -42,6 +42,10 @@ test("another state or other secrets are not what plain wrangler dev reads", () 
 
 test("wrong options are refused", () => {
   for (const args of [["--port", "0"], ["--port", "65536"], ["--port", "x"], ["--wat"], ["stray"], ["--state"]]) {
-    assert.throws(() => parseOptions(args), (error) => error instanceof StepFailed && error.message.endsWith(HELP), args.join(" "));
+    assert.throws(
+      () => parseOptions(args),
+      (error) => error instanceof StepFailed && error.message.endsWith(HELP),
+      args.join(" "),
+    );
   }
 });

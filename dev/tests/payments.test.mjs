@@ -26,7 +26,14 @@ after(async () => {
 
 function clientOf({ url, secretKey }, options = {}) {
   const { hostname: host, port } = new URL(url);
-  return new Stripe(secretKey, { host, port: Number(port), protocol: "http", maxNetworkRetries: 0, telemetry: false, ...options });
+  return new Stripe(secretKey, {
+    host,
+    port: Number(port),
+    protocol: "http",
+    maxNetworkRetries: 0,
+    telemetry: false,
+    ...options,
+  });
 }
 
 /** An endpoint as Stripe's documentation has it: the package checks each event. */
@@ -35,13 +42,26 @@ async function startEndpoint(secret) {
   const answers = [];
   const server = http.createServer(async (request, response) => {
     const chunks = await Array.fromAsync(request);
-    const event = new Stripe("sk_test_1").webhooks.constructEvent(Buffer.concat(chunks), request.headers["stripe-signature"], secret);
+    const event = new Stripe("sk_test_1").webhooks.constructEvent(
+      Buffer.concat(chunks),
+      request.headers["stripe-signature"],
+      secret,
+    );
     events.push(event);
     response.writeHead(answers.shift() ?? 200).end();
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const types = () => events.map(({ type }) => type).filter((type) => !/^(charge\.(succeeded|refunded)|payment_intent\.succeeded)$/.test(type));
-  return { url: `http://127.0.0.1:${server.address().port}/`, events, answers, types, close: () => (server.closeAllConnections(), new Promise((done) => server.close(done))) };
+  const types = () =>
+    events
+      .map(({ type }) => type)
+      .filter((type) => !/^(charge\.(succeeded|refunded)|payment_intent\.succeeded)$/.test(type));
+  return {
+    url: `http://127.0.0.1:${server.address().port}/`,
+    events,
+    answers,
+    types,
+    close: () => (server.closeAllConnections(), new Promise((done) => server.close(done))),
+  };
 }
 
 const SESSION = {
@@ -55,7 +75,11 @@ const SESSION = {
 };
 
 const press = (session, fields) =>
-  fetch(session.url, { method: "POST", redirect: "manual", body: new URLSearchParams({ action: "pay", number: "4242 4242 4242 4242", ...fields }) });
+  fetch(session.url, {
+    method: "POST",
+    redirect: "manual",
+    body: new URLSearchParams({ action: "pay", number: "4242 4242 4242 4242", ...fields }),
+  });
 
 async function eventsOf(run) {
   endpoint.events.length = 0;
@@ -66,7 +90,10 @@ async function eventsOf(run) {
 
 test("a session is paid at its page, and told", async () => {
   const session = await stripe.checkout.sessions.create(SESSION);
-  assert.deepEqual([session.payment_status, session.status, session.amount_total, session.payment_intent], ["unpaid", "open", 2_000, null]);
+  assert.deepEqual(
+    [session.payment_status, session.status, session.amount_total, session.payment_intent],
+    ["unpaid", "open", 2_000, null],
+  );
   const shown = await (await fetch(session.url)).text();
   assert.match(shown, /Pay \$20\.00/);
   assert.doesNotMatch(shown, /<script/);
@@ -74,8 +101,13 @@ test("a session is paid at its page, and told", async () => {
   assert.deepEqual([paid.status, paid.headers.get("location")], [303, `http://127.0.0.1:1/credits?id=${session.id}`]);
   assert.deepEqual(types, ["checkout.session.completed"]);
   const told = endpoint.events.find(({ type }) => type === "checkout.session.completed");
-  assert.deepEqual([told.livemode, told.data.object.payment_status, told.data.object.metadata], [false, "paid", { account_id: "acct_1" }]);
-  const intent = await stripe.paymentIntents.retrieve(told.data.object.payment_intent, { expand: ["latest_charge", "payment_method"] });
+  assert.deepEqual(
+    [told.livemode, told.data.object.payment_status, told.data.object.metadata],
+    [false, "paid", { account_id: "acct_1" }],
+  );
+  const intent = await stripe.paymentIntents.retrieve(told.data.object.payment_intent, {
+    expand: ["latest_charge", "payment_method"],
+  });
   assert.deepEqual([intent.status, intent.amount_received, intent.metadata.account_id], ["succeeded", 2_000, "acct_1"]);
   assert.equal(intent.payment_method.card.last4, "4242");
   assert.match(await (await fetch(intent.latest_charge.receipt_url)).text(), /\$20\.00/);
@@ -87,7 +119,11 @@ test("a session is paid at its page, and told", async () => {
 test("a card can be declined, and the customer can leave or try again", async () => {
   const session = await stripe.checkout.sessions.create(SESSION);
   assert.match(await (await fetch(session.url)).text(), /cancelled=1/);
-  for (const [fields, words] of [[{ number: "4000000000009995" }, /insufficient_funds/], [{ action: "decline" }, /declined/], [{ number: "1234" }, /none of the test cards/]]) {
+  for (const [fields, words] of [
+    [{ number: "4000000000009995" }, /insufficient_funds/],
+    [{ action: "decline" }, /declined/],
+    [{ number: "1234" }, /none of the test cards/],
+  ]) {
     const answer = await press(session, fields);
     assert.equal(answer.status, 402);
     assert.match(await answer.text(), words);
@@ -98,14 +134,24 @@ test("a card can be declined, and the customer can leave or try again", async ()
 });
 
 test("a bank's debit ends later, and a session expires", async () => {
-  for (const [succeeds, expected] of [[true, "checkout.session.async_payment_succeeded"], [false, "checkout.session.async_payment_failed"]]) {
+  for (const [succeeds, expected] of [
+    [true, "checkout.session.async_payment_succeeded"],
+    [false, "checkout.session.async_payment_failed"],
+  ]) {
     const session = await stripe.checkout.sessions.create(SESSION);
     const [types] = await eventsOf(async () => {
       await press(session, { action: "bank" });
       assert.equal((await stripe.checkout.sessions.retrieve(session.id)).payment_status, "unpaid");
-      await fetch(standIn.url, { method: "POST", redirect: "manual", body: new URLSearchParams({ id: session.id, action: succeeds ? "debit_succeeds" : "debit_fails" }) });
+      await fetch(standIn.url, {
+        method: "POST",
+        redirect: "manual",
+        body: new URLSearchParams({ id: session.id, action: succeeds ? "debit_succeeds" : "debit_fails" }),
+      });
     });
-    assert.deepEqual(types.filter((type) => type.startsWith("checkout")).sort(), ["checkout.session.completed", expected].sort());
+    assert.deepEqual(
+      types.filter((type) => type.startsWith("checkout")).sort(),
+      ["checkout.session.completed", expected].sort(),
+    );
   }
   const session = await stripe.checkout.sessions.create(SESSION);
   const [types] = await eventsOf(() => stripe.checkout.sessions.expire(session.id));
@@ -114,22 +160,39 @@ test("a bank's debit ends later, and a session expires", async () => {
 });
 
 test("a saved card is charged while nobody is there, and declined when it needs its owner", async () => {
-  for (const [number, declined] of [["4242424242424242", null], ["4000002760003184", "authentication_required"]]) {
-    const created = await stripe.checkout.sessions.create({ ...SESSION, customer_creation: "always", payment_intent_data: { setup_future_usage: "off_session" } });
+  for (const [number, declined] of [
+    ["4242424242424242", null],
+    ["4000002760003184", "authentication_required"],
+  ]) {
+    const created = await stripe.checkout.sessions.create({
+      ...SESSION,
+      customer_creation: "always",
+      payment_intent_data: { setup_future_usage: "off_session" },
+    });
     await press(created, { number });
     const session = await stripe.checkout.sessions.retrieve(created.id, { expand: ["payment_intent"] });
     const params = {
-      amount: 1_000, currency: "usd", customer: session.customer, payment_method: session.payment_intent.payment_method,
-      automatic_payment_methods: { enabled: true, allow_redirects: "never" }, off_session: true, confirm: true, metadata: { kind: "auto" },
+      amount: 1_000,
+      currency: "usd",
+      customer: session.customer,
+      payment_method: session.payment_intent.payment_method,
+      automatic_payment_methods: { enabled: true, allow_redirects: "never" },
+      off_session: true,
+      confirm: true,
+      metadata: { kind: "auto" },
     };
     const again = () => stripe.paymentIntents.create(params, { idempotencyKey: `auto ${number}` });
     if (declined) {
-      for (const attempt of [again, again]) await assert.rejects(attempt, { type: "StripeCardError", statusCode: 402, code: declined });
+      for (const attempt of [again, again])
+        await assert.rejects(attempt, { type: "StripeCardError", statusCode: 402, code: declined });
     } else {
       const [first, second] = [await again(), await again()];
       assert.deepEqual([first.status, second.id], ["succeeded", first.id]);
       assert.equal(second.lastResponse.headers["idempotent-replayed"], "true");
-      await assert.rejects(stripe.paymentIntents.create({ ...params, amount: 2_000 }, { idempotencyKey: `auto ${number}` }), { type: "StripeIdempotencyError" });
+      await assert.rejects(
+        stripe.paymentIntents.create({ ...params, amount: 2_000 }, { idempotencyKey: `auto ${number}` }),
+        { type: "StripeIdempotencyError" },
+      );
     }
     await stripe.paymentMethods.detach(params.payment_method);
     await assert.rejects(stripe.paymentIntents.create(params), { statusCode: 400 });
@@ -150,30 +213,65 @@ test("money goes back: refunds, failed ones, disputes won and lost", async () =>
     const { id } = standIn.payments.dispute(payment_intent);
     standIn.payments.closeDispute(id, "won");
   });
-  assert.deepEqual(types.sort(), ["closed", "created", "funds_reinstated", "funds_withdrawn"].map((name) => `charge.dispute.${name}`));
+  assert.deepEqual(
+    types.sort(),
+    ["closed", "created", "funds_reinstated", "funds_withdrawn"].map((name) => `charge.dispute.${name}`),
+  );
   const { data } = await stripe.disputes.list({ payment_intent });
-  assert.deepEqual(data.map(({ status, amount }) => [status, amount]), [["won", 2_000]]);
+  assert.deepEqual(
+    data.map(({ status, amount }) => [status, amount]),
+    [["won", 2_000]],
+  );
   const page = await (await fetch(standIn.url)).text();
   assert.match(page, /dispute of \$20\.00: won/);
 });
 
 test("what Stripe would refuse is refused", async () => {
-  const raw = (headers, body = "mode=payment") => fetch(`${standIn.url}/v1/checkout/sessions`, { method: "POST", body, headers: { authorization: `Bearer ${standIn.secretKey}`, ...headers } });
+  const raw = (headers, body = "mode=payment") =>
+    fetch(`${standIn.url}/v1/checkout/sessions`, {
+      method: "POST",
+      body,
+      headers: { authorization: `Bearer ${standIn.secretKey}`, ...headers },
+    });
   assert.equal((await raw({ authorization: "Bearer sk_test_other" })).status, 401);
   assert.equal((await raw({ "stripe-version": "2019-01-01" })).status, 400);
-  assert.equal((await fetch(`${standIn.url}/v1/nothing`, { headers: { authorization: `Bearer ${standIn.secretKey}` } })).status, 404);
+  assert.equal(
+    (await fetch(`${standIn.url}/v1/nothing`, { headers: { authorization: `Bearer ${standIn.secretKey}` } })).status,
+    404,
+  );
   for (const [change, param] of [
     [{ colour: "red" }, "colour"],
     [{ success_url: undefined }, "success_url"],
     [{ success_url: "nowhere" }, "success_url"],
     [{ mode: "subscription" }, "mode"],
-    [{ line_items: [{ quantity: 1, price_data: { currency: "usd", unit_amount: "many", product_data: { name: "Credit" } } }] }, "line_items[0][price_data][unit_amount]"],
-    [{ line_items: [{ quantity: 1, price_data: { currency: "usd", unit_amount: 1, product_data: { title: "Credit" } } }] }, "line_items[0][price_data][product_data][title]"],
+    [
+      {
+        line_items: [
+          { quantity: 1, price_data: { currency: "usd", unit_amount: "many", product_data: { name: "Credit" } } },
+        ],
+      },
+      "line_items[0][price_data][unit_amount]",
+    ],
+    [
+      {
+        line_items: [
+          { quantity: 1, price_data: { currency: "usd", unit_amount: 1, product_data: { title: "Credit" } } },
+        ],
+      },
+      "line_items[0][price_data][product_data][title]",
+    ],
     [{ metadata: { a: "x".repeat(501) } }, "metadata"],
   ]) {
-    await assert.rejects(stripe.checkout.sessions.create({ ...SESSION, ...change }), { type: "StripeInvalidRequestError", param }, param);
+    await assert.rejects(
+      stripe.checkout.sessions.create({ ...SESSION, ...change }),
+      { type: "StripeInvalidRequestError", param },
+      param,
+    );
   }
-  await assert.rejects(stripe.refunds.create({ payment_intent: "pi_none" }), { statusCode: 404, code: "resource_missing" });
+  await assert.rejects(stripe.refunds.create({ payment_intent: "pi_none" }), {
+    statusCode: 404,
+    code: "resource_missing",
+  });
 });
 
 test("an event is told until it is taken", async () => {

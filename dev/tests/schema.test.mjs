@@ -28,7 +28,10 @@ const CASES = [
   [{ type: "array", items: { type: "integer" }, maxItems: 0 }, []],
   [{ type: "array", prefixItems: [{ type: "integer" }, { type: "boolean" }] }, [1, true]],
   [{ anyOf: [{ type: "null" }, { type: "integer" }] }, 1],
-  [{ allOf: [{ properties: { a: { type: "integer" } } }, { properties: { b: { type: "boolean" } } }] }, { a: 1, b: true }],
+  [
+    { allOf: [{ properties: { a: { type: "integer" } } }, { properties: { b: { type: "boolean" } } }] },
+    { a: 1, b: true },
+  ],
   [{ properties: { city: { type: "string" }, days: { type: "integer", minimum: 3 } } }, { city: "demo", days: 3 }],
   [{ $ref: "#/$defs/a~1b", $defs: { "a/b": { type: "integer" } } }, 1],
   [{ type: "object" }, {}],

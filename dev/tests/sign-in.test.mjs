@@ -55,7 +55,10 @@ test("a user who signs up is signed in, and can sign in again", async () => {
   assert.equal(user.email, address("ada"));
   assert.deepEqual([session.token_type, session.expires_in], ["bearer", 3600]);
   const { iss, sub, aud, role, is_anonymous: anonymous, exp, iat, amr } = claimsOf(session.access_token);
-  assert.deepEqual([iss, sub, aud, role, anonymous], [`${server.url}/auth/v1`, user.id, "authenticated", "authenticated", false]);
+  assert.deepEqual(
+    [iss, sub, aud, role, anonymous],
+    [`${server.url}/auth/v1`, user.id, "authenticated", "authenticated", false],
+  );
   assert.equal(exp - iat, 3600);
   assert.equal(amr[0].method, "password");
 
@@ -79,9 +82,21 @@ test("refusals have Supabase's error codes", async () => {
   await refused((auth) => auth.signUp({ email: address("short"), password: "short" }), "weak_password", 422);
   await refused((auth) => auth.signUp({ email: "nobody", password: PASSWORD }), "validation_failed", 400);
   await refused((auth) => auth.signInAnonymously(), "anonymous_provider_disabled", 422);
-  await refused((auth) => auth.signInWithPassword({ email: user.email, password: "wrong" }), "invalid_credentials", 400);
-  await refused((auth) => auth.signInWithPassword({ email: address("nobody"), password: PASSWORD }), "invalid_credentials", 400);
-  await refused((auth) => auth.signInWithOtp({ email: address("nobody"), options: { shouldCreateUser: false } }), "otp_disabled", 422);
+  await refused(
+    (auth) => auth.signInWithPassword({ email: user.email, password: "wrong" }),
+    "invalid_credentials",
+    400,
+  );
+  await refused(
+    (auth) => auth.signInWithPassword({ email: address("nobody"), password: PASSWORD }),
+    "invalid_credentials",
+    400,
+  );
+  await refused(
+    (auth) => auth.signInWithOtp({ email: address("nobody"), options: { shouldCreateUser: false } }),
+    "otp_disabled",
+    422,
+  );
   await refused((auth) => auth.verifyOtp({ email: user.email, token: "000000", type: "email" }), "otp_expired", 403);
   const withoutKey = await fetch(`${server.url}/auth/v1/signup`, { method: "POST", body: "{}" });
   assert.equal(withoutKey.status, 401);
@@ -104,14 +119,20 @@ test("a refresh token works once, and again only for a moment", async () => {
 
 test("a link by mail, or its code, signs in once", async () => {
   const auth = client();
-  assert.equal((await auth.signInWithOtp({ email: address("dora"), options: { emailRedirectTo: `${APP}/auth/callback` } })).error, null);
+  assert.equal(
+    (await auth.signInWithOtp({ email: address("dora"), options: { emailRedirectTo: `${APP}/auth/callback` } })).error,
+    null,
+  );
   const inbox = await (await fetch(`${server.url}/inbox`)).text();
   assert.match(inbox, /dora@example\.com/);
   const [mail] = server.mails();
   const { data, error } = await auth.verifyOtp({ email: address("dora"), token: mail.code, type: "email" });
   assert.equal(error, null);
   assert.equal(data.user.email, address("dora"));
-  assert.equal((await auth.verifyOtp({ email: address("dora"), token: mail.code, type: "email" })).error.code, "otp_expired");
+  assert.equal(
+    (await auth.verifyOtp({ email: address("dora"), token: mail.code, type: "email" })).error.code,
+    "otp_expired",
+  );
 
   await auth.signInWithOtp({ email: address("dora"), options: { emailRedirectTo: `${APP}/auth/callback` } });
   const link = (await (await fetch(`${server.url}/inbox`)).text()).match(/href="([^"]+)"/)[1].replaceAll("&#38;", "&");
@@ -127,7 +148,9 @@ test("a link that was requested with a challenge gives a code that only this cli
   await auth.signInWithOtp({ email: address("erin"), options: { emailRedirectTo: `${APP}/auth/callback` } });
   const [mail] = server.mails();
   assert.match(mail.hash, /^pkce_/);
-  const reached = await leads(`${server.url}/auth/v1/verify?${new URLSearchParams({ token: mail.hash, type: mail.type, redirect_to: mail.redirect })}`);
+  const reached = await leads(
+    `${server.url}/auth/v1/verify?${new URLSearchParams({ token: mail.hash, type: mail.type, redirect_to: mail.redirect })}`,
+  );
   const { data, error } = await auth.exchangeCodeForSession(reached.searchParams.get("code"));
   assert.equal(error, null);
   assert.equal(data.user.email, address("erin"));
@@ -135,12 +158,19 @@ test("a link that was requested with a challenge gives a code that only this cli
 
 test("sign-in by another provider gives a code that only the same client can exchange, once", async () => {
   const begin = async (auth) => {
-    const { data } = await auth.signInWithOAuth({ provider: "google", options: { redirectTo: `${APP}/auth/callback`, skipBrowserRedirect: true } });
+    const { data } = await auth.signInWithOAuth({
+      provider: "google",
+      options: { redirectTo: `${APP}/auth/callback`, skipBrowserRedirect: true },
+    });
     const page = await (await fetch(data.url)).text();
-    const hidden = [...page.split("</form>")[0].matchAll(/name="(\w+)" value="([^"]*)"/g)].map(([, name, value]) => [name, value]);
+    const hidden = [...page.split("</form>")[0].matchAll(/name="(\w+)" value="([^"]*)"/g)].map(([, name, value]) => [
+      name,
+      value,
+    ]);
     return Object.fromEntries(hidden.filter(([name]) => name !== "email"));
   };
-  const choose = async (form) => leads(`${server.url}/auth/v1/authorize`, { method: "POST", body: new URLSearchParams(form) });
+  const choose = async (form) =>
+    leads(`${server.url}/auth/v1/authorize`, { method: "POST", body: new URLSearchParams(form) });
   const auth = client("pkce");
   const form = await begin(auth);
   const reached = await choose({ ...form, email: address("frank") });
@@ -154,11 +184,19 @@ test("sign-in by another provider gives a code that only the same client can exc
   await begin(thief);
   const second = await choose({ ...(await begin(auth)), email: address("frank") });
   assert.equal((await thief.exchangeCodeForSession(second.searchParams.get("code"))).error.code, "bad_code_verifier");
-  assert.equal((await auth.exchangeCodeForSession(second.searchParams.get("code"))).error.code, "flow_state_not_found", "it was used");
+  assert.equal(
+    (await auth.exchangeCodeForSession(second.searchParams.get("code"))).error.code,
+    "flow_state_not_found",
+    "it was used",
+  );
 
   const cancelled = await choose({ ...(await begin(auth)), cancel: "1" });
   assert.equal(cancelled.searchParams.get("error"), "access_denied");
-  const foreign = await choose({ ...(await begin(auth)), redirect_to: "https://evil.example/", email: address("frank") });
+  const foreign = await choose({
+    ...(await begin(auth)),
+    redirect_to: "https://evil.example/",
+    email: address("frank"),
+  });
   assert.equal(foreign.origin, APP, "nobody is sent elsewhere");
   const unknown = await fetch(`${server.url}/auth/v1/authorize?provider=nobody`);
   assert.equal(unknown.status, 400);
@@ -171,7 +209,10 @@ test("signing out ends this session, the others, or all", async () => {
   const third = client();
   const { data: kept } = await third.signInWithPassword({ email: address("gail"), password: PASSWORD });
   assert.equal((await auth.signOut({ scope: "local" })).error, null);
-  assert.equal((await client().refreshSession({ refresh_token: session.refresh_token })).error.code, "refresh_token_not_found");
+  assert.equal(
+    (await client().refreshSession({ refresh_token: session.refresh_token })).error.code,
+    "refresh_token_not_found",
+  );
   assert.equal((await third.signOut({ scope: "others" })).error, null);
   assert.notEqual((await second.refreshSession()).error, null);
   assert.equal((await third.refreshSession()).error, null);
@@ -185,7 +226,10 @@ test("a user changes password and name", async () => {
   const { data, error } = await auth.updateUser({ password: "another long one", data: { name: "Hugo" } });
   assert.equal(error, null);
   assert.equal(data.user.user_metadata.name, "Hugo");
-  assert.equal((await client().signInWithPassword({ email: user.email, password: PASSWORD })).error.code, "invalid_credentials");
+  assert.equal(
+    (await client().signInWithPassword({ email: user.email, password: PASSWORD })).error.code,
+    "invalid_credentials",
+  );
   assert.equal((await client().signInWithPassword({ email: user.email, password: "another long one" })).error, null);
   await client().resetPasswordForEmail(user.email, { redirectTo: `${APP}/settings` });
   const [mail] = server.mails();
@@ -197,7 +241,11 @@ test("only pages of the app may call the server, and only by its own host name",
   const asked = async (origin) => {
     const headers = { origin, "access-control-request-headers": "apikey,x-client-info" };
     const response = await fetch(`${server.url}/auth/v1/token`, { method: "OPTIONS", headers });
-    return [response.status, response.headers.get("access-control-allow-origin"), response.headers.get("access-control-allow-headers")];
+    return [
+      response.status,
+      response.headers.get("access-control-allow-origin"),
+      response.headers.get("access-control-allow-headers"),
+    ];
   };
   assert.deepEqual(await asked(APP), [204, APP, "apikey,x-client-info"]);
   assert.deepEqual(await asked("https://evil.example"), [204, null, null]);

@@ -1,6 +1,15 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import net from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -16,7 +25,10 @@ test("the Worker's variables are made once, are private, and are kept", () => {
   const first = state.workerSettings({ SECRET_HOSTS: "A=a.example" });
   assert.match(first.KEY_PEPPERS, /^1:[0-9a-f]{64}$/);
   assert.equal(statSync(state.file.worker).mode & 0o777, 0o600);
-  assert.deepEqual(openState(folder).workerSettings({ SECRET_HOSTS: "B=b.example" }), { ...first, SECRET_HOSTS: "B=b.example" });
+  assert.deepEqual(openState(folder).workerSettings({ SECRET_HOSTS: "B=b.example" }), {
+    ...first,
+    SECRET_HOSTS: "B=b.example",
+  });
 });
 
 test("computed variables, and variables that only an earlier version needed, are not kept", () => {

@@ -42,7 +42,8 @@ export function agent({ commands = ["echo hello"], think = false, call, failStre
 function answerTo(dialect, body, { commands, think, call }) {
   const request = readRequest(dialect, body);
   const blocks = nextBlocks(request, CALL_PREFIX[dialect], { commands, think, call });
-  const count = (type) => blocks.filter((block) => block.type === type).reduce((sum, block) => sum + block.pieces.length, 0);
+  const count = (type) =>
+    blocks.filter((block) => block.type === type).reduce((sum, block) => sum + block.pieces.length, 0);
   const reasoning = count("thinking");
   return {
     id: randomUUID().replaceAll("-", "").slice(0, 24),
@@ -66,7 +67,10 @@ function nextBlocks(request, prefix, { commands, think, call }) {
   }
   const calls = call ? [call(request.tools)] : commands.map((command) => callFor(request.tools, command));
   if (calls.includes(null)) return [text("I was offered no tool.")];
-  return [...(think ? [thinking(THOUGHT, OPAQUE)] : []), ...calls.map(({ input, ...named }) => tool(callId(prefix), named, input))];
+  return [
+    ...(think ? [thinking(THOUGHT, OPAQUE)] : []),
+    ...calls.map(({ input, ...named }) => tool(callId(prefix), named, input)),
+  ];
 }
 
 function callId(prefix) {

@@ -16,7 +16,13 @@ const POLL_MS = 20;
 const BALANCE_NANO_USD = 10_000_000_000n;
 
 /** The prices of every model, in pico-USD per token. */
-export const PRICE = { input: 2_000_000n, cached: 500_000n, written5m: 2_500_000n, written1h: 4_000_000n, output: 10_000_000n };
+export const PRICE = {
+  input: 2_000_000n,
+  cached: 500_000n,
+  written5m: 2_500_000n,
+  written1h: 4_000_000n,
+  output: 10_000_000n,
+};
 
 export function startDialects(options = {}) {
   return startGateway({ catalogue: path.join(ROOT, "tests/fixtures/catalog.dialects.toml"), ...options });
@@ -55,7 +61,11 @@ export function reached(gateway, model) {
 export function assertThought({ dialect, turns, body }, words, opaque) {
   const thoughts = turns.flatMap((turn) => turn.thinking);
   if (dialect === "messages") assert.deepEqual(thoughts, [{ text: words, opaque }]);
-  if (dialect === "responses") assert.deepEqual(thoughts.map((thought) => thought.opaque), [opaque]);
+  if (dialect === "responses")
+    assert.deepEqual(
+      thoughts.map((thought) => thought.opaque),
+      [opaque],
+    );
   assert.doesNotMatch(JSON.stringify(body), /"oi-\w+-/, "a tag of ours reached the upstream");
 }
 

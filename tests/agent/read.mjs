@@ -29,7 +29,10 @@ const READ = {
 
   messages({ system, messages, tools = [] }) {
     const first = system === undefined ? [] : [turn("system", { text: textOf(system) })];
-    return { tools: tools.filter(({ input_schema: schema }) => schema).map(messagesTool), turns: [...first, ...messages.map(messagesTurn)] };
+    return {
+      tools: tools.filter(({ input_schema: schema }) => schema).map(messagesTool),
+      turns: [...first, ...messages.map(messagesTurn)],
+    };
   },
 
   responses({ instructions, input, tools = [] }) {
@@ -44,16 +47,24 @@ function turn(role, more) {
 }
 
 function chatTool({ type, function: fn, custom }) {
-  return type === "custom" ? { name: custom.name, custom: true } : { name: fn.name, custom: false, schema: fn.parameters };
+  return type === "custom"
+    ? { name: custom.name, custom: true }
+    : { name: fn.name, custom: false, schema: fn.parameters };
 }
 
 function chatTurn({ role, content, tool_calls: calls = [], tool_call_id: id, reasoning_content: reasoning }) {
   if (role === "tool") return turn("tool", { results: [{ id, text: textOf(content) }] });
   return turn(role, {
     text: textOf(content),
-    calls: (calls ?? []).map((call) => ({ id: call.id, name: (call.function ?? call.custom).name, input: call.function?.arguments ?? call.custom.input })),
+    calls: (calls ?? []).map((call) => ({
+      id: call.id,
+      name: (call.function ?? call.custom).name,
+      input: call.function?.arguments ?? call.custom.input,
+    })),
     thinking: reasoning ? [{ text: reasoning, opaque: null }] : [],
-    images: partsOf(content).filter(({ type }) => type === "image_url").map((part) => part.image_url.url),
+    images: partsOf(content)
+      .filter(({ type }) => type === "image_url")
+      .map((part) => part.image_url.url),
   });
 }
 
@@ -70,7 +81,9 @@ function messagesTurn({ role, content }) {
     calls: of("tool_use").map(({ id, name, input }) => ({ id, name, input: JSON.stringify(input) })),
     results,
     thinking: of("thinking").map(({ thinking: text, signature: opaque }) => ({ text, opaque })),
-    images: of("image").map(({ source }) => (source.type === "url" ? source.url : `data:${source.media_type};base64,${source.data}`)),
+    images: of("image").map(({ source }) =>
+      source.type === "url" ? source.url : `data:${source.media_type};base64,${source.data}`,
+    ),
   });
 }
 
@@ -85,7 +98,9 @@ function responsesTurn(item) {
     case "message":
       return turn(item.role, {
         text: textOf(item.content),
-        images: partsOf(item.content).filter(({ type }) => type === "input_image").map((part) => part.image_url),
+        images: partsOf(item.content)
+          .filter(({ type }) => type === "input_image")
+          .map((part) => part.image_url),
       });
     case "function_call":
       return turn("assistant", { calls: [{ id: item.call_id, name: item.name, input: item.arguments }] });
@@ -106,5 +121,9 @@ function partsOf(content) {
 }
 
 function textOf(content) {
-  return typeof content === "string" ? content : partsOf(content).map(({ text }) => text ?? "").join("");
+  return typeof content === "string"
+    ? content
+    : partsOf(content)
+        .map(({ text }) => text ?? "")
+        .join("");
 }

@@ -11,7 +11,12 @@ export function callFor(tools, command) {
   if (shell) return { name: shell, custom: false, input: JSON.stringify(SHELLS[shell](command)) };
   const [first] = tools;
   if (first === undefined) return null;
-  return { name: first.name, namespace: first.namespace, custom: first.custom, input: first.custom ? command : JSON.stringify(instanceOf(first.schema)) };
+  return {
+    name: first.name,
+    namespace: first.namespace,
+    custom: first.custom,
+    input: first.custom ? command : JSON.stringify(instanceOf(first.schema)),
+  };
 }
 
 /** Returns a call of Codex's apply_patch that adds `file` with one line. */

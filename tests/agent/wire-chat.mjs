@@ -20,7 +20,10 @@ export function completion(answer) {
 export function completionChunks(answer) {
   const { blocks, finish, usage } = answer;
   const common = { ...head(answer, "chat.completion.chunk"), usage: null };
-  const chunk = (delta, finish_reason = null) => ({ ...common, choices: [{ index: 0, delta, logprobs: null, finish_reason }] });
+  const chunk = (delta, finish_reason = null) => ({
+    ...common,
+    choices: [{ index: 0, delta, logprobs: null, finish_reason }],
+  });
   const calls = blocks.filter(({ type }) => type === "tool");
   const deltas = blocks.flatMap((block) => {
     if (block.type === "thinking") return block.pieces.map((reasoning_content) => ({ reasoning_content }));
@@ -30,11 +33,22 @@ export function completionChunks(answer) {
     return [{ index, ...toolCall(block, "") }, ...pieces].map((call) => ({ tool_calls: [call] }));
   });
   const first = chunk({ role: "assistant", content: calls.length > 0 ? null : "", refusal: null });
-  return [first, ...deltas.map((delta) => chunk(delta)), chunk({}, finish), { ...common, choices: [], usage: usageOf(usage) }];
+  return [
+    first,
+    ...deltas.map((delta) => chunk(delta)),
+    chunk({}, finish),
+    { ...common, choices: [], usage: usageOf(usage) },
+  ];
 }
 
 function head({ id, model }, object) {
-  return { id: `chatcmpl-${id}`, object, created: Math.floor(Date.now() / 1000), model, system_fingerprint: "fp_agent" };
+  return {
+    id: `chatcmpl-${id}`,
+    object,
+    created: Math.floor(Date.now() / 1000),
+    model,
+    system_fingerprint: "fp_agent",
+  };
 }
 
 function hasThinking(blocks) {

@@ -35,7 +35,9 @@ export function says(blocks, { finish, usage = USAGE } = {}) {
 /** Answers a request that was `seen` with `answer`. */
 export function send(answer, http, { path, json: body }) {
   const dialect = dialectOf(path);
-  return body.stream === true ? eventStream(streamOf(dialect, answer, body))(http) : json(wholeOf(dialect, answer, body))(http);
+  return body.stream === true
+    ? eventStream(streamOf(dialect, answer, body))(http)
+    : json(wholeOf(dialect, answer, body))(http);
 }
 
 /** Returns a whole answer in a dialect. */
@@ -68,10 +70,19 @@ export function brokenStream(dialect, request, blocks = []) {
     return chunks.map((chunk) => `data: ${JSON.stringify(chunk)}\n\n`).join("");
   }
   if (dialect === "messages") {
-    return named([...messageEvents(answer).slice(0, -2), { type: "error", error: { type: "overloaded_error", message: THEIR_WORDS } }]);
+    return named([
+      ...messageEvents(answer).slice(0, -2),
+      { type: "error", error: { type: "overloaded_error", message: THEIR_WORDS } },
+    ]);
   }
   const events = responseEvents(answer, request);
   const { response: last, sequence_number } = events.pop();
-  const failed = { ...last, status: "failed", output: [], usage: null, error: { code: "server_error", message: THEIR_WORDS } };
+  const failed = {
+    ...last,
+    status: "failed",
+    output: [],
+    usage: null,
+    error: { code: "server_error", message: THEIR_WORDS },
+  };
   return named([...events, { type: "response.failed", response: failed, sequence_number }]);
 }

@@ -36,7 +36,9 @@ after(async () => {
 const visitEvil = () => page.goto(`http://127.0.0.1:${evil.address().port}/`);
 
 test("the console is not shown in a frame", async () => {
-  const refused = new Promise((resolve) => page.on("console", (message) => /frame/i.test(message.text()) && resolve(message.text())));
+  const refused = new Promise((resolve) =>
+    page.on("console", (message) => /frame/i.test(message.text()) && resolve(message.text())),
+  );
   await visitEvil();
   assert.match(await refused, /frame-ancestors|X-Frame-Options/i);
   const [, frame] = page.frames();
@@ -45,18 +47,31 @@ test("the console is not shown in a frame", async () => {
 
 test("a form that is sent from elsewhere does nothing", async () => {
   await visitEvil();
-  const [response] = await Promise.all([page.waitForResponse(/console\/api\/keys/), page.evaluate(() => document.forms[0].submit())]);
+  const [response] = await Promise.all([
+    page.waitForResponse(/console\/api\/keys/),
+    page.evaluate(() => document.forms[0].submit()),
+  ]);
   assert.equal(response.status(), 401);
   // The form leads there; the next page is asked for once it has.
   await page.waitForURL(/console\/api\/keys/);
   const { body } = await gateway.keys(account, "GET");
-  assert.deepEqual(body.data.map(({ name }) => name), ["test"]);
+  assert.deepEqual(
+    body.data.map(({ name }) => name),
+    ["test"],
+  );
 });
 
 test("a script from elsewhere reads nothing of the account API", async () => {
   await visitEvil();
   for (const path of ["/console/api/balance", "/console/api/config", "/console/api/models"]) {
-    const read = await page.evaluate((url) => fetch(url, { credentials: "include" }).then((response) => response.text(), () => null), gateway.url + path);
+    const read = await page.evaluate(
+      (url) =>
+        fetch(url, { credentials: "include" }).then(
+          (response) => response.text(),
+          () => null,
+        ),
+      gateway.url + path,
+    );
     assert.equal(read, null, path);
   }
 });

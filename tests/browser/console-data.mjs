@@ -11,10 +11,50 @@ const PAGE_ROWS = 200;
 // The models that they ask for.
 export const MODELS = [
   ["gpt-4o", "GPT-4o", "openai", 128_000, 16_384, "2.50", "1.25", "10.00", ["tools", "vision", "json_schema", "cache"]],
-  ["gpt-4o-mini", "GPT-4o mini", "openai", 128_000, 16_384, "0.15", "0.075", "0.60", ["tools", "vision", "json_schema", "cache"]],
-  ["claude-sonnet-4-6", "Claude Sonnet 4.6", "anthropic", 200_000, 64_000, "3.00", "0.30", "15.00", ["tools", "vision", "reasoning", "cache"]],
-  ["claude-opus-5-5", "Claude Opus 5.5", "anthropic", 1_000_000, 128_000, "5.00", "0.50", "25.00", ["tools", "vision", "reasoning", "cache", "adaptive_thinking"]],
-  ["gemini-3-flash", "Gemini 3 Flash", "google", 1_048_576, 65_536, "0.30", "0.03", "2.50", ["tools", "vision", "reasoning", "json_schema"]],
+  [
+    "gpt-4o-mini",
+    "GPT-4o mini",
+    "openai",
+    128_000,
+    16_384,
+    "0.15",
+    "0.075",
+    "0.60",
+    ["tools", "vision", "json_schema", "cache"],
+  ],
+  [
+    "claude-sonnet-4-6",
+    "Claude Sonnet 4.6",
+    "anthropic",
+    200_000,
+    64_000,
+    "3.00",
+    "0.30",
+    "15.00",
+    ["tools", "vision", "reasoning", "cache"],
+  ],
+  [
+    "claude-opus-5-5",
+    "Claude Opus 5.5",
+    "anthropic",
+    1_000_000,
+    128_000,
+    "5.00",
+    "0.50",
+    "25.00",
+    ["tools", "vision", "reasoning", "cache", "adaptive_thinking"],
+  ],
+  [
+    "gemini-3-flash",
+    "Gemini 3 Flash",
+    "google",
+    1_048_576,
+    65_536,
+    "0.30",
+    "0.03",
+    "2.50",
+    ["tools", "vision", "reasoning", "json_schema"],
+  ],
   ["mistral-large", "Mistral Large", "mistral", 262_144, null, "0.50", null, "1.50", ["tools", "json_schema"]],
   ["groq/llama-3.3-70b", "Llama 3.3 70B", "meta", 131_072, 32_768, "0.59", null, "0.79", ["tools"]],
   ["text-embedding-3-small", "Embedding 3 small", "openai", 8_191, null, "0.02", null, null, ["embeddings"]],
@@ -26,7 +66,12 @@ export const MODELS = [
   max_output_tokens,
   capabilities,
   created: "2026-01-15T00:00:00.000Z",
-  pricing: { input, ...(output && { output }), ...(cache_read && { cache_read }), ...(id === "claude-sonnet-4-6" && { long_input: { above_input: 200_000, input: "6.00", output: "22.50" } }) },
+  pricing: {
+    input,
+    ...(output && { output }),
+    ...(cache_read && { cache_read }),
+    ...(id === "claude-sonnet-4-6" && { long_input: { above_input: 200_000, input: "6.00", output: "22.50" } }),
+  },
 }));
 
 const key = (id, name, rest) => ({
@@ -47,12 +92,25 @@ const key = (id, name, rest) => ({
 export const KEYS = [
   key("key_prod", "Production backend", {
     permissions: ["inference", "account:read"],
-    limits: { requests_per_minute: 600, budget: { usd: "250", period: "monthly" }, models: ["gpt-4o*", "claude-*"], addresses: ["203.0.113.0/24"] },
+    limits: {
+      requests_per_minute: 600,
+      budget: { usd: "250", period: "monthly" },
+      models: ["gpt-4o*", "claude-*"],
+      addresses: ["203.0.113.0/24"],
+    },
     spent_usd: "241.870004315",
     running: 3,
   }),
-  key("key_eval", "Nightly evaluations", { limits: { budget: { usd: "20", period: "daily" }, max_running: 8 }, spent_usd: "4.02", last_used_at: at(412) }),
-  key("key_dana", "Dana's laptop", { limits: { expires_at: "2026-12-01T00:00:00.000Z" }, spent_usd: "0.000012345", last_used_at: null }),
+  key("key_eval", "Nightly evaluations", {
+    limits: { budget: { usd: "20", period: "daily" }, max_running: 8 },
+    spent_usd: "4.02",
+    last_used_at: at(412),
+  }),
+  key("key_dana", "Dana's laptop", {
+    limits: { expires_at: "2026-12-01T00:00:00.000Z" },
+    spent_usd: "0.000012345",
+    last_used_at: null,
+  }),
   key("key_mcp1", "Claude Code, MCP", { permissions: ["inference", "account:read", "keys:write"], spent_usd: "12.5" }),
   key("key_gone", "Old staging", { revoked_at: "2026-11-01T00:00:00.000Z" }),
 ];
@@ -101,8 +159,22 @@ export const BALANCE = {
 };
 
 const TOP_UPS = [
-  { id: "top_3", at: at(1900), kind: "auto", amount_usd: "100", status: "paid", receipt_url: "https://pay.example.com/r/3" },
-  { id: "top_2", at: at(9000), kind: "checkout", amount_usd: "250", status: "paid", receipt_url: "https://pay.example.com/r/2" },
+  {
+    id: "top_3",
+    at: at(1900),
+    kind: "auto",
+    amount_usd: "100",
+    status: "paid",
+    receipt_url: "https://pay.example.com/r/3",
+  },
+  {
+    id: "top_2",
+    at: at(9000),
+    kind: "checkout",
+    amount_usd: "250",
+    status: "paid",
+    receipt_url: "https://pay.example.com/r/2",
+  },
   { id: "top_1", at: at(30_000), kind: "checkout", amount_usd: "20", status: "failed", receipt_url: null },
 ];
 
@@ -118,7 +190,15 @@ const AUTO = {
 };
 
 const JOURNAL = [
-  { seq: 10_003, id: "top_3", kind: "credit", at: at(1900), amount_usd: "100", balance_after_usd: "182.419503875", description: "Automatic top-up" },
+  {
+    seq: 10_003,
+    id: "top_3",
+    kind: "credit",
+    at: at(1900),
+    amount_usd: "100",
+    balance_after_usd: "182.419503875",
+    description: "Automatic top-up",
+  },
   ...USAGE.slice(0, 24).map((row) => ({
     seq: row.seq,
     id: row.request_id,
@@ -163,7 +243,15 @@ export const EMPTY = {
   "GET /console/api/balance": () => ({ ...BALANCE, balance_usd: "0", held_usd: "0", available_usd: "0", running: 0 }),
   "GET /console/api/keys": () => page([]),
   "GET /console/api/topups": () => page([]),
-  "GET /console/api/topups/auto": () => ({ ...AUTO, enabled: false, threshold_usd: "0", amount_usd: "0", monthly_cap_usd: "0", spent_this_month_usd: "0", method: null }),
+  "GET /console/api/topups/auto": () => ({
+    ...AUTO,
+    enabled: false,
+    threshold_usd: "0",
+    amount_usd: "0",
+    monthly_cap_usd: "0",
+    spent_this_month_usd: "0",
+    method: null,
+  }),
   "GET /console/api/journal": () => page([]),
   "GET /console/api/usage": () => page([]),
   "GET /console/api/usage/daily": () => page([]),
@@ -171,13 +259,23 @@ export const EMPTY = {
 
 function daily(from, to, by) {
   const rows = [];
-  const groups = { key: KEYS.map(({ id }) => id).slice(0, 4), endpoint: ["/v1/chat/completions", "/v1/messages"] }[by] ?? MODELS.slice(0, 7).map(({ id }) => id);
+  const groups =
+    { key: KEYS.map(({ id }) => id).slice(0, 4), endpoint: ["/v1/chat/completions", "/v1/messages"] }[by] ??
+    MODELS.slice(0, 7).map(({ id }) => id);
   for (let day = Date.parse(`${from}T00:00:00Z`); day <= Date.parse(`${to}T00:00:00Z`); day += DAY_MS) {
     const n = Math.round(day / DAY_MS);
     for (const [index, group] of groups.entries()) {
       const weekday = n % 7 < 2 ? 3n : 10n;
-      const cost = (weekday * BigInt(((n * (index + 3) * 7919) % 700) + 60) * 1_000_000n) / BigInt(index + 1) + BigInt(n % 1000);
-      rows.push({ day: new Date(day).toISOString().slice(0, 10), group, requests: 20 + ((n * (index + 1)) % 90), input_tokens: 90_000, output_tokens: 14_000, cost_usd: usd(cost) });
+      const cost =
+        (weekday * BigInt(((n * (index + 3) * 7919) % 700) + 60) * 1_000_000n) / BigInt(index + 1) + BigInt(n % 1000);
+      rows.push({
+        day: new Date(day).toISOString().slice(0, 10),
+        group,
+        requests: 20 + ((n * (index + 1)) % 90),
+        input_tokens: 90_000,
+        output_tokens: 14_000,
+        cost_usd: usd(cost),
+      });
     }
   }
   return rows;

@@ -44,13 +44,20 @@ test("issue 13: the dialog that revokes a key names and counts the keys that end
     child("c", "MCP, old secret", { parent_id: "key_mcp1", replaced_by: "key_mcp1" }),
     child("d", "Ended already", { parent_id: "key_mcp1", revoked_at: "2026-11-01T00:00:00.000Z" }),
   ];
-  const page = await open("/keys", { "GET /console/api/keys": () => ({ data: keys }), "DELETE /console/api/keys/key_mcp1": () => ({ revoked: ["key_mcp1", "a", "b", "c"] }) });
+  const page = await open("/keys", {
+    "GET /console/api/keys": () => ({ data: keys }),
+    "DELETE /console/api/keys/key_mcp1": () => ({ revoked: ["key_mcp1", "a", "b", "c"] }),
+  });
   await page.getByRole("button", { name: "Actions for Claude Code, MCP" }).click();
   await page.getByRole("menuitem", { name: "Revoke" }).click();
   const dialog = page.getByRole("alertdialog");
   await dialog.getByText("3 other keys end with it:").waitFor();
   const named = await dialog.locator("li").allTextContents();
-  assert.deepEqual(named, ["Preview deployments oi_1a…", "One preview oi_1b…", "MCP, old secret oi_1c…, which this key replaces"]);
+  assert.deepEqual(named, [
+    "Preview deployments oi_1a…",
+    "One preview oi_1b…",
+    "MCP, old secret oi_1c…, which this key replaces",
+  ]);
   await page.waitForTimeout(200);
   await picture(page, "revoke-many");
   assert.deepEqual(await axe(page), []);
@@ -60,7 +67,14 @@ test("issue 13: the dialog that revokes a key names and counts the keys that end
 });
 
 test("issue 13: every top-up is shown, page by page", async () => {
-  const topUp = (index) => ({ id: `top_${index}`, at: new Date(Date.UTC(2026, 10, 1) - index * 3_600_000).toISOString(), kind: "checkout", amount_usd: String(5 + index), status: "paid", receipt_url: null });
+  const topUp = (index) => ({
+    id: `top_${index}`,
+    at: new Date(Date.UTC(2026, 10, 1) - index * 3_600_000).toISOString(),
+    kind: "checkout",
+    amount_usd: String(5 + index),
+    status: "paid",
+    receipt_url: null,
+  });
   const all = Array.from({ length: 120 }, (_, index) => topUp(index));
   const answers = {
     "GET /console/api/topups": (params) => {
@@ -91,7 +105,10 @@ test("issue 13: the sign-in page shows no text of the address", async () => {
   for (const [address, sentence] of [
     [`?error=server_error&error_code=${told}&error_description=${told}`, "The sign-in did not succeed. Try again."],
     [`#error=${told}&error_description=${told}`, "The sign-in did not succeed. Try again."],
-    [`?error=access_denied&error_code=otp_expired&error_description=${told}`, "This link has been used, or is too old."],
+    [
+      `?error=access_denied&error_code=otp_expired&error_description=${told}`,
+      "This link has been used, or is too old.",
+    ],
     [`#error=toString&error_description=${told}`, "The sign-in did not succeed. Try again."],
   ]) {
     const page = await open(`/auth/callback${address}`, {}, { signedIn: false });
@@ -110,14 +127,28 @@ test("issue 13: the sign-in page shows no text of the address", async () => {
 test("issue 13: two keys with one name are two series", async () => {
   const [prod, evaluation, ...others] = KEYS;
   const keys = [prod, { ...evaluation, name: prod.name }, ...others];
-  const day = (group, cost) => ({ day: "2026-11-20", group, requests: 1, cost_usd: cost, input_tokens: 1, output_tokens: 1 });
+  const day = (group, cost) => ({
+    day: "2026-11-20",
+    group,
+    requests: 1,
+    cost_usd: cost,
+    input_tokens: 1,
+    output_tokens: 1,
+  });
   const page = await open("/usage?from=2026-11-01&to=2026-11-24&by=key", {
     "GET /console/api/keys": () => ({ data: keys }),
-    "GET /console/api/usage/daily": () => ({ data: [day("key_prod", "2"), day("key_eval", "1")], next_cursor: null, as_of: "2026-11-24T00:00:00.000Z" }),
+    "GET /console/api/usage/daily": () => ({
+      data: [day("key_prod", "2"), day("key_eval", "1")],
+      next_cursor: null,
+      as_of: "2026-11-24T00:00:00.000Z",
+    }),
   });
   const legend = page.locator(".chart-legend li");
   await legend.nth(1).waitFor();
-  assert.deepEqual((await legend.allTextContents()).map((text) => text.trim()), ["Production backend (key_prod) $2.00", "Production backend (key_eval) $1.00"]);
+  assert.deepEqual(
+    (await legend.allTextContents()).map((text) => text.trim()),
+    ["Production backend (key_prod) $2.00", "Production backend (key_eval) $1.00"],
+  );
   await picture(page, "usage-by-key");
   await page.close();
 });

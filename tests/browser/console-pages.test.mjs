@@ -16,10 +16,31 @@ const LOOKS = {
 const PICTURES = process.env.SCREENSHOTS_DIR;
 
 const failing = Object.fromEntries(
-  Object.keys(FULL).map((route) => [route, route.startsWith("POST") ? FULL[route] : () => ({ status: 400, json: { error: { message: "It is refused.", type: "oneinterface_error", code: "invalid_request" } } })]),
+  Object.keys(FULL).map((route) => [
+    route,
+    route.startsWith("POST")
+      ? FULL[route]
+      : () => ({
+          status: 400,
+          json: { error: { message: "It is refused.", type: "oneinterface_error", code: "invalid_request" } },
+        }),
+  ]),
 );
-const silent = { ...Object.fromEntries(Object.keys(FULL).map((route) => [route, () => null])), "POST /console/api/account": FULL["POST /console/api/account"] };
-const made = { ...FULL, "POST /console/api/keys": () => ({ id: "key_new", name: "CI", start: "oi_1abc", permissions: ["inference"], limits: {}, key: "oi_1abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJ" }) };
+const silent = {
+  ...Object.fromEntries(Object.keys(FULL).map((route) => [route, () => null])),
+  "POST /console/api/account": FULL["POST /console/api/account"],
+};
+const made = {
+  ...FULL,
+  "POST /console/api/keys": () => ({
+    id: "key_new",
+    name: "CI",
+    start: "oi_1abc",
+    permissions: ["inference"],
+    limits: {},
+    key: "oi_1abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJ",
+  }),
+};
 
 const actions = (name, item) => async (page) => {
   await page.getByRole("button", { name: `Actions for ${name}` }).click();
@@ -30,7 +51,12 @@ const openMake = (page) => page.getByRole("button", { name: "Create a key" }).fi
 /** What is looked at: its path, a text that says that it is there, and what is done before. */
 const VIEWS = {
   "sign-in": { path: "/", text: "Create one", signedIn: false },
-  "sign-in-link": { path: "/", text: "Send the link", signedIn: false, act: (page) => page.getByText("E-mail me a link instead").click() },
+  "sign-in-link": {
+    path: "/",
+    text: "Send the link",
+    signedIn: false,
+    act: (page) => page.getByText("E-mail me a link instead").click(),
+  },
   "models-public": { path: "/models", text: "Claude Opus 5.5", signedIn: false },
   "docs-public": { path: "/docs", text: "When it is refused", signedIn: false },
   overview: { path: "/", text: "Recent requests" },
@@ -57,19 +83,38 @@ const VIEWS = {
       await page.getByRole("button", { name: "Create the key" }).click();
     },
   },
-  "key-menu": { path: "/keys", text: "Name and limits", act: (page) => page.getByRole("button", { name: "Actions for Nightly evaluations" }).click() },
-  "key-edit": { path: "/keys", text: "Change Production backend", act: actions("Production backend", "Name and limits") },
+  "key-menu": {
+    path: "/keys",
+    text: "Name and limits",
+    act: (page) => page.getByRole("button", { name: "Actions for Nightly evaluations" }).click(),
+  },
+  "key-edit": {
+    path: "/keys",
+    text: "Change Production backend",
+    act: actions("Production backend", "Name and limits"),
+  },
   "key-rotate": { path: "/keys", text: "The old key ends", act: actions("Nightly evaluations", "Rotate") },
   "key-revoke": { path: "/keys", text: "Revoke the key", act: actions("Nightly evaluations", "Revoke") },
   usage: { path: "/usage", text: "more as you scroll" },
-  "usage-filtered": { path: "/usage?from=2026-11-01&to=2026-11-24&by=key&model=gpt-4o&key_id=key_prod", text: "Clear filters" },
+  "usage-filtered": {
+    path: "/usage?from=2026-11-01&to=2026-11-24&by=key&model=gpt-4o&key_id=key_prod",
+    text: "Clear filters",
+  },
   "usage-empty": { path: "/usage", text: "No request fits", answers: EMPTY },
   "usage-failed": { path: "/usage", text: "It is refused.", answers: failing },
   "usage-loading": { path: "/usage", text: "Export CSV", answers: silent },
-  request: { path: "/usage", text: "The client left before the end.", act: (page) => page.locator(".table .open").nth(7).click() },
+  request: {
+    path: "/usage",
+    text: "The client left before the end.",
+    act: (page) => page.locator(".table .open").nth(7).click(),
+  },
   credits: { path: "/credits", text: "Receipt" },
   "credits-empty": { path: "/credits", text: "No top-up yet", answers: EMPTY },
-  "credits-journal": { path: "/credits", text: "Automatic top-up", act: (page) => page.getByText("Every entry").click() },
+  "credits-journal": {
+    path: "/credits",
+    text: "Automatic top-up",
+    act: (page) => page.getByText("Every entry").click(),
+  },
   "credits-left": { path: "/credits?topup=top_3&cancelled=1", text: "You left the payment page." },
   "credits-paid": { path: "/credits?topup=top_3", text: "came in. Thank you." },
   models: { path: "/models?can=tools&q=claude", text: "Claude Opus 5.5" },
@@ -77,7 +122,12 @@ const VIEWS = {
   "docs-codex": { path: "/docs?tool=codex", text: "config.toml" },
   settings: { path: "/settings", text: "Sign out everywhere" },
   playground: { path: "/playground", text: "First, a key" },
-  drawer: { path: "/", text: "Close the navigation", looks: ["phone"], act: (page) => page.getByRole("button", { name: "Open the navigation" }).click() },
+  drawer: {
+    path: "/",
+    text: "Close the navigation",
+    looks: ["phone"],
+    act: (page) => page.getByRole("button", { name: "Open the navigation" }).click(),
+  },
   "no-such-page": { path: "/no/such/page", text: "Nothing lives at this address" },
 };
 
@@ -113,7 +163,12 @@ for (const [name, view] of Object.entries(VIEWS)) {
     const looks = view.looks ?? Object.keys(LOOKS);
     const { page, problems } = await open(view, looks[0]);
     await view.act?.(page);
-    await page.getByText(view.text).or(page.getByRole("button", { name: view.text })).filter({ visible: true }).first().waitFor({ timeout: 15_000 });
+    await page
+      .getByText(view.text)
+      .or(page.getByRole("button", { name: view.text }))
+      .filter({ visible: true })
+      .first()
+      .waitFor({ timeout: 15_000 });
     for (const look of looks) {
       await wear(page, look);
       await page.waitForTimeout(150); // until charts and menus stand
@@ -123,7 +178,11 @@ for (const [name, view] of Object.entries(VIEWS)) {
       assert.ok(width <= LOOKS[look].width, `${name}, ${look} is ${width} px wide`);
     }
     const expected = (text) => view.answers === failing && text.includes("status of 400");
-    assert.deepEqual(problems.filter((text) => !expected(text)), [], name);
+    assert.deepEqual(
+      problems.filter((text) => !expected(text)),
+      [],
+      name,
+    );
     await page.close();
   });
 }
@@ -131,7 +190,8 @@ for (const [name, view] of Object.entries(VIEWS)) {
 test("the keyboard reaches everything: past the navigation, into a dialog and out of it", async () => {
   const { page } = await open({ path: "/keys" });
   await page.getByText("Production backend").first().waitFor();
-  const focused = () => page.evaluate(() => document.activeElement.textContent || document.activeElement.getAttribute("aria-label"));
+  const focused = () =>
+    page.evaluate(() => document.activeElement.textContent || document.activeElement.getAttribute("aria-label"));
   await page.keyboard.press("Tab");
   assert.equal(await focused(), "Skip to the page");
   await page.keyboard.press("Enter");
@@ -142,7 +202,10 @@ test("the keyboard reaches everything: past the navigation, into a dialog and ou
   await page.getByRole("dialog").waitFor();
   for (let n = 0; n < 30; n += 1) {
     await page.keyboard.press("Tab");
-    assert.ok(await page.evaluate(() => document.activeElement.closest("[role=dialog]") !== null), `Tab ${n} left the dialog`);
+    assert.ok(
+      await page.evaluate(() => document.activeElement.closest("[role=dialog]") !== null),
+      `Tab ${n} left the dialog`,
+    );
   }
   await page.keyboard.press("Escape");
   await page.getByRole("dialog").waitFor({ state: "hidden" });
@@ -156,7 +219,9 @@ test("the keyboard reaches everything: past the navigation, into a dialog and ou
   await page.keyboard.press("Enter");
   await page.getByRole("dialog", { name: "Rotate Nightly evaluations" }).waitFor();
   await page.keyboard.press("Escape");
-  await page.waitForFunction(() => document.activeElement.getAttribute("aria-label") === "Actions for Nightly evaluations");
+  await page.waitForFunction(
+    () => document.activeElement.getAttribute("aria-label") === "Actions for Nightly evaluations",
+  );
   await page.close();
 });
 
@@ -188,7 +253,10 @@ test("the theme is chosen, and holds before the first paint of the next visit", 
 });
 
 test("a session that was ended elsewhere leads to sign-in", async () => {
-  const refused = () => ({ status: 401, json: { error: { message: "The session has ended.", type: "oneinterface_error", code: "invalid_api_key" } } });
+  const refused = () => ({
+    status: 401,
+    json: { error: { message: "The session has ended.", type: "oneinterface_error", code: "invalid_api_key" } },
+  });
   const { page } = await open({ path: "/keys", answers: { ...FULL, "GET /console/api/keys": refused } });
   await page.getByText("Create one").waitFor();
   assert.equal(await page.evaluate(() => localStorage.getItem("oneinterface-session")), null);
@@ -275,7 +343,12 @@ test("a card is forgotten when one says so, and without one automatic top-up is 
 
 test("what is live comes in by itself", async () => {
   const page = await chromium.newPage();
-  const balance = { ...(await FULL["GET /console/api/balance"]()), balance_usd: "7.000000001", available_usd: "6.5", running: 1 };
+  const balance = {
+    ...(await FULL["GET /console/api/balance"]()),
+    balance_usd: "7.000000001",
+    available_usd: "6.5",
+    running: 1,
+  };
   const [row] = FULL["GET /console/api/usage"](new URLSearchParams("limit=1")).data;
   const fresh = { ...row, seq: 20_000, request_id: "req_fresh", model: "fresh-model", cost_usd: "0.000000042" };
   const live = `event: balance\ndata: ${JSON.stringify(balance)}\n\n: keep-alive\n\nevent: request\ndata: ${JSON.stringify(fresh)}\n\n`;

@@ -25,7 +25,11 @@ before(async () => {
   const port = await freePort(FIRST_PORT);
   const origin = `http://127.0.0.1:${port}`;
   signIn = await startSignIn({ app: [origin] });
-  payments = await startPayments({ webhookSecret: WEBHOOK_SECRET, retryMs: 20, webhookUrl: `${origin}/webhooks/stripe` });
+  payments = await startPayments({
+    webhookSecret: WEBHOOK_SECRET,
+    retryMs: 20,
+    webhookUrl: `${origin}/webhooks/stripe`,
+  });
   const vars = {
     SUPABASE_URL: signIn.url,
     SUPABASE_JWT_ALGORITHMS: "ES256",
@@ -45,11 +49,14 @@ before(async () => {
   page.on("pageerror", (error) => problems.push(String(error)));
   page.on("console", (message) => {
     // What the stand-ins' own pages say is theirs.
-    if (message.type() === "error" && page.url().startsWith(origin)) problems.push(`${message.text()} ${message.location().url}`);
+    if (message.type() === "error" && page.url().startsWith(origin))
+      problems.push(`${message.text()} ${message.location().url}`);
   });
   page.on("request", (request) => urls.push(request.url()));
   await page.addInitScript(() => {
-    document.addEventListener("securitypolicyviolation", ({ violatedDirective, blockedURI }) => console.error(`policy: ${violatedDirective} ${blockedURI}`));
+    document.addEventListener("securitypolicyviolation", ({ violatedDirective, blockedURI }) =>
+      console.error(`policy: ${violatedDirective} ${blockedURI}`),
+    );
   });
 });
 after(async () => {
@@ -63,7 +70,9 @@ const go = (name) => page.getByRole("navigation", { name: "Pages" }).getByRole("
 const session = () => page.evaluate(() => JSON.parse(localStorage.getItem("oneinterface-session")));
 const call = () => {
   const openai = new OpenAI({ apiKey: account.key, baseURL: `${gateway.url}/v1`, maxRetries: 0 });
-  return openai.chat.completions.create({ model: "chat", messages: [{ role: "user", content: "hello from the walk" }] }).withResponse();
+  return openai.chat.completions
+    .create({ model: "chat", messages: [{ role: "user", content: "hello from the walk" }] })
+    .withResponse();
 };
 
 test("1. one signs up, and has an account", async () => {
@@ -85,7 +94,10 @@ test("2. one pays, and the credit is there", async () => {
   await page.getByRole("button", { name: "Continue to payment" }).click();
   await page.getByRole("button", { name: "Pay $10.00" }).click();
   await page.getByText("$10.00 came in. Thank you.").waitFor();
-  await page.getByRole("link", { name: /^Receipt/ }).first().waitFor();
+  await page
+    .getByRole("link", { name: /^Receipt/ })
+    .first()
+    .waitFor();
   await page.locator(".side-balance", { hasText: "$10.00" }).waitFor();
 });
 
@@ -112,7 +124,13 @@ test("4. a call by OpenAI's SDK shows by itself: its row, its cost and its bar",
   // Today's bar is the last one; the days before are flat.
   await page.locator(".recharts-bar-rectangle").last().waitFor();
   const left = nanoUsd("10") - nanoUsd(account.cost);
-  await page.locator(".side-balance", { hasText: `$9.${String(left - nanoUsd("9")).padStart(9, "0").replace(/0+$/, "")}` }).waitFor();
+  await page
+    .locator(".side-balance", {
+      hasText: `$9.${String(left - nanoUsd("9"))
+        .padStart(9, "0")
+        .replace(/0+$/, "")}`,
+    })
+    .waitFor();
 });
 
 test("5. the playground streams an answer and shows what it cost", async () => {
@@ -150,8 +168,13 @@ test("7. a revoked key is refused at once", async () => {
 test("8. the CSV's sum is the journal's, to the nano-dollar", async () => {
   await go("Usage");
   await page.getByRole("region", { name: "Requests, table" }).waitFor();
-  const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Export CSV" }).click()]);
-  const [head, ...lines] = readFileSync(await download.path(), "utf8").trim().split(/\r?\n/);
+  const [download] = await Promise.all([
+    page.waitForEvent("download"),
+    page.getByRole("button", { name: "Export CSV" }).click(),
+  ]);
+  const [head, ...lines] = readFileSync(await download.path(), "utf8")
+    .trim()
+    .split(/\r?\n/);
   const column = head.split(",").indexOf("cost_usd");
   assert.ok(column >= 0, head);
   const exported = lines.reduce((sum, line) => sum + nanoUsd(line.split(",")[column]), 0n);
@@ -164,7 +187,11 @@ test("8. the CSV's sum is the journal's, to the nano-dollar", async () => {
 test("9. after signing out everywhere the token is refused", async () => {
   const { access_token: token, refresh_token } = await session();
   const refreshed = () =>
-    fetch(`${signIn.url}/auth/v1/token?grant_type=refresh_token`, { method: "POST", headers: { apikey: signIn.anonKey }, body: JSON.stringify({ refresh_token }) });
+    fetch(`${signIn.url}/auth/v1/token?grant_type=refresh_token`, {
+      method: "POST",
+      headers: { apikey: signIn.anonKey },
+      body: JSON.stringify({ refresh_token }),
+    });
   const asked = () => gateway.fetch("/console/api/balance", { key: token });
   assert.equal((await asked()).status, 200);
   await go("Settings");
@@ -224,5 +251,8 @@ test("no token and no key was in an address or in a log, and nothing was refused
     assert.ok(!urls.some((url) => url.includes(secret)), secret);
     assert.ok(!gateway.logs().some((line) => line.includes(secret)), secret);
   }
-  assert.deepEqual(problems.filter((text) => !/status of 401/.test(text)), []);
+  assert.deepEqual(
+    problems.filter((text) => !/status of 401/.test(text)),
+    [],
+  );
 });

@@ -14,7 +14,15 @@ import { demo } from "../e2e/upstream.mjs";
 import { chromium } from "./run.mjs";
 
 // Without them a browser in a closed network spends its time on refused connections of its own.
-const QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
+const QUIET = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
 
 let gateway, account, site, browser, page;
 const profile = mkdtempSync(path.join(tmpdir(), "chromium-"));
@@ -36,7 +44,11 @@ before(async () => {
     response.end(isScript ? outputFiles[0].contents : '<!doctype html><script src="/sdk.js"></script>');
   });
   await new Promise((resolve) => site.listen(0, "127.0.0.1", resolve));
-  browser = await playwright.launchPersistentContext(profile, { executablePath: chromium(), headless: true, args: QUIET });
+  browser = await playwright.launchPersistentContext(profile, {
+    executablePath: chromium(),
+    headless: true,
+    args: QUIET,
+  });
   page = await browser.newPage();
   await page.goto(`http://127.0.0.1:${site.address().port}/`);
 });
@@ -62,10 +74,19 @@ function inPage(ask, apiKey = account.key) {
 
 test("a stream arrives piece by piece, with its usage and its cost", async () => {
   const { chunks, text, usage } = await inPage(async (client) => {
-    const request = { model: "chat", stream: true, stream_options: { include_usage: true }, messages: [{ role: "user", content: "hello" }] };
+    const request = {
+      model: "chat",
+      stream: true,
+      stream_options: { include_usage: true },
+      messages: [{ role: "user", content: "hello" }],
+    };
     const seen = [];
     for await (const chunk of await client.chat.completions.create(request)) seen.push(chunk);
-    return { chunks: seen.length, text: seen.map((chunk) => chunk.choices[0]?.delta?.content ?? "").join(""), usage: seen.at(-1).usage };
+    return {
+      chunks: seen.length,
+      text: seen.map((chunk) => chunk.choices[0]?.delta?.content ?? "").join(""),
+      usage: seen.at(-1).usage,
+    };
   });
   assert.ok(chunks > 3 && text.includes("hello"), text);
   const [row] = await gateway.usageRows(account, 1);
@@ -84,6 +105,13 @@ test("a whole answer, and the headers that a script may read", async () => {
 });
 
 test("an error is read as one", async () => {
-  const error = await inPage(async (client) => client.models.list().then(() => null, ({ status, code }) => ({ status, code })), "oi_wrong");
+  const error = await inPage(
+    async (client) =>
+      client.models.list().then(
+        () => null,
+        ({ status, code }) => ({ status, code }),
+      ),
+    "oi_wrong",
+  );
   assert.deepEqual(error, { status: 401, code: "invalid_api_key" });
 });

@@ -43,7 +43,14 @@ export class Payer {
 export function assertBill({ amount_nano: amount, usage: row }, bill) {
   const { input, output, cache_read: cached } = row.usage;
   const found = { outcome: row.outcome, billing: row.billing_status, by: row.settled_by ?? null, input, cached };
-  assert.deepEqual(found, { ...found, ...Object.fromEntries(Object.keys(found).filter((name) => name in bill).map((name) => [name, bill[name]])) });
+  assert.deepEqual(found, {
+    ...found,
+    ...Object.fromEntries(
+      Object.keys(found)
+        .filter((name) => name in bill)
+        .map((name) => [name, bill[name]]),
+    ),
+  });
   const [least, most] = bill.output;
   assert.ok(output >= least && output <= most, `${output} tokens of output, expected ${least} to ${most}`);
   const pico = BigInt(input) * PRICE.input + BigInt(cached) * PRICE.cached + BigInt(output) * PRICE.output;

@@ -24,12 +24,21 @@ export function cases() {
   for (const client of DIALECTS) {
     for (const upstream of DIALECTS) {
       for (const mode of MODES) {
-        const add = (what, more) => all.push({ name: `${what}, ${mode}, ${client} from ${upstream}`, model: `case-${all.length}`, client, upstream, mode, ...more });
+        const add = (what, more) =>
+          all.push({
+            name: `${what}, ${mode}, ${client} from ${upstream}`,
+            model: `case-${all.length}`,
+            client,
+            upstream,
+            mode,
+            ...more,
+          });
         for (const [what, failure] of Object.entries(FAILURES)) {
           if (failure.only && failure.only !== mode) continue;
           for (const second of [false, true]) add(`${what}, ${second ? "then another" : "alone"}`, { failure, second });
         }
-        for (const leaves of LEAVING) if (mode === "stream" || leaves !== "after the first byte") add(`client: ${leaves}`, { leaves });
+        for (const leaves of LEAVING)
+          if (mode === "stream" || leaves !== "after the first byte") add(`client: ${leaves}`, { leaves });
       }
     }
   }
@@ -49,11 +58,15 @@ export function firstOf({ failure, upstream }) {
 /** Returns the catalogue for `list`. In it, UPSTREAM stands for the scripted upstream's origin. */
 export function catalogue(list) {
   const upstreams = DIALECTS.flatMap((dialect) => [
-    ...Object.entries(DEADLINES).map(([kind, deadlines]) => upstreamEntry(`${kind}-${dialect}`, dialect, `UPSTREAM/${kind}-${dialect}/v1`, deadlines)),
+    ...Object.entries(DEADLINES).map(([kind, deadlines]) =>
+      upstreamEntry(`${kind}-${dialect}`, dialect, `UPSTREAM/${kind}-${dialect}/v1`, deadlines),
+    ),
     // No server listens on this port.
     upstreamEntry(`dead-${dialect}`, dialect, "http://127.0.0.1:1/v1", ""),
   ]);
-  const models = list.map((one) => modelEntry(one.model, [firstOf(one), ...(one.second ? [`second-${one.upstream}`] : [])]));
+  const models = list.map((one) =>
+    modelEntry(one.model, [firstOf(one), ...(one.second ? [`second-${one.upstream}`] : [])]),
+  );
   return [...upstreams, ...models].join("\n");
 }
 

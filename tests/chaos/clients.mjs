@@ -43,14 +43,23 @@ export function wordsOf(client, text) {
   const answer = JSON.parse(text);
   if (client === "chat") return answer.choices[0].message.content;
   if (client === "messages") return answer.content.map((block) => block.text).join("");
-  return answer.output.flatMap(({ content }) => content).map((part) => part.text).join("");
+  return answer.output
+    .flatMap(({ content }) => content)
+    .map((part) => part.text)
+    .join("");
 }
 
 /** Returns `{ words, ends, error }` of a stream. `ends` is "complete", "error", or a description of another end. */
 export function readStream(client, wire) {
-  const events = wire.split("\n\n").filter((event) => /^data: /m.test(event)).map((event) => event.match(/^data: (.*)$/m)[1]);
+  const events = wire
+    .split("\n\n")
+    .filter((event) => /^data: /m.test(event))
+    .map((event) => event.match(/^data: (.*)$/m)[1]);
   const done = events.at(-1) === "[DONE]";
-  return READERS[client](events.filter((data) => data !== "[DONE]").map((data) => JSON.parse(data)), done);
+  return READERS[client](
+    events.filter((data) => data !== "[DONE]").map((data) => JSON.parse(data)),
+    done,
+  );
 }
 
 const READERS = {
@@ -66,14 +75,25 @@ const READERS = {
     const last = events.at(-1);
     const error = last?.type === "error" ? last.error : undefined;
     const words = events.map(({ delta }) => delta?.text ?? "").join("");
-    return { words, error, ends: done ? "[DONE]" : error ? "error" : last?.type === "message_stop" ? "complete" : "without an end" };
+    return {
+      words,
+      error,
+      ends: done ? "[DONE]" : error ? "error" : last?.type === "message_stop" ? "complete" : "without an end",
+    };
   },
 
   responses(events, done) {
     const [before, last] = events.slice(-2);
     const error = last?.type === "response.failed" && before?.type === "error" ? last.response.error : undefined;
-    const words = events.filter(({ type }) => type === "response.output_text.delta").map(({ delta }) => delta).join("");
-    return { words, error, ends: done ? "[DONE]" : error ? "error" : last?.type === "response.completed" ? "complete" : "without an end" };
+    const words = events
+      .filter(({ type }) => type === "response.output_text.delta")
+      .map(({ delta }) => delta)
+      .join("");
+    return {
+      words,
+      error,
+      ends: done ? "[DONE]" : error ? "error" : last?.type === "response.completed" ? "complete" : "without an end",
+    };
   },
 };
 

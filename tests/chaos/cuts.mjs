@@ -28,27 +28,37 @@ const MODELS = 100;
 
 /** The models that the streams go to. */
 export function cutModels() {
-  return DIALECTS.flatMap((upstream) => Array.from({ length: MODELS }, (_, n) => ({ model: `cut-${upstream}-${n}`, upstream })));
+  return DIALECTS.flatMap((upstream) =>
+    Array.from({ length: MODELS }, (_, n) => ({ model: `cut-${upstream}-${n}`, upstream })),
+  );
 }
 
 /** Cuts `count` streams, `lanes` at once; pushes what is wrong onto `problems`. */
 export async function cutStreams(gateway, { count, lanes, random }, problems) {
   const wrong = (problem) => void problems.push({ kind: "streams that were cut", problem });
-  for (const { model, upstream } of cutModels()) gateway.upstream.answer(model, (http, seen) => answer(http, seen, upstream));
-  const waiting = Array.from({ length: count }, (_, n) => ({ ...PAIRS[n % PAIRS.length], model: n % MODELS, way: WAYS[random(WAYS.length)], percent: random(101) }));
-  const accounts = await Promise.all(Array.from({ length: lanes }, () => gateway.account({ usd: USD })));
-  await Promise.all(accounts.map(async (account) => {
-    let sent = 0;
-    for (let one = waiting.shift(); one !== undefined; one = waiting.shift(), sent += 1) {
-      await play(gateway, account, one).catch((error) => wrong(`${JSON.stringify(one)}: ${error.message}`));
-    }
-    await resolved(gateway, account);
-    await checkAccount(gateway, account, (violation) => wrong(`${account.accountId}: ${violation}`));
-    const rows = (await gateway.journal(account)).filter(({ kind }) => kind === "usage");
-    if (rows.length !== sent) wrong(`${account.accountId} sent ${sent} streams and has ${rows.length} usage rows`);
-    const odd = rows.find(({ usage }) => usage.billing_status === "expired" || usage.outcome === "lost");
-    if (odd) wrong(`${odd.id} was never resolved and expired`);
+  for (const { model, upstream } of cutModels())
+    gateway.upstream.answer(model, (http, seen) => answer(http, seen, upstream));
+  const waiting = Array.from({ length: count }, (_, n) => ({
+    ...PAIRS[n % PAIRS.length],
+    model: n % MODELS,
+    way: WAYS[random(WAYS.length)],
+    percent: random(101),
   }));
+  const accounts = await Promise.all(Array.from({ length: lanes }, () => gateway.account({ usd: USD })));
+  await Promise.all(
+    accounts.map(async (account) => {
+      let sent = 0;
+      for (let one = waiting.shift(); one !== undefined; one = waiting.shift(), sent += 1) {
+        await play(gateway, account, one).catch((error) => wrong(`${JSON.stringify(one)}: ${error.message}`));
+      }
+      await resolved(gateway, account);
+      await checkAccount(gateway, account, (violation) => wrong(`${account.accountId}: ${violation}`));
+      const rows = (await gateway.journal(account)).filter(({ kind }) => kind === "usage");
+      if (rows.length !== sent) wrong(`${account.accountId} sent ${sent} streams and has ${rows.length} usage rows`);
+      const odd = rows.find(({ usage }) => usage.billing_status === "expired" || usage.outcome === "lost");
+      if (odd) wrong(`${odd.id} was never resolved and expired`);
+    }),
+  );
   gateway.upstream.forget();
 }
 
@@ -62,7 +72,12 @@ function answer(http, seen, upstream) {
 
 /** One client: reads to the end, or until it has had its share, and leaves. */
 async function play({ url }, { key }, { client, upstream, model, way, percent }) {
-  const sent = send(url, key, { client, model: `cut-${upstream}-${model}`, mode: "stream", words: `cut ${way} at ${percent}` });
+  const sent = send(url, key, {
+    client,
+    model: `cut-${upstream}-${model}`,
+    mode: "stream",
+    words: `cut ${way} at ${percent}`,
+  });
   const [response] = await once(sent, "response");
   // 503: it was cut before there was anything to hand on.
   const { statusCode: status } = response;

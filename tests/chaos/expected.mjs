@@ -19,28 +19,48 @@ function isRejected(as) {
 
 /** What a client is told when the last upstream failed in this way and nothing was forwarded. */
 function refusal(as) {
-  if (as === "too long") return { status: 400, code: "invalid_request", retry: "false", says: /capability_rejected: prompt_too_long/ };
+  if (as === "too long")
+    return { status: 400, code: "invalid_request", retry: "false", says: /capability_rejected: prompt_too_long/ };
   if (as.status === 413) return { status: 413, code: "invalid_request", retry: "false" };
   if (isRejected(as)) return { status: 400, code: "invalid_request", retry: "false" };
-  if (as.status === 429) return { status: 429, code: "rate_limit_exceeded", retry: null, retryAfter: String(as.retryAfter ?? 1) };
+  if (as.status === 429)
+    return { status: 429, code: "rate_limit_exceeded", retry: null, retryAfter: String(as.retryAfter ?? 1) };
   return { status: 503, code: "upstream_unavailable", retry: null, retryAfter: as.retryAfter && String(as.retryAfter) };
 }
 
 /** Anthropic's type of a status. */
-export const ANTHROPIC_TYPES = { 400: "invalid_request_error", 413: "request_too_large", 429: "rate_limit_error", 503: "overloaded_error" };
+export const ANTHROPIC_TYPES = {
+  400: "invalid_request_error",
+  413: "request_too_large",
+  429: "rate_limit_error",
+  503: "overloaded_error",
+};
 
 /** A stream or answer that came to its end, as its provider counted. */
 const COMPLETE = {
   status: 200,
   ends: "complete",
   words: PIECES.length,
-  bill: { outcome: "completed", billing: "settled", by: "upstream", input: USAGE.input - USAGE.cached, cached: USAGE.cached, output: [USAGE.output, USAGE.output] },
+  bill: {
+    outcome: "completed",
+    billing: "settled",
+    by: "upstream",
+    input: USAGE.input - USAGE.cached,
+    cached: USAGE.cached,
+    output: [USAGE.output, USAGE.output],
+  },
 };
 
 /** A stream that broke off behind so many pieces: paid by our own count of them. */
 function broken(words, attempts) {
   const longest = PIECES.slice(0, words).join("").length;
-  return { status: 200, ends: "error", words, attempts, bill: { outcome: "truncated", billing: "settled", by: "estimate", output: [words, longest] } };
+  return {
+    status: 200,
+    ends: "error",
+    words,
+    attempts,
+    bill: { outcome: "truncated", billing: "settled", by: "estimate", output: [words, longest] },
+  };
 }
 
 /**
@@ -63,6 +83,9 @@ export function expectedOfClient({ mode, upstream, leaves }) {
   // A whole answer came whole, and short streams fit between us and one who does not read.
   if (mode === "whole" || leaves === "does not read") return { ...COMPLETE.bill };
   // It is given up at once, and paid by what was seen; the input as the upstream told it, where it tells it first.
-  const told = upstream === "messages" ? { input: USAGE.input - USAGE.cached, cached: USAGE.cached } : { by: "estimate", cached: 0 };
+  const told =
+    upstream === "messages"
+      ? { input: USAGE.input - USAGE.cached, cached: USAGE.cached }
+      : { by: "estimate", cached: 0 };
   return { outcome: "client_gone", billing: "settled", output: [0, MOST_ABANDONED], ...told };
 }

@@ -25,7 +25,9 @@ export function good(dialect) {
   return (http, seen) => {
     const answer = answerTo(seen);
     const stream = seen.json.stream === true;
-    return stream ? eventStream(streamOf(dialect, answer, seen.json))(http) : json(wholeOf(dialect, answer, seen.json))(http);
+    return stream
+      ? eventStream(streamOf(dialect, answer, seen.json))(http)
+      : json(wholeOf(dialect, answer, seen.json))(http);
   };
 }
 
@@ -56,7 +58,8 @@ function errorEvent(dialect) {
   return named([{ type: "error", code: "server_error", message: THEIR_WORDS, param: null, sequence_number: 99 }]);
 }
 
-const TOO_LONG = "This model's maximum context length is 200000 tokens, the prompt is too long: 200001 tokens > 200000 maximum.";
+const TOO_LONG =
+  "This model's maximum context length is 200000 tokens, the prompt is too long: 200001 tokens > 200000 maximum.";
 
 function status(status, { headers = {}, as = { status }, ...error } = {}) {
   const marks = { "x-provider": THEIR_WORDS, "set-cookie": `a=${encodeURIComponent(THEIR_WORDS)}` };
@@ -76,7 +79,10 @@ function retryAfter(code, seconds) {
 function half(end) {
   return (dialect) => (http, seen) => {
     const text = JSON.stringify(wholeOf(dialect, answerTo(seen), seen.json));
-    return bytes(text.slice(0, text.length / 2), { headers: { ...JSON_TYPE, "content-length": String(Buffer.byteLength(text)) }, end })(http);
+    return bytes(text.slice(0, text.length / 2), {
+      headers: { ...JSON_TYPE, "content-length": String(Buffer.byteLength(text)) },
+      end,
+    })(http);
   };
 }
 
@@ -89,7 +95,14 @@ function usageTwice(dialect, seen) {
   const twice = (frame) => frame.includes('"usage":{') && frame.includes(String(USAGE.output));
   const at = list.findLastIndex(twice);
   const [early] = frames(dialect, seen, EARLIER).slice(at, at + 1);
-  if (dialect === "responses") return [...list.slice(0, at), early.replaceAll("response.completed", "response.in_progress").replace('"status":"completed"', '"status":"in_progress"'), ...list.slice(at)].join("");
+  if (dialect === "responses")
+    return [
+      ...list.slice(0, at),
+      early
+        .replaceAll("response.completed", "response.in_progress")
+        .replace('"status":"completed"', '"status":"in_progress"'),
+      ...list.slice(at),
+    ].join("");
   return [...list.slice(0, at), early, ...list.slice(at)].join("");
 }
 
@@ -103,7 +116,12 @@ export const FAILURES = {
   "reset before headers": { as: "unreachable", answer: () => hangUp() },
   "no headers in time": { as: "late", at: "hasty", answer: () => silence() },
 
-  "400 context length": status(400, { message: `${TOO_LONG} ${THEIR_WORDS}`, type: "invalid_request_error", code: "context_length_exceeded", as: "too long" }),
+  "400 context length": status(400, {
+    message: `${TOO_LONG} ${THEIR_WORDS}`,
+    type: "invalid_request_error",
+    code: "context_length_exceeded",
+    as: "too long",
+  }),
   400: status(400),
   401: status(401, { headers: { "www-authenticate": "Bearer" } }),
   403: status(403),
@@ -119,12 +137,25 @@ export const FAILURES = {
   503: status(503),
   "503 with retry-after": retryAfter(503, 7),
   529: status(529),
-  redirect: { as: { status: 307 }, answer: () => bytes("", { status: 307, headers: { location: "/elsewhere/v1/chat/completions" } }) },
+  redirect: {
+    as: { status: 307 },
+    answer: () => bytes("", { status: 307, headers: { location: "/elsewhere/v1/chat/completions" } }),
+  },
 
   "200 with HTML": { as: "no answer", answer: () => bytes(`<html>${THEIR_WORDS}</html>`, { headers: HTML }) },
   "200 with a JSON error": { as: "no answer", answer: (dialect) => json(theirError(dialect)) },
-  "empty body": { as: "no answer", answer: () => (http, { json: { stream } }) => bytes("", { headers: stream ? SSE : JSON_TYPE })(http) },
-  "malformed JSON": { as: "no answer", only: "whole", answer: () => bytes('{"id":"abc","choices":[{', { headers: JSON_TYPE }) },
+  "empty body": {
+    as: "no answer",
+    answer:
+      () =>
+      (http, { json: { stream } }) =>
+        bytes("", { headers: stream ? SSE : JSON_TYPE })(http),
+  },
+  "malformed JSON": {
+    as: "no answer",
+    only: "whole",
+    answer: () => bytes('{"id":"abc","choices":[{', { headers: JSON_TYPE }),
+  },
   "cut within the body": { as: "unreachable", only: "whole", answer: half("cut") },
   "stall within the body": { as: "late", only: "whole", at: "hasty", answer: half("stall") },
 
@@ -135,14 +166,27 @@ export const FAILURES = {
   "error after words": streamed("broken", (dialect, seen) => [...begun(dialect, seen), errorEvent(dialect)].join("")),
   "cut after words": streamed("broken", (dialect, seen) => begun(dialect, seen).join(""), { end: "cut" }),
   "end after words": streamed("broken", (dialect, seen) => begun(dialect, seen).join("")),
-  "cut within a frame": streamed("broken", (dialect, seen) => {
-    const list = frames(dialect, seen);
-    const at = upTo(list, PRODUCED);
-    return list.slice(0, at).join("") + list[at].slice(0, 20);
-  }, { end: "cut" }),
-  "stall after words": { ...streamed("broken", (dialect, seen) => begun(dialect, seen).join(""), { end: "stall" }), at: "hasty" },
-  "garbage after words": streamed("broken", (dialect, seen) => `${begun(dialect, seen).join("")}data: <html>${THEIR_WORDS}</html>\n\n`),
+  "cut within a frame": streamed(
+    "broken",
+    (dialect, seen) => {
+      const list = frames(dialect, seen);
+      const at = upTo(list, PRODUCED);
+      return list.slice(0, at).join("") + list[at].slice(0, 20);
+    },
+    { end: "cut" },
+  ),
+  "stall after words": {
+    ...streamed("broken", (dialect, seen) => begun(dialect, seen).join(""), { end: "stall" }),
+    at: "hasty",
+  },
+  "garbage after words": streamed(
+    "broken",
+    (dialect, seen) => `${begun(dialect, seen).join("")}data: <html>${THEIR_WORDS}</html>\n\n`,
+  ),
   // The finish of chat and messages stands before the terminal event; in responses it is that event.
-  "no terminal": { ...streamed("complete", withoutTerminal), as: (dialect) => (dialect === "responses" ? "broken at the end" : "complete") },
+  "no terminal": {
+    ...streamed("complete", withoutTerminal),
+    as: (dialect) => (dialect === "responses" ? "broken at the end" : "complete"),
+  },
   "usage twice": streamed("complete", usageTwice),
 };

@@ -21,14 +21,21 @@ export async function play(gateway, payer, one) {
 async function playFailure({ url, upstream }, payer, one) {
   const { failure, mode, client, model } = one;
   const first = firstOf(one);
-  upstream.answer(model, (http, seen) => (seen.upstream === first ? failure.answer(one.upstream) : good(one.upstream))(http, seen));
+  upstream.answer(model, (http, seen) =>
+    (seen.upstream === first ? failure.answer(one.upstream) : good(one.upstream))(http, seen),
+  );
   const answer = await readWhole(send(url, payer.key, one));
   const want = expected(one);
   const seen = upstream.seen(model);
-  const attempts = [first, `second-${one.upstream}`].map((id) => seen.filter((request) => request.upstream === id).length);
+  const attempts = [first, `second-${one.upstream}`].map(
+    (id) => seen.filter((request) => request.upstream === id).length,
+  );
   assert.deepEqual([answer.status, attempts], [want.status, want.attempts], answer.text);
   const row = await payer.paid();
-  assert.ok(!`${answer.text}${JSON.stringify(answer.headers)}`.includes(THEIR_WORDS), `the provider's words: ${answer.text}`);
+  assert.ok(
+    !`${answer.text}${JSON.stringify(answer.headers)}`.includes(THEIR_WORDS),
+    `the provider's words: ${answer.text}`,
+  );
   assert.equal(row.id, answer.headers["x-request-id"]);
   assert.equal(row.usage.upstream, attempts[1] > 0 ? `second-${one.upstream}` : first);
   if (want.code) assertRefusal(client, answer, want);
@@ -73,7 +80,8 @@ async function playClient({ url, upstream }, payer, one) {
   const end = await closed;
   sent.destroy();
   assertBill(row, expectedOfClient(one));
-  if (left !== undefined && mode === "stream" && leaves !== "before the headers") assert.equal(end, "cut", "the upstream was read to its end for nobody");
+  if (left !== undefined && mode === "stream" && leaves !== "before the headers")
+    assert.equal(end, "cut", "the upstream was read to its end for nobody");
 }
 
 /** Resolves once a stream has said `words`. */
@@ -102,7 +110,12 @@ async function tellWhole({ upstream, leaves }, http, seen, begun, gone) {
 
 async function tellStream({ upstream, leaves }, http, seen, begun, gone) {
   const list = frames(upstream, seen);
-  const at = { "before the headers": 0, "after the first byte": 1, "in the middle": PRODUCED, "does not read": list.length }[leaves];
+  const at = {
+    "before the headers": 0,
+    "after the first byte": 1,
+    "in the middle": PRODUCED,
+    "does not read": list.length,
+  }[leaves];
   const shown = at === 0 || at === list.length ? at : list.findIndex((frame) => frame.includes(`"${PIECES[at]}"`));
   begun.open();
   if (at === 0) await gone;

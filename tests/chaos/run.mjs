@@ -51,11 +51,21 @@ await main(async () => {
     const problems = [];
     const payers = await Promise.all(Array.from({ length: lanes }, () => Payer.make(gateway, USD)));
     const timed = chosen.filter(isTimed);
-    await step(`${chosen.length - timed.length} cases`, () => playAll(gateway, payers, chosen.filter((one) => !isTimed(one)), problems));
-    await step(`${timed.length} cases of deadlines`, () => playAll(gateway, payers.slice(0, QUIET_LANES), timed, problems));
+    await step(`${chosen.length - timed.length} cases`, () =>
+      playAll(
+        gateway,
+        payers,
+        chosen.filter((one) => !isTimed(one)),
+        problems,
+      ),
+    );
+    await step(`${timed.length} cases of deadlines`, () =>
+      playAll(gateway, payers.slice(0, QUIET_LANES), timed, problems),
+    );
     await cutInRounds(gateway, { count: streams, lanes, random: randomNumbers(seed) }, problems);
     await step("what the accounts and D1 say in the end", async () => {
-      for (const { account } of payers) await checkAccount(gateway, account, (violation) => problems.push({ kind: "an account", problem: violation }));
+      for (const { account } of payers)
+        await checkAccount(gateway, account, (violation) => problems.push({ kind: "an account", problem: violation }));
     });
     const failures = gateway.logs().filter((line) => /panic|internal/i.test(line));
     for (const line of failures) problems.push({ kind: "the log", problem: line });
@@ -88,7 +98,8 @@ async function cutInRounds(gateway, { count, lanes, random }, problems) {
   }
   const [, second, ...later] = after;
   const most = Math.max(...later);
-  if (most > second * GROWTH) problems.push({ kind: "memory", problem: `${second} bytes after two rounds, ${most} later` });
+  if (most > second * GROWTH)
+    problems.push({ kind: "memory", problem: `${second} bytes after two rounds, ${most} later` });
 }
 
 /** Plays all cases. Each lane has its own account and takes the next case that is not yet played. */

@@ -51,11 +51,20 @@ for (const dialect of UPSTREAMS) {
     gateway.upstream.answer(model, agent({ commands: ["cat token.txt"] }));
     const { code, stdout, stderr } = await ask(model);
     assert.deepEqual([code, stdout], [0, `The tool said: ${token}\n`], stderr);
-    assert.deepEqual(inference().map(({ status, stream }) => [status, stream]), [[200, true], [200, true]]);
+    assert.deepEqual(
+      inference().map(({ status, stream }) => [status, stream]),
+      [
+        [200, true],
+        [200, true],
+      ],
+    );
 
     const [first, second] = reached(gateway, model);
     assert.equal(first.dialect, dialect);
-    assert.deepEqual(first.tools.map(({ name }) => name), ["Bash", "Edit", "Read"]);
+    assert.deepEqual(
+      first.tools.map(({ name }) => name),
+      ["Bash", "Edit", "Read"],
+    );
     const [result] = newResults(second);
     const [call] = second.turns.flatMap(({ calls }) => calls);
     assert.deepEqual([result.id, result.text, call.name], [call.id, token, "Bash"]);
@@ -74,7 +83,12 @@ for (const dialect of UPSTREAMS) {
     const [, second] = reached(gateway, model);
     const calls = second.turns.flatMap((turn) => turn.calls);
     assert.equal(calls.length, 2);
-    assert.deepEqual(newResults(second).map(({ id }) => id).sort(), calls.map(({ id }) => id).sort());
+    assert.deepEqual(
+      newResults(second)
+        .map(({ id }) => id)
+        .sort(),
+      calls.map(({ id }) => id).sort(),
+    );
     assertThought(second, THOUGHT, OPAQUE);
     await assertPaid(gateway, account, 2);
   });
@@ -85,14 +99,25 @@ for (const dialect of UPSTREAMS) {
     assert.deepEqual([code, stdout], [0, `The tool said: ${token}\n`], stderr);
     assert.ok(!stderr.includes(THEIR_WORDS), stderr);
     // Each stream that fails is asked for again.
-    assert.deepEqual(inference().map(({ status, stream }) => [status, stream]), [[200, true], [200, true], [200, true], [200, true]]);
+    assert.deepEqual(
+      inference().map(({ status, stream }) => [status, stream]),
+      [
+        [200, true],
+        [200, true],
+        [200, true],
+        [200, true],
+      ],
+    );
     await assertPaid(gateway, account, 4);
   });
 }
 
 test("a key in ANTHROPIC_AUTH_TOKEN, without --bare", async () => {
   gateway.upstream.answer("agent-messages", agent({ commands: ["cat token.txt"] }));
-  const { code, stdout, stderr } = await ask("agent-messages", { flags: [], env: { ANTHROPIC_AUTH_TOKEN: account.key } });
+  const { code, stdout, stderr } = await ask("agent-messages", {
+    flags: [],
+    env: { ANTHROPIC_AUTH_TOKEN: account.key },
+  });
   assert.deepEqual([code, stdout], [0, `The tool said: ${token}\n`], stderr);
 });
 
@@ -107,10 +132,15 @@ test("a key from a helper, with all of it in the settings", async () => {
 });
 
 test("a key that is none: one request, and our words", async () => {
-  const { code, stdout } = await ask("agent-messages", { env: { ANTHROPIC_API_KEY: `${account.key.slice(0, -4)}AAAA` } });
+  const { code, stdout } = await ask("agent-messages", {
+    env: { ANTHROPIC_API_KEY: `${account.key.slice(0, -4)}AAAA` },
+  });
   assert.equal(code, 1);
   assert.match(stdout, /Failed to authenticate\. API Error: 401/);
-  assert.deepEqual(inference().map(({ status }) => status), [401]);
+  assert.deepEqual(
+    inference().map(({ status }) => status),
+    [401],
+  );
 });
 
 test("an account without credit: one request, and what to do", async () => {
@@ -118,7 +148,10 @@ test("an account without credit: one request, and what to do", async () => {
   const { code, stdout } = await ask("agent-messages");
   assert.equal(code, 1);
   assert.match(stdout, /Credit balance is too low/);
-  assert.deepEqual(inference().map(({ status }) => status), [402]);
+  assert.deepEqual(
+    inference().map(({ status }) => status),
+    [402],
+  );
   assert.equal(gateway.upstream.requests.length, 0);
 });
 
@@ -126,6 +159,12 @@ test("a model that is none: asked once more without a stream, and said so", asyn
   const { code, stdout } = await ask("no-such-model");
   assert.equal(code, 1);
   assert.match(stdout, /There's an issue with the selected model \(no-such-model\)/);
-  assert.deepEqual(inference().map(({ status, stream }) => [status, stream]), [[404, true], [404, false]]);
+  assert.deepEqual(
+    inference().map(({ status, stream }) => [status, stream]),
+    [
+      [404, true],
+      [404, false],
+    ],
+  );
   await assertPaid(gateway, account, 0);
 });

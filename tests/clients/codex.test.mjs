@@ -50,7 +50,13 @@ for (const dialect of UPSTREAMS) {
     const { code, stdout, stderr } = await ask(model);
     assert.equal(code, 0, stderr);
     assert.match(stdout, new RegExp(`^The tool said: [^]*${token}`));
-    assert.deepEqual(counter.seen.map(({ path, status }) => [path, status]), [["/v1/responses", 200], ["/v1/responses", 200]]);
+    assert.deepEqual(
+      counter.seen.map(({ path, status }) => [path, status]),
+      [
+        ["/v1/responses", 200],
+        ["/v1/responses", 200],
+      ],
+    );
 
     const [first, second] = reached(gateway, model);
     assert.equal(first.dialect, dialect);
@@ -60,7 +66,10 @@ for (const dialect of UPSTREAMS) {
     for (const name of ["exec_command", "view_image", spawn]) assert.ok(offered.includes(name), offered.join());
     const [call] = second.turns.flatMap(({ calls }) => calls);
     const [result] = newResults(second);
-    assert.deepEqual([result.id, call.name, JSON.parse(call.input)], [call.id, "exec_command", { cmd: "cat token.txt" }]);
+    assert.deepEqual(
+      [result.id, call.name, JSON.parse(call.input)],
+      [call.id, "exec_command", { cmd: "cat token.txt" }],
+    );
     assert.match(result.text, new RegExp(token));
     await assertPaid(gateway, account, 2);
   });
@@ -74,7 +83,10 @@ for (const dialect of UPSTREAMS) {
     const [, second] = reached(gateway, model);
     const calls = second.turns.flatMap((turn) => turn.calls);
     assert.equal(calls.length, 2);
-    assert.deepEqual(newResults(second).map(({ id }) => id), calls.map(({ id }) => id));
+    assert.deepEqual(
+      newResults(second).map(({ id }) => id),
+      calls.map(({ id }) => id),
+    );
     assertThought(second, THOUGHT, OPAQUE);
     await assertPaid(gateway, account, 2);
   });

@@ -32,8 +32,16 @@ beforeEach(async (context) => {
 function add(key) {
   const readme = readFileSync(path.join(ROOT, "README.md"), "utf8");
   const [line] = readme.match(/claude mcp add [^\n]*\\\n[^\n]*/);
-  const words = line.replace("\\\n", " ").match(/"[^"]*"|\S+/g).slice(2);
-  const args = words.map((word) => word.replaceAll('"', "").replace(/^http:.*\/mcp$/, `${gateway.url}/mcp`).replace("$ONEINTERFACE_API_KEY", key));
+  const words = line
+    .replace("\\\n", " ")
+    .match(/"[^"]*"|\S+/g)
+    .slice(2);
+  const args = words.map((word) =>
+    word
+      .replaceAll('"', "")
+      .replace(/^http:.*\/mcp$/, `${gateway.url}/mcp`)
+      .replace("$ONEINTERFACE_API_KEY", key),
+  );
   return claudeMcp(args, place);
 }
 
@@ -63,7 +71,15 @@ test("a session lists models, makes a key and reads the balance", async () => {
   const tools = ["list_models", "create_api_key", "get_balance"].map((name) => named(name).name).join(",");
   // Its experimental features would hide the tools behind a search.
   const env = { ANTHROPIC_API_KEY: account.key, CLAUDE_CODE_DISABLE_EXPERIMENTAL_BETAS: "1" };
-  const { code, stdout, stderr } = await claude({ origin: gateway.url, model: MODEL, prompt: "Make me a key.", place, flags: [], tools, env });
+  const { code, stdout, stderr } = await claude({
+    origin: gateway.url,
+    model: MODEL,
+    prompt: "Make me a key.",
+    place,
+    flags: [],
+    tools,
+    env,
+  });
   assert.deepEqual([code, stdout], [0, "Done.\n"], stderr);
   const [models, made, balance] = newResults(reached(gateway, MODEL).at(-1)).map((result) => JSON.parse(result.text));
   assert.ok(models.models.some(({ id }) => id === MODEL));

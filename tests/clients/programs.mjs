@@ -11,7 +11,9 @@ const LIMIT_MS = 60_000;
 /** The program of Claude Code: its install script, which would link it, is not run. */
 function claudeBinary() {
   const { platform, arch } = process;
-  const names = [`${platform}-${arch}`, `${platform}-${arch}-musl`].map((name) => path.join(MODULES, `@anthropic-ai/claude-code-${name}/claude`));
+  const names = [`${platform}-${arch}`, `${platform}-${arch}-musl`].map((name) =>
+    path.join(MODULES, `@anthropic-ai/claude-code-${name}/claude`),
+  );
   const found = names.find((file) => existsSync(file));
   if (!found) throw new Error(`Claude Code has no program for ${platform}-${arch}`);
   return found;

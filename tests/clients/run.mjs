@@ -15,9 +15,11 @@ export async function ensureClients() {
   if (isCurrent()) return;
   // Without install scripts: the programs lie in packages for each platform and need none.
   const args = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
-  await step("installing Claude Code and Codex (770 MB, once)", () => run("npm", args, { cwd: FOLDER })).catch((error) => {
-    throw new LeftOut(`Claude Code and Codex could not be installed: ${error.message}`);
-  });
+  await step("installing Claude Code and Codex (770 MB, once)", () => run("npm", args, { cwd: FOLDER })).catch(
+    (error) => {
+      throw new LeftOut(`Claude Code and Codex could not be installed: ${error.message}`);
+    },
+  );
 }
 
 function isCurrent() {

@@ -13,11 +13,19 @@ const ADJUSTED = 3;
  * saw. Resolves to counts, and `violations`, in words.
  */
 export async function check(gateway, accounts, load) {
-  const found = { requests: {}, saw: count(load.sent.map(({ saw, status }) => (saw === "refusal" ? `refusals with ${status}` : NAMES[saw]))), outcomes: {}, complete: {}, violations: [] };
+  const found = {
+    requests: {},
+    saw: count(load.sent.map(({ saw, status }) => (saw === "refusal" ? `refusals with ${status}` : NAMES[saw]))),
+    outcomes: {},
+    complete: {},
+    violations: [],
+  };
   const rows = new Map();
   const wrong = (violation) => void found.violations.push(violation);
   for (const account of accounts) {
-    for (const row of await checkAccount(gateway, account, (violation) => wrong(`${account.accountId}: ${violation}`))) {
+    for (const row of await checkAccount(gateway, account, (violation) =>
+      wrong(`${account.accountId}: ${violation}`),
+    )) {
       if (rows.has(row.id)) wrong(`${row.id} is in two accounts`);
       rows.set(row.id, { ...row, account });
     }
@@ -27,7 +35,11 @@ export async function check(gateway, accounts, load) {
   const dispatched = load.dispatched.size;
   if (dispatched > rows.size) wrong(`${dispatched} requests reached the upstream, ${rows.size} were admitted`);
   found.requests = { sent: load.sent.length, admitted: rows.size, dispatched };
-  found.outcomes = count([...rows.values()].map(({ usage }) => `${usage.billing_status}/${usage.outcome}${usage.settled_by ? ` by ${usage.settled_by}` : ""}`));
+  found.outcomes = count(
+    [...rows.values()].map(
+      ({ usage }) => `${usage.billing_status}/${usage.outcome}${usage.settled_by ? ` by ${usage.settled_by}` : ""}`,
+    ),
+  );
   return found;
 }
 
@@ -45,12 +57,18 @@ export async function checkAccount(gateway, account, wrong) {
     if (balance < 0n) wrong(`row ${seq} takes the balance below zero`);
   }
   const told = await gateway.balance(account);
-  if (told.balance !== balance || told.held !== 0n) wrong(`the balance is ${told.balance}, ${told.held} held; the sum is ${balance}`);
+  if (told.balance !== balance || told.held !== 0n)
+    wrong(`the balance is ${told.balance}, ${told.held} held; the sum is ${balance}`);
 
   const usage = journal.filter(({ kind }) => kind === "usage");
   const byId = Map.groupBy(usage, ({ id }) => id);
-  const adjusted = Map.groupBy(journal.filter((row) => row.usage && row.kind === "adjustment"), ({ id }) => id);
-  const holds = new Map((await gateway.rows(account, "SELECT request_id, state, seq FROM holds")).map((hold) => [hold.request_id, hold]));
+  const adjusted = Map.groupBy(
+    journal.filter((row) => row.usage && row.kind === "adjustment"),
+    ({ id }) => id,
+  );
+  const holds = new Map(
+    (await gateway.rows(account, "SELECT request_id, state, seq FROM holds")).map((hold) => [hold.request_id, hold]),
+  );
   for (const [id, { state }] of holds) {
     if (state === OPEN) wrong(`${id} is still open`);
     else if (byId.get(id)?.length !== 1) wrong(`${id} was admitted and has ${byId.get(id)?.length ?? 0} usage rows`);
@@ -77,14 +95,43 @@ async function drained(gateway, account, wrong) {
 
 /** Compares D1's rows, usage included, with the rows of the account object. */
 async function checkCopy(gateway, { accountId }, journal, wrong) {
-  const { results } = await gateway.db.prepare("SELECT * FROM journal WHERE account_id = ? ORDER BY seq").bind(accountId).all();
+  const { results } = await gateway.db
+    .prepare("SELECT * FROM journal WHERE account_id = ? ORDER BY seq")
+    .bind(accountId)
+    .all();
   if (results.length !== journal.length) wrong(`D1 has ${results.length} rows, the account ${journal.length}`);
   for (const [at, copy] of results.entries()) {
     const { seq, id, kind, at_ms, amount_nano, balance_after_nano, usage } = journal[at] ?? {};
-    const own = [seq, id, kind, at_ms, amount_nano, balance_after_nano, usage?.usage.input, usage?.usage.output, usage?.outcome, usage?.billing_status, usage?.settled_by];
-    const { amount_nano_usd, balance_after_nano_usd, input_tokens, output_tokens, status, billing_status, settled_by } = copy;
-    const copied = [copy.seq, copy.id, copy.kind, copy.at_ms, amount_nano_usd, balance_after_nano_usd, input_tokens, output_tokens, status, billing_status, settled_by];
-    if (own.some((value, n) => (value ?? null) !== (copied[n] ?? null))) wrong(`D1's row ${copy.seq} is ${copied}, the account's ${own}`);
+    const own = [
+      seq,
+      id,
+      kind,
+      at_ms,
+      amount_nano,
+      balance_after_nano,
+      usage?.usage.input,
+      usage?.usage.output,
+      usage?.outcome,
+      usage?.billing_status,
+      usage?.settled_by,
+    ];
+    const { amount_nano_usd, balance_after_nano_usd, input_tokens, output_tokens, status, billing_status, settled_by } =
+      copy;
+    const copied = [
+      copy.seq,
+      copy.id,
+      copy.kind,
+      copy.at_ms,
+      amount_nano_usd,
+      balance_after_nano_usd,
+      input_tokens,
+      output_tokens,
+      status,
+      billing_status,
+      settled_by,
+    ];
+    if (own.some((value, n) => (value ?? null) !== (copied[n] ?? null)))
+      wrong(`D1's row ${copy.seq} is ${copied}, the account's ${own}`);
   }
 }
 
@@ -115,7 +162,8 @@ function checkRequests(rows, load, found, wrong) {
     // If the balance does not cover a whole stream, the gateway stops the stream as if it had reached its limit.
     const { outcome } = row.usage;
     const ends = { limited: "stopped at the limit", lost: "lost before the settle was written" };
-    if (!settled && outcome !== "lost" && outcome !== "limited") wrong(`request ${n} (${kind}) was answered and ended as ${JSON.stringify(row.usage)}`);
+    if (!settled && outcome !== "lost" && outcome !== "limited")
+      wrong(`request ${n} (${kind}) was answered and ended as ${JSON.stringify(row.usage)}`);
     complete.push(`${settled ? "charged exactly" : ends[outcome]} (${kind})`);
   }
   found.complete = count(complete);

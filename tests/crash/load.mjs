@@ -19,7 +19,11 @@ const KINDS = {
   stream: { weight: 8, stream: true, answer: (usage) => streamOf(usage, { chunks: 20, each: 3, delayMs: 40 }) },
   long: { weight: 3, stream: true, answer: (usage) => streamOf(usage, { chunks: 60, each: 120, delayMs: 30 }) },
   "no answer": { weight: 1, answer: () => hangUp() },
-  "cut stream": { weight: 1, stream: true, answer: (usage) => eventStream(events(chunksOf(usage, { chunks: 5, each: 3 })).slice(0, 900), { end: "cut" }) },
+  "cut stream": {
+    weight: 1,
+    stream: true,
+    answer: (usage) => eventStream(events(chunksOf(usage, { chunks: 5, each: 3 })).slice(0, 900), { end: "cut" }),
+  },
 };
 const URN = Object.entries(KINDS).flatMap(([kind, { weight }]) => Array(weight).fill(kind));
 

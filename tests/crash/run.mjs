@@ -33,7 +33,9 @@ const USD = "50";
 await main(async () => {
   const options = { kills: "50", seed: String(Date.now() % 1_000_000), accounts: "4", clients: "20" };
   const named = Object.entries(options).map(([name, value]) => [name, { type: "string", default: value }]);
-  const { values } = parseArgs({ options: { ...Object.fromEntries(named), help: { type: "boolean", short: "h", default: false } } });
+  const { values } = parseArgs({
+    options: { ...Object.fromEntries(named), help: { type: "boolean", short: "h", default: false } },
+  });
   if (values.help) return console.log(HELP);
   const numbers = Object.fromEntries(Object.keys(options).map((name) => [name, Number(values[name])]));
   if (Object.values(numbers).some((n) => !Number.isSafeInteger(n) || n < 0)) throw new StepFailed(HELP);
@@ -94,14 +96,21 @@ async function crash(folder, upstream, { kills, seed, accounts: count, clients }
 function launchGateway(settings, tmp) {
   const script = path.join(import.meta.dirname, "gateway.mjs");
   const env = { ...process.env, TMPDIR: tmp };
-  const child = launch(process.execPath, [script, JSON.stringify(settings)], { env, stdio: ["ignore", "pipe", "pipe"] });
+  const child = launch(process.execPath, [script, JSON.stringify(settings)], {
+    env,
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   let printed = "";
   child.stderr.setEncoding("utf8").on("data", (text) => (printed = (printed + text).slice(-4_000)));
   const ended = once(child, "exit");
   const origin = (async () => {
     const line = once(createInterface({ input: child.stdout }), "line").then(([text]) => text);
     const failed = ended.then(() => new StepFailed(`the gateway ended before it served:\n${printed}`));
-    const result = await Promise.race([line, failed, sleep(START_LIMIT_MS, new StepFailed("the gateway does not start"), { ref: false })]);
+    const result = await Promise.race([
+      line,
+      failed,
+      sleep(START_LIMIT_MS, new StepFailed("the gateway does not start"), { ref: false }),
+    ]);
     if (result instanceof Error) throw result;
     return result;
   })();
@@ -126,12 +135,19 @@ async function resolved(gateway, accounts) {
 }
 
 function show({ kills, waited, requests, saw, outcomes, complete, violations }, { seed }) {
-  const list = (counts) => Object.entries(counts).map(([name, count]) => `${count} ${name}`).join(", ");
+  const list = (counts) =>
+    Object.entries(counts)
+      .map(([name, count]) => `${count} ${name}`)
+      .join(", ");
   console.log(`${kills} kills, seed ${seed}; ${list(requests)}`);
   console.log(`clients saw: ${list(saw)}`);
   console.log(`usage rows (billing status, outcome): ${list(outcomes)}`);
   console.log(`complete for the client: ${list(complete)}`);
-  console.log(`${waited.open} holds were open ${waited.seconds} s after the last restart (bounded at ${HOLDS_LIMIT_MS / 1_000} s)`);
+  console.log(
+    `${waited.open} holds were open ${waited.seconds} s after the last restart (bounded at ${HOLDS_LIMIT_MS / 1_000} s)`,
+  );
   for (const violation of violations) console.log(`VIOLATION: ${violation}`);
-  console.log(`${violations.length} violations${violations.length > 0 ? `; again with --seed ${seed} --kills ${kills}` : ""}`);
+  console.log(
+    `${violations.length} violations${violations.length > 0 ? `; again with --seed ${seed} --kills ${kills}` : ""}`,
+  );
 }

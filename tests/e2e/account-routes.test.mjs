@@ -32,7 +32,11 @@ const NOT_THERE = errorBody("invalid_request", "There is no such request, or it 
 const NOT_PERMITTED = errorBody("invalid_api_key", "This API key does not have the permission for this request.");
 
 test("a key sees itself, whatever it may do", async () => {
-  const limits = { requests_per_minute: 60, budget: { usd: "0.5", period: "daily" }, expires_at: "2099-01-01T00:00:00Z" };
+  const limits = {
+    requests_per_minute: 60,
+    budget: { usd: "0.5", period: "daily" },
+    expires_at: "2099-01-01T00:00:00Z",
+  };
   const { body: made } = await gateway.keys(account, "POST", "", { name: "agent", permissions: ["inference"], limits });
   await chat(made.key);
   for (const path of ["/v1/key", "/v1/auth/key"]) {
@@ -62,7 +66,10 @@ test("a key sees itself, whatever it may do", async () => {
     assert.match(text, /"usage":0\.00007,/, "a number with all of its digits, not 7e-5");
   }
   const { body } = await get("/v1/key", account.key);
-  assert.deepEqual([body.data.limit, body.data.limit_remaining, body.data.rate_limit.requests, body.data.is_provisioning_key], [null, null, -1, true]);
+  assert.deepEqual(
+    [body.data.limit, body.data.limit_remaining, body.data.rate_limit.requests, body.data.is_provisioning_key],
+    [null, null, -1, true],
+  );
 });
 
 test("credits are what came in and what was used, to the nano-dollar", async () => {
@@ -82,7 +89,10 @@ test("credits are what came in and what was used, to the nano-dollar", async () 
   await gateway.evict(own);
   assert.deepEqual((await get("/v1/credits", own.key)).body, body, "and so after a sleep");
   const inference = await gateway.key(own, ["inference"]);
-  assert.deepEqual(await get("/v1/credits", inference).then(({ status, body }) => [status, body]), [403, NOT_PERMITTED]);
+  assert.deepEqual(await get("/v1/credits", inference).then(({ status, body }) => [status, body]), [
+    403,
+    NOT_PERMITTED,
+  ]);
 });
 
 test("a request is shown as soon as it is over, to its own key and to those that may read the account", async () => {
@@ -143,10 +153,17 @@ test("a request that is long over is found too", async () => {
 test("activity is what requests used by day and model, up to the moment", async () => {
   const own = await gateway.account();
   const keys = [];
-  for (const [name, reasoning] of [["today", 0], ["yesterday", 3], ["long ago", 0]]) {
+  for (const [name, reasoning] of [
+    ["today", 0],
+    ["yesterday", 3],
+    ["long ago", 0],
+  ]) {
     keys.push((await gateway.keys(own, "POST", "", { name })).body);
     const { usage, ...answer } = completion("chat");
-    gateway.upstream.answerOnce("chat", json({ ...answer, usage: { ...usage, completion_tokens_details: { reasoning_tokens: reasoning } } }));
+    gateway.upstream.answerOnce(
+      "chat",
+      json({ ...answer, usage: { ...usage, completion_tokens_details: { reasoning_tokens: reasoning } } }),
+    );
     await chat(keys.at(-1).key);
   }
   const today = new Date().toISOString().slice(0, 10);
@@ -168,32 +185,62 @@ test("activity is what requests used by day and model, up to the moment", async 
   // Yesterday's, and one from before anybody looks.
   await gateway.usageRows(own, 3);
   const move = (key, days) =>
-    gateway.db.prepare("UPDATE usage_daily SET day = day - ? WHERE account_id = ? AND key_id = ?").bind(days, own.accountId, key.id).run();
+    gateway.db
+      .prepare("UPDATE usage_daily SET day = day - ? WHERE account_id = ? AND key_id = ?")
+      .bind(days, own.accountId, key.id)
+      .run();
   await move(keys[1], 1);
   await move(keys[2], 30);
   const yesterday = new Date(Date.now() - DAY_MS).toISOString().slice(0, 10);
   const moved = (await get("/v1/activity", own.key)).body.data;
-  assert.deepEqual(moved.map(({ date, requests, reasoning_tokens: reasoning }) => [date, requests, reasoning]), [[today, 1, 0], [yesterday, 1, 3]]);
+  assert.deepEqual(
+    moved.map(({ date, requests, reasoning_tokens: reasoning }) => [date, requests, reasoning]),
+    [
+      [today, 1, 0],
+      [yesterday, 1, 3],
+    ],
+  );
   const one = (await get(`/v1/activity?date=${yesterday}`, own.key)).body.data;
-  assert.deepEqual(one.map(({ date, requests }) => [date, requests]), [[yesterday, 1]]);
-  assert.deepEqual((await get("/v1/activity", account.key)).body.data.filter(({ date }) => date === yesterday), [], "another account's");
+  assert.deepEqual(
+    one.map(({ date, requests }) => [date, requests]),
+    [[yesterday, 1]],
+  );
+  assert.deepEqual(
+    (await get("/v1/activity", account.key)).body.data.filter(({ date }) => date === yesterday),
+    [],
+    "another account's",
+  );
   const wrong = await get("/v1/activity?date=today", own.key);
   assert.deepEqual([wrong.status, wrong.body.error.param], [400, "date"]);
   assert.equal((await get("/v1/activity", gateway.session(own))).status, 401, "keys alone");
   const inference = await gateway.key(own, ["inference"]);
-  assert.deepEqual(await get("/v1/activity", inference).then(({ status, body }) => [status, body]), [403, NOT_PERMITTED]);
+  assert.deepEqual(await get("/v1/activity", inference).then(({ status, body }) => [status, body]), [
+    403,
+    NOT_PERMITTED,
+  ]);
 });
 
 test("a quote says what a request would hold and cost at most, and does nothing", async () => {
   const [asked, journal] = [gateway.upstream.requests.length, await gateway.journal(account)];
   const quote = async (body, query = "", key = account.key) => {
-    const response = await gateway.fetch(`/v1/quote${query}`, { method: "POST", key, body: typeof body === "string" ? body : JSON.stringify(body) });
+    const response = await gateway.fetch(`/v1/quote${query}`, {
+      method: "POST",
+      key,
+      body: typeof body === "string" ? body : JSON.stringify(body),
+    });
     return { status: response.status, body: await response.json() };
   };
   const messages = [{ role: "user", content: "hi" }];
   const { status, body } = await quote({ model: "chat", messages, max_tokens: 1000 });
   assert.equal(status, 200, JSON.stringify(body));
-  const { input_tokens: likely, max_input_tokens: most, input_cost_usd: input, hold_usd: hold, max_cost_usd: cost, ...rest } = body;
+  const {
+    input_tokens: likely,
+    max_input_tokens: most,
+    input_cost_usd: input,
+    hold_usd: hold,
+    max_cost_usd: cost,
+    ...rest
+  } = body;
   assert.ok(likely > 0 && likely <= most, `${likely} of ${most}`);
   // $2 and $10 for a million tokens; what is held counts the dearest class of input, a cache write at $2.50.
   assert.equal(Number(input), (likely * 2) / 1e6);
@@ -206,7 +253,12 @@ test("a quote says what a request would hold and cost at most, and does nothing"
     stream: false,
     max_output_tokens: 1000,
     choices: 1,
-    pricing: { prompt: "0.000002", completion: "0.00001", input_cache_read: "0.0000005", input_cache_write: "0.0000025" },
+    pricing: {
+      prompt: "0.000002",
+      completion: "0.00001",
+      input_cache_read: "0.0000005",
+      input_cache_write: "0.0000025",
+    },
     price_effective_at: "2024-01-01T00:00:00.000Z",
   });
   // A stream begins small.

@@ -13,7 +13,12 @@ const SIGN_IN = errorBody("invalid_api_key", "Sign in to use the console.");
 const secrets = freshSecrets();
 let gateway;
 before(async () => {
-  const vars = { SUPABASE_URL: PROJECT, WELCOME_CREDIT_USD: "2.5", SUPABASE_ANON_KEY: ANON_KEY, OAUTH_PROVIDERS: "google, github" };
+  const vars = {
+    SUPABASE_URL: PROJECT,
+    WELCOME_CREDIT_USD: "2.5",
+    SUPABASE_ANON_KEY: ANON_KEY,
+    OAUTH_PROVIDERS: "google, github",
+  };
   gateway = await startGateway({ secrets, vars });
 });
 after(() => gateway.close());
@@ -21,7 +26,13 @@ after(() => gateway.close());
 /** A session of a user; `inS` seconds from now. */
 function session(userId, { inS = 0 } = {}) {
   const iat = Math.floor(Date.now() / 1000) + inS;
-  const own = { iss: `${PROJECT}/auth/v1`, sub: userId, aud: "authenticated", role: "authenticated", email: "a@example.com" };
+  const own = {
+    iss: `${PROJECT}/auth/v1`,
+    sub: userId,
+    aud: "authenticated",
+    role: "authenticated",
+    email: "a@example.com",
+  };
   return signTexts('{"alg":"HS256"}', JSON.stringify({ ...own, iat, exp: iat + 600 }), secrets.SUPABASE_JWT_SECRET);
 }
 
@@ -36,7 +47,9 @@ test("the first sign-in makes the account, with its welcome, however often it co
   const token = session(userId);
   const missing = await call("GET", "/console/api/account", token);
   assert.deepEqual([missing.status, missing.body.error.code], [404, "invalid_request"]);
-  const made = await Promise.all(Array.from({ length: 20 }, () => call("POST", "/console/api/account", session(userId))));
+  const made = await Promise.all(
+    Array.from({ length: 20 }, () => call("POST", "/console/api/account", session(userId))),
+  );
   for (const { status, body } of made) {
     assert.equal(status, 200);
     assert.equal(body.account_id, made[0].body.account_id);
@@ -54,7 +67,10 @@ test("the first sign-in makes the account, with its welcome, however often it co
     uncollected_usd: "0",
   });
   const journal = await gateway.journal({ accountId });
-  assert.deepEqual(journal.map(({ id, kind, amount_nano: amount }) => [id, kind, amount]), [["welcome", "grant", 2_500_000_000]]);
+  assert.deepEqual(
+    journal.map(({ id, kind, amount_nano: amount }) => [id, kind, amount]),
+    [["welcome", "grant", 2_500_000_000]],
+  );
   const spelled = await call("POST", "/console/api/account", session(userId.toUpperCase()));
   assert.equal(spelled.body.account_id, accountId, "a UUID is the same in capitals");
 });
@@ -62,10 +78,16 @@ test("the first sign-in makes the account, with its welcome, however often it co
 test("a key sees the account that it belongs to, if it may, and nobody's name", async () => {
   const account = await gateway.account({ usd: "0" });
   const shown = await call("GET", "/console/api/account", account.key);
-  assert.deepEqual([shown.status, shown.body.account_id, shown.body.user, shown.body.balance_usd], [200, account.accountId, null, "2.5"]);
+  assert.deepEqual(
+    [shown.status, shown.body.account_id, shown.body.user, shown.body.balance_usd],
+    [200, account.accountId, null, "2.5"],
+  );
   const inference = await gateway.key(account, ["inference"]);
   assert.equal((await call("GET", "/console/api/account", inference)).status, 403);
-  for (const [method, path] of [["POST", "/console/api/account"], ["DELETE", "/console/api/sessions"]]) {
+  for (const [method, path] of [
+    ["POST", "/console/api/account"],
+    ["DELETE", "/console/api/sessions"],
+  ]) {
     assert.deepEqual(await call(method, path, account.key), { status: 401, body: SIGN_IN }, path);
     assert.deepEqual(await call(method, path), { status: 401, body: SIGN_IN }, path);
   }
@@ -93,11 +115,19 @@ test("signing out everywhere ends every session from before, at once, and no key
   assert.deepEqual([mcp.status, mcp.body.error.code], [401, "invalid_api_key"]);
   assert.equal((await call("GET", "/console/api/account", later)).status, 200, "a new sign-in");
   assert.equal((await call("GET", "/console/api/account", account.key)).status, 200, "a key is no session");
-  assert.equal((await call("GET", "/console/api/account", gateway.session(other))).status, 200, "nobody else is signed out");
+  assert.equal(
+    (await call("GET", "/console/api/account", gateway.session(other))).status,
+    200,
+    "nobody else is signed out",
+  );
   await gateway.evict(account);
   assert.equal((await call("GET", "/console/api/account", old)).status, 401, "it is written down");
   assert.equal((await call("GET", "/console/api/account", later)).status, 200);
-  assert.equal((await call("DELETE", "/console/api/sessions", session(randomUUID()))).status, 404, "who has no account");
+  assert.equal(
+    (await call("DELETE", "/console/api/sessions", session(randomUUID()))).status,
+    404,
+    "who has no account",
+  );
 });
 
 test("the web app is told what it must know, and no secret", async () => {

@@ -40,16 +40,24 @@ test("the model is named as the client named it", async () => {
 
   const [first, ...rest] = completionChunks("their-name");
   gateway.upstream.answerOnce("their-name", eventStream(events([first, ...rest])));
-  const streamed = await (await ask("vendor/renamed", { stream: true, stream_options: { include_usage: true } })).text();
+  const streamed = await (
+    await ask("vendor/renamed", { stream: true, stream_options: { include_usage: true } })
+  ).text();
   const cost = { ...completion("").usage, cost: 0.00003 };
   const ours = completionChunks("vendor/renamed").map((chunk) => (chunk.usage ? { ...chunk, usage: cost } : chunk));
   assert.equal(streamed, events(ours));
 });
 
 test("trap_03 cache writes for an hour cost their own price", async () => {
-  const usage = { prompt_tokens: 1_000, completion_tokens: 1, prompt_tokens_details: { cached_tokens: 100, cache_write_tokens: 400 } };
+  const usage = {
+    prompt_tokens: 1_000,
+    completion_tokens: 1,
+    prompt_tokens_details: { cached_tokens: 100, cache_write_tokens: 400 },
+  };
   gateway.upstream.answer("caching", json({ ...completion("caching"), usage }));
-  const marked = (ttl) => [{ role: "user", content: [{ type: "text", text: "hi", cache_control: { type: "ephemeral", ...ttl } }] }];
+  const marked = (ttl) => [
+    { role: "user", content: [{ type: "text", text: "hi", cache_control: { type: "ephemeral", ...ttl } }] },
+  ];
   for (const [ttl, cost, written] of [
     // 500 × $1, 100 × $0.10, 400 × $1.25 or $2, and 1 × $4 of output, each a million tokens.
     [{}, "0.001014", { cache_write_5m_tokens: 400, cache_write_1h_tokens: 0 }],
@@ -57,7 +65,11 @@ test("trap_03 cache writes for an hour cost their own price", async () => {
   ]) {
     const own = await gateway.account();
     const response = await ask("caching", { messages: marked(ttl) }, own);
-    assert.deepEqual([response.status, response.headers.get("x-oneinterface-cost")], [200, cost], await response.text());
+    assert.deepEqual(
+      [response.status, response.headers.get("x-oneinterface-cost")],
+      [200, cost],
+      await response.text(),
+    );
     const [row] = await gateway.usageRows(own, 1);
     assert.deepEqual(Object.fromEntries(Object.keys(written).map((key) => [key, row[key]])), written);
   }
@@ -70,7 +82,11 @@ test("what an upstream is known to add is taken out", async () => {
   assert.deepEqual(await response.json(), completion("resold"));
   assert.equal(response.headers.get("x-oneinterface-cost"), "0.00003");
 
-  const chunks = completionChunks("resold").map((chunk) => ({ ...chunk, provider: "Someone", ...(chunk.usage && { usage: added.usage }) }));
+  const chunks = completionChunks("resold").map((chunk) => ({
+    ...chunk,
+    provider: "Someone",
+    ...(chunk.usage && { usage: added.usage }),
+  }));
   gateway.upstream.answerOnce("resold", eventStream(events(chunks)));
   assert.equal(await (await ask("resold", { stream: true })).text(), events(completionChunks("resold").slice(0, 2)));
 });
@@ -81,10 +97,16 @@ test("an upstream that compresses all the same is read, and billed", async () =>
   assert.equal(await (await ask("chat")).text(), ODD);
 
   const text = events(completionChunks("chat"));
-  gateway.upstream.answerOnce("chat", bytes(gzipSync(text), { headers: { ...headers, "content-type": "text/event-stream" } }));
+  gateway.upstream.answerOnce(
+    "chat",
+    bytes(gzipSync(text), { headers: { ...headers, "content-type": "text/event-stream" } }),
+  );
   assert.equal(await (await ask("chat", { stream: true })).text(), events(completionChunks("chat").slice(0, 2)));
   const rows = (await gateway.journal(account)).slice(-2);
-  assert.deepEqual(rows.map(({ amount_nano: amount }) => amount), [-70_000, -70_000]);
+  assert.deepEqual(
+    rows.map(({ amount_nano: amount }) => amount),
+    [-70_000, -70_000],
+  );
 });
 
 test("a stream arrives as it is made, not when it is over", async () => {

@@ -73,19 +73,35 @@ test("a model that is none", async () => {
 });
 
 test("a body that is wrong", async () => {
-  await fails(client, { ...request, messages: "hello" }, { as: Anthropic.BadRequestError, type: "invalid_request_error" });
-  await fails(clientOf(account.key), { ...request, max_tokens: undefined }, { as: Anthropic.BadRequestError, type: "invalid_request_error" });
+  await fails(
+    client,
+    { ...request, messages: "hello" },
+    { as: Anthropic.BadRequestError, type: "invalid_request_error" },
+  );
+  await fails(
+    clientOf(account.key),
+    { ...request, max_tokens: undefined },
+    { as: Anthropic.BadRequestError, type: "invalid_request_error" },
+  );
   await assertPaid(gateway, account, 0);
 });
 
 // What each upstream says when a prompt is too long, in its own words.
 const openaiTooLong = (message, param) => ({
-  error: { message: `${message} ${THEIR_WORDS}`, type: "invalid_request_error", param, code: "context_length_exceeded" },
+  error: {
+    message: `${message} ${THEIR_WORDS}`,
+    type: "invalid_request_error",
+    param,
+    code: "context_length_exceeded",
+  },
 });
 const anthropicError = (type, message) => ({ type: "error", error: { type, message } });
 const TOO_LONG = {
   chat: openaiTooLong("This model's maximum context length is 200000 tokens.", "messages"),
-  messages: anthropicError("invalid_request_error", `prompt is too long: 200001 tokens > 200000 maximum ${THEIR_WORDS}`),
+  messages: anthropicError(
+    "invalid_request_error",
+    `prompt is too long: 200001 tokens > 200000 maximum ${THEIR_WORDS}`,
+  ),
   responses: openaiTooLong("Your input exceeds the context window of this model.", "input"),
 };
 const openaiBusy = { error: { message: THEIR_WORDS, type: "rate_limit", param: null, code: "rate_limit_exceeded" } };

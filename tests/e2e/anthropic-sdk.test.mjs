@@ -27,7 +27,12 @@ const COST_USD = Number(costNano(USAGE)) / 1e9;
 // As the agent's usage reads in this dialect: input without what came from the cache.
 const COUNTS = { input_tokens: 100, cache_read_input_tokens: 20, output_tokens: 30 };
 
-const SCHEMA = { type: "object", properties: { city: { type: "string" } }, required: ["city"], additionalProperties: false };
+const SCHEMA = {
+  type: "object",
+  properties: { city: { type: "string" } },
+  required: ["city"],
+  additionalProperties: false,
+};
 const WEATHER = { name: "get_weather", description: "The weather in a city.", input_schema: SCHEMA };
 const PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
 
@@ -45,7 +50,10 @@ for (const dialect of UPSTREAMS) {
     answer([text(WORDS)]);
     const { data, response } = await client.messages.create(request).withResponse();
     assert.deepEqual([data.type, data.role, data.model, data.stop_reason], ["message", "assistant", model, "end_turn"]);
-    assert.deepEqual(data.content.map((block) => [block.type, block.text]), [["text", WORDS]]);
+    assert.deepEqual(
+      data.content.map((block) => [block.type, block.text]),
+      [["text", WORDS]],
+    );
     assert.deepEqual(countsOf(data), COUNTS);
     assert.equal(Number(response.headers.get("x-oneinterface-cost")), COST_USD);
     assert.match(data._request_id, /^req_[0-9a-v]{26}$/);
@@ -63,7 +71,10 @@ for (const dialect of UPSTREAMS) {
     assert.equal(await stream.finalText(), WORDS);
     assert.deepEqual([message.model, message.stop_reason, countsOf(message)], [model, "end_turn", COUNTS]);
     const types = events.map(({ type }) => type);
-    assert.deepEqual([types[0], ...types.slice(-3)], ["message_start", "content_block_stop", "message_delta", "message_stop"]);
+    assert.deepEqual(
+      [types[0], ...types.slice(-3)],
+      ["message_start", "content_block_stop", "message_delta", "message_stop"],
+    );
     assert.ok(types.filter((type) => type === "content_block_delta").length > 1, "it came in one piece");
     // A context meter reads the input at the start: a real figure, or a real estimate.
     const { usage } = events[0].message;
@@ -73,28 +84,51 @@ for (const dialect of UPSTREAMS) {
   });
 
   test(`two tools at once, and their results${on}`, async () => {
-    const calls = [tool("call_1", { name: "get_weather" }, '{"city": "Zürich \\u2603"}'), tool("call_2", { name: "get_weather" }, '{"city":"Rome"}')];
+    const calls = [
+      tool("call_1", { name: "get_weather" }, '{"city": "Zürich \\u2603"}'),
+      tool("call_2", { name: "get_weather" }, '{"city":"Rome"}'),
+    ];
     for (const streamed of [true, false]) {
       answer([text("I look."), ...calls]);
       const asked = { ...request, tools: [WEATHER], tool_choice: { type: "any" } };
       const first = streamed ? await client.messages.stream(asked).finalMessage() : await client.messages.create(asked);
       assert.equal(first.stop_reason, "tool_use");
       const uses = first.content.filter(({ type }) => type === "tool_use");
-      assert.deepEqual(uses.map(({ name, input }) => [name, input]), [["get_weather", { city: "Zürich ☃" }], ["get_weather", { city: "Rome" }]]);
+      assert.deepEqual(
+        uses.map(({ name, input }) => [name, input]),
+        [
+          ["get_weather", { city: "Zürich ☃" }],
+          ["get_weather", { city: "Rome" }],
+        ],
+      );
 
       answer([text("Sunny.")]);
       const results = [
         { type: "tool_result", tool_use_id: uses[0].id, content: "sunny" },
-        { type: "tool_result", tool_use_id: uses[1].id, content: [{ type: "text", text: "no such city" }], is_error: true },
+        {
+          type: "tool_result",
+          tool_use_id: uses[1].id,
+          content: [{ type: "text", text: "no such city" }],
+          is_error: true,
+        },
       ];
       const messages = [...HELLO, { role: "assistant", content: first.content }, { role: "user", content: results }];
       await client.messages.create({ ...asked, tool_choice: undefined, messages });
 
       const [before, after] = reached(gateway, model).slice(-2);
-      assert.deepEqual(before.tools.map(({ name, schema }) => [name, schema]), [["get_weather", SCHEMA]]);
-      assert.deepEqual({ chat: "required", messages: { type: "any" }, responses: "required" }[dialect], before.body.tool_choice);
+      assert.deepEqual(
+        before.tools.map(({ name, schema }) => [name, schema]),
+        [["get_weather", SCHEMA]],
+      );
+      assert.deepEqual(
+        { chat: "required", messages: { type: "any" }, responses: "required" }[dialect],
+        before.body.tool_choice,
+      );
       const made = after.turns.flatMap((turn) => turn.calls);
-      assert.deepEqual(made.map(({ input }) => JSON.parse(input)), [{ city: "Zürich ☃" }, { city: "Rome" }]);
+      assert.deepEqual(
+        made.map(({ input }) => JSON.parse(input)),
+        [{ city: "Zürich ☃" }, { city: "Rome" }],
+      );
       const [sunny, failed] = newResults(after);
       assert.deepEqual([sunny.id, sunny.text, failed.id], [made[0].id, "sunny", made[1].id]);
       assert.match(failed.text, /no such city/);
@@ -104,8 +138,15 @@ for (const dialect of UPSTREAMS) {
 
   test(`thought goes back to its provider, and to no other${on}`, async () => {
     for (const streamed of [true, false]) {
-      answer([thinking("Let me think.", "c3RhdGU="), tool("call_1", { name: "get_weather" }, '{"city":"Rome"}')], { usage: { ...USAGE, reasoning: 10 } });
-      const asked = { ...request, max_tokens: 4000, tools: [WEATHER], thinking: { type: "enabled", budget_tokens: 2000 } };
+      answer([thinking("Let me think.", "c3RhdGU="), tool("call_1", { name: "get_weather" }, '{"city":"Rome"}')], {
+        usage: { ...USAGE, reasoning: 10 },
+      });
+      const asked = {
+        ...request,
+        max_tokens: 4000,
+        tools: [WEATHER],
+        thinking: { type: "enabled", budget_tokens: 2000 },
+      };
       const first = streamed ? await client.messages.stream(asked).finalMessage() : await client.messages.create(asked);
       const [thought, use] = first.content;
       assert.deepEqual([thought.type, thought.thinking, use.type], ["thinking", "Let me think.", "tool_use"]);
@@ -117,8 +158,15 @@ for (const dialect of UPSTREAMS) {
         gateway.upstream.answer(`agent-${name}`, says([text("Sunny.")]));
         await client.messages.create({ ...asked, model: `agent-${name}`, messages });
         const { turns, body } = reached(gateway, `agent-${name}`).at(-1);
-        const states = turns.flatMap((turn) => turn.thinking).map(({ opaque }) => opaque).filter((opaque) => opaque !== null);
-        assert.deepEqual(states, name === dialect && dialect !== "chat" ? ["c3RhdGU="] : [], `from ${dialect} to ${name}`);
+        const states = turns
+          .flatMap((turn) => turn.thinking)
+          .map(({ opaque }) => opaque)
+          .filter((opaque) => opaque !== null);
+        assert.deepEqual(
+          states,
+          name === dialect && dialect !== "chat" ? ["c3RhdGU="] : [],
+          `from ${dialect} to ${name}`,
+        );
         assert.doesNotMatch(JSON.stringify(body), /"oi-\w+-/);
         assert.equal(newResults({ turns })[0].text, "sunny");
       }
@@ -133,7 +181,11 @@ for (const dialect of UPSTREAMS) {
     const { content } = await client.messages.create({ ...request, output_config });
     assert.deepEqual(JSON.parse(content[0].text), { city: "Rome" });
     const { body } = reached(gateway, model).at(-1);
-    const schema = { chat: body.response_format?.json_schema?.schema, messages: body.output_config?.format?.schema, responses: body.text?.format?.schema }[dialect];
+    const schema = {
+      chat: body.response_format?.json_schema?.schema,
+      messages: body.output_config?.format?.schema,
+      responses: body.text?.format?.schema,
+    }[dialect];
     assert.deepEqual(schema, SCHEMA);
   });
 
@@ -154,17 +206,30 @@ for (const dialect of UPSTREAMS) {
   test(`system words, before and between the turns${on}`, async () => {
     answer([text(WORDS)]);
     const system = [{ type: "text", text: "Be brief.", cache_control: { type: "ephemeral" } }];
-    const messages = [...HELLO, { role: "assistant", content: "Hello." }, { role: "user", content: "More." }, { role: "system", content: "Now be loud." }];
+    const messages = [
+      ...HELLO,
+      { role: "assistant", content: "Hello." },
+      { role: "user", content: "More." },
+      { role: "system", content: "Now be loud." },
+    ];
     await client.messages.create({ ...request, system, messages });
     const { turns } = reached(gateway, model).at(-1);
     const roles = turns.map(({ role, text }) => [role === "developer" ? "system" : role, text]);
-    assert.deepEqual(roles, [["system", "Be brief."], ["user", "Say hello."], ["assistant", "Hello."], ["user", "More."], ["system", "Now be loud."]]);
+    assert.deepEqual(roles, [
+      ["system", "Be brief."],
+      ["user", "Say hello."],
+      ["assistant", "Hello."],
+      ["user", "More."],
+      ["system", "Now be loud."],
+    ]);
   });
 
   test(`the output limit, and its stop${on}`, async () => {
     answer([text("Hello and")], { finish: "length" });
     for (const streamed of [true, false]) {
-      const message = streamed ? await client.messages.stream(request).finalMessage() : await client.messages.create(request);
+      const message = streamed
+        ? await client.messages.stream(request).finalMessage()
+        : await client.messages.create(request);
       assert.equal(message.stop_reason, "max_tokens");
       const { body } = reached(gateway, model).at(-1);
       assert.equal(body.max_tokens ?? body.max_completion_tokens ?? body.max_output_tokens, 1000);

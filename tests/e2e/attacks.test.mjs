@@ -16,7 +16,8 @@ afterEach(async () => {
   await world({});
 });
 
-const chat = (key, more) => gateway.fetch("/v1/chat/completions", { method: "POST", key, body: chatBody("chat", more) });
+const chat = (key, more) =>
+  gateway.fetch("/v1/chat/completions", { method: "POST", key, body: chatBody("chat", more) });
 
 /** Says what fails from now on (faulty-entry.mjs); resolves to what it answers. */
 async function world(faults) {
@@ -51,9 +52,15 @@ test("a document of unknown size is a 402 on two cents, before any provider sees
     ["inline", { type: "file", file: { filename: "a.pdf", file_data: "data:application/pdf;base64,JVBERi0=" } }],
   ]) {
     await t.test(name, async () => {
-      const response = await chat(account.key, { messages: [{ role: "user", content: [{ type: "text", text: "Read it." }, part] }] });
+      const response = await chat(account.key, {
+        messages: [{ role: "user", content: [{ type: "text", text: "Read it." }, part] }],
+      });
       const { error } = await response.json();
-      assert.deepEqual([response.status, error.code, error.reason], [402, "insufficient_credit", "balance"], error.message);
+      assert.deepEqual(
+        [response.status, error.code, error.reason],
+        [402, "insufficient_credit", "balance"],
+        error.message,
+      );
     });
   }
   assert.deepEqual(gateway.upstream.requests, []);
@@ -110,11 +117,17 @@ test("a flood of admits is shed, and the settles beside it are not", async () =>
   const shed = others.filter(({ status }) => status !== 200);
   for (const response of shed) {
     const { error } = await response.json();
-    assert.deepEqual([response.status, error.code, response.headers.get("retry-after")], [429, "rate_limit_exceeded", "1"]);
+    assert.deepEqual(
+      [response.status, error.code, response.headers.get("retry-after")],
+      [429, "rate_limit_exceeded", "1"],
+    );
   }
   const served = 1 + others.length - shed.length;
   assert.equal((await gateway.usageRows(account, served)).length, served);
-  assert.deepEqual(await gateway.balance(account), { balance: 100_000_000_000n - BigInt(served * COMPLETION_NANO_USD), held: 0n });
+  assert.deepEqual(await gateway.balance(account), {
+    balance: 100_000_000_000n - BigInt(served * COMPLETION_NANO_USD),
+    held: 0n,
+  });
 });
 
 test("trap_19 a settle that the account never gets is written down, sent again and charged once", async (t) => {
@@ -123,7 +136,8 @@ test("trap_19 a settle that the account never gets is written down, sent again a
       const account = await gateway.account({ usd: "1" });
       await world({ lose: { command: "settle", way, times: 3 } });
       const id = await served(account.key);
-      const waiting = async () => (await gateway.db.prepare("SELECT request_id, attempts, last_refusal FROM undelivered_settles").all()).results;
+      const waiting = async () =>
+        (await gateway.db.prepare("SELECT request_id, attempts, last_refusal FROM undelivered_settles").all()).results;
       assert.deepEqual(await waiting(), [{ request_id: id, attempts: 0, last_refusal: null }]);
       assert.equal((await gateway.balance(account)).held > 0n, way === "there");
 
@@ -135,9 +149,15 @@ test("trap_19 a settle that the account never gets is written down, sent again a
       assert.deepEqual(await waiting(), []);
       await gateway.worker.scheduled({ cron: "* * * * *" });
       const [row, ...more] = await gateway.usageRows(account, 1);
-      assert.deepEqual([row.request_id, row.cost_nano_usd, row.billing_status, row.settled_by], [id, COMPLETION_NANO_USD, "settled", "upstream"]);
+      assert.deepEqual(
+        [row.request_id, row.cost_nano_usd, row.billing_status, row.settled_by],
+        [id, COMPLETION_NANO_USD, "settled", "upstream"],
+      );
       assert.deepEqual(more, []);
-      assert.deepEqual(await gateway.balance(account), { balance: 1_000_000_000n - BigInt(COMPLETION_NANO_USD), held: 0n });
+      assert.deepEqual(await gateway.balance(account), {
+        balance: 1_000_000_000n - BigInt(COMPLETION_NANO_USD),
+        held: 0n,
+      });
     });
   }
 });
@@ -147,9 +167,13 @@ test("issue 13: a settle that waits in D1 and is changed there charges nothing",
   await world({ lose: { command: "settle", way: "there", times: 3 } });
   const id = await served(account.key);
   const before = await gateway.balance(account);
-  const { command, mac } = await gateway.db.prepare("SELECT command, mac FROM undelivered_settles WHERE request_id = ?").bind(id).first();
+  const { command, mac } = await gateway.db
+    .prepare("SELECT command, mac FROM undelivered_settles WHERE request_id = ?")
+    .bind(id)
+    .first();
   assert.match(mac, /^.:[0-9a-f]{64}$/);
-  const change = (text) => gateway.db.prepare("UPDATE undelivered_settles SET command = ?, last_refusal = NULL").bind(text).run();
+  const change = (text) =>
+    gateway.db.prepare("UPDATE undelivered_settles SET command = ?, last_refusal = NULL").bind(text).run();
   await change(command.replace(/"output":\d+/, '"output":0'));
   await gateway.worker.scheduled({ cron: "* * * * *" });
   assert.deepEqual(await gateway.balance(account), before);
@@ -186,7 +210,10 @@ test("while D1 is down the journal waits, and then D1 has each row once", async 
   await world({ d1_down: true });
   for (let n = 0; n < 5; n += 1) await served(account.key);
   await until(async () => (await seen()).d1_refused > before.d1_refused, "a delivery that failed");
-  assert.deepEqual(await gateway.balance(account), { balance: 1_000_000_000n - 6n * BigInt(COMPLETION_NANO_USD), held: 0n });
+  assert.deepEqual(await gateway.balance(account), {
+    balance: 1_000_000_000n - 6n * BigInt(COMPLETION_NANO_USD),
+    held: 0n,
+  });
   assert.equal((await gateway.usageRows(account, 1)).length, 1, "D1 has heard of one");
 
   await world({});
@@ -194,7 +221,10 @@ test("while D1 is down the journal waits, and then D1 has each row once", async 
   await gateway.evict(account);
   await served(account.key);
   const rows = await gateway.usageRows(account, 7);
-  assert.deepEqual(rows.map(({ seq, cost_nano_usd: cost }) => [seq, cost]), [2, 3, 4, 5, 6, 7, 8].map((seq) => [seq, COMPLETION_NANO_USD]));
+  assert.deepEqual(
+    rows.map(({ seq, cost_nano_usd: cost }) => [seq, cost]),
+    [2, 3, 4, 5, 6, 7, 8].map((seq) => [seq, COMPLETION_NANO_USD]),
+  );
   const report = await gateway.audit(account);
   assert.deepEqual([report.rows, report.delivered_seq, report.problems], [8, 8, []]);
 });
@@ -216,10 +246,18 @@ test("a row that D1 refuses is set aside, found by the audit, and delivered once
 
   // The rows around it are not held up by it.
   const rows = await gateway.usageRows(account, 3);
-  assert.deepEqual(rows.map(({ seq }) => seq), [2, 4, 5]);
-  const select = gateway.db.prepare("SELECT seq, entry, problem FROM outbox_rejects WHERE account_id = ?").bind(account.accountId);
+  assert.deepEqual(
+    rows.map(({ seq }) => seq),
+    [2, 4, 5],
+  );
+  const select = gateway.db
+    .prepare("SELECT seq, entry, problem FROM outbox_rejects WHERE account_id = ?")
+    .bind(account.accountId);
   const { results } = await select.all();
-  assert.deepEqual(results.map(({ seq, entry }) => [seq, JSON.parse(entry).id]), [[3, id]]);
+  assert.deepEqual(
+    results.map(({ seq, entry }) => [seq, JSON.parse(entry).id]),
+    [[3, id]],
+  );
   assert.match(results[0].problem, /no such thing/);
   const found = await gateway.audit(account);
   assert.deepEqual([found.missing, found.set_aside, found.delivered_seq], [0, 1, 5]);

@@ -24,7 +24,12 @@ beforeEach(() => {
 after(() => gateway.close());
 
 const post = (body, encoding, path = CHAT) =>
-  gateway.fetch(path, { method: "POST", key: account.key, body, headers: { "content-type": "application/json", ...(encoding && { "content-encoding": encoding }) } });
+  gateway.fetch(path, {
+    method: "POST",
+    key: account.key,
+    body,
+    headers: { "content-type": "application/json", ...(encoding && { "content-encoding": encoding }) },
+  });
 const refusal = (message) => errorBody("invalid_request", message);
 
 /** A chat request whose body has exactly so many bytes. */
@@ -48,7 +53,12 @@ test("a packed body is unpacked, and the upstream gets it plain", async () => {
     assert.ok(seen.body.equals(body), encoding);
     assert.equal(seen.headers["content-encoding"], undefined);
   }
-  const create = await gateway.fetch("/console/api/keys", { method: "POST", key: account.key, body: gzipSync('{"name":"packed"}'), headers: { "content-encoding": "gzip" } });
+  const create = await gateway.fetch("/console/api/keys", {
+    method: "POST",
+    key: account.key,
+    body: gzipSync('{"name":"packed"}'),
+    headers: { "content-encoding": "gzip" },
+  });
   const { name, key } = await create.json();
   assert.deepEqual([name, key?.slice(0, 3)], ["packed", "oi_"]);
 });
@@ -88,7 +98,11 @@ async function assertBusy(response, body) {
   assert.deepEqual(await response.json(), body(header("x-request-id")));
 }
 const busyChat = () => errorBody("rate_limit_exceeded", BUSY);
-const busyMessages = (id) => ({ type: "error", error: { type: "overloaded_error", message: BUSY, code: "rate_limit_exceeded" }, request_id: id });
+const busyMessages = (id) => ({
+  type: "error",
+  error: { type: "overloaded_error", message: BUSY, code: "rate_limit_exceeded" },
+  request_id: id,
+});
 
 test("large bodies wait for one another, small ones for none, and a stream that runs holds none", async () => {
   let answer;
@@ -127,7 +141,11 @@ test("large bodies wait for one another, small ones for none, and a stream that 
 
 test("a client that leaves while it sends frees its room", async () => {
   for (let n = 0; n < 3; n += 1) {
-    const request = http.request(`${gateway.url}${CHAT}`, { method: "POST", agent: false, headers: { authorization: `Bearer ${account.key}`, "content-length": 32 * MB } });
+    const request = http.request(`${gateway.url}${CHAT}`, {
+      method: "POST",
+      agent: false,
+      headers: { authorization: `Bearer ${account.key}`, "content-length": 32 * MB },
+    });
     request.on("error", () => {}); // its own destruction
     await new Promise((resolve) => request.write(Buffer.alloc(MB, "x"), resolve));
     await sleep(100);

@@ -20,7 +20,8 @@ before(async () => (gateway = await startGateway({ entry: path.join(import.meta.
 after(() => gateway.close());
 afterEach(() => gateway.upstream.forget());
 
-const chat = (key, more, model = "chat") => gateway.fetch("/v1/chat/completions", { method: "POST", key, body: chatBody(model, more) });
+const chat = (key, more, model = "chat") =>
+  gateway.fetch("/v1/chat/completions", { method: "POST", key, body: chatBody(model, more) });
 
 /** What a stream with these fields holds when it begins, in nano-USD. */
 async function held(more) {
@@ -45,7 +46,9 @@ test("a stream whose upstream ignores the limit is stopped when it has certainly
   const response = await chat(account.key, { stream: true, max_tokens: 100 });
   const sent = (await response.text()).trim().split("\n\n");
   assert.equal(sent.at(-1), "data: [DONE]");
-  assert.deepEqual(JSON.parse(sent.at(-2).slice("data: ".length)).choices, [{ index: 0, delta: {}, finish_reason: "length" }]);
+  assert.deepEqual(JSON.parse(sent.at(-2).slice("data: ".length)).choices, [
+    { index: 0, delta: {}, finish_reason: "length" },
+  ]);
   assert.equal(await gateway.upstream.seen("chat")[0].closed, "cut");
   const [row] = await gateway.usageRows(account, 1);
   assert.deepEqual([row.status, row.settled_by, row.billing_status], ["limited", "estimate", "settled"]);
@@ -62,7 +65,13 @@ test("a whole answer of more than 33 MB is not handed over, and charged by the t
   const response = await chat(account.key);
   assert.deepEqual(
     [response.status, await response.json()],
-    [400, errorBody("invalid_request", "The answer is too large to be handed over whole. Ask for fewer choices or log probabilities, or for a stream.")],
+    [
+      400,
+      errorBody(
+        "invalid_request",
+        "The answer is too large to be handed over whole. Ask for fewer choices or log probabilities, or for a stream.",
+      ),
+    ],
   );
   assert.equal(await gateway.upstream.seen("chat")[0].closed, "cut");
   const [row] = await gateway.usageRows(account, 1);
@@ -74,7 +83,11 @@ test("a whole answer of more than 33 MB is not handed over, and charged by the t
 test("a usage that lacks its output, or tells 0 beside text, is charged by what was seen", async () => {
   const words = "one two three four five six seven eight";
   for (const stream of [false, true]) {
-    for (const [told, by] of [[null, "estimate"], [undefined, "estimate"], [0, "corrected"]]) {
+    for (const [told, by] of [
+      [null, "estimate"],
+      [undefined, "estimate"],
+      [0, "corrected"],
+    ]) {
       const account = await gateway.account({ usd: "1" });
       const usage = { prompt_tokens: 10, completion_tokens: told };
       const [, end, last] = completionChunks("chat");
@@ -84,7 +97,11 @@ test("a usage that lacks its output, or tells 0 beside text, is charged by what 
       const response = await chat(account.key, { stream });
       assert.equal(response.status, 200, await response.text());
       const [row] = await gateway.usageRows(account, 1);
-      assert.deepEqual([row.status, row.settled_by, row.input_tokens], ["completed", by, 10], JSON.stringify([stream, told]));
+      assert.deepEqual(
+        [row.status, row.settled_by, row.input_tokens],
+        ["completed", by, 10],
+        JSON.stringify([stream, told]),
+      );
       assert.ok(row.output_tokens >= 6 && row.output_tokens <= 12, String(row.output_tokens));
     }
   }
@@ -95,10 +112,21 @@ test("a form of more than 64 kB is 413", async () => {
   const form = (length) => `{"name":"long"${" ".repeat(length - '{"name":"long"}'.length)}}`;
   const chunked = (text) => ({ body: new Blob([text]).stream(), duplex: "half" });
   for (const sent of [(text) => ({ body: text }), chunked]) {
-    const full = await gateway.fetch("/console/api/keys", { method: "POST", key: account.key, ...sent(form(MAX_FORM_BYTES)) });
+    const full = await gateway.fetch("/console/api/keys", {
+      method: "POST",
+      key: account.key,
+      ...sent(form(MAX_FORM_BYTES)),
+    });
     assert.equal(full.status, 201, await full.text());
-    const refused = await gateway.fetch("/console/api/keys", { method: "POST", key: account.key, ...sent(form(MAX_FORM_BYTES + 1)) });
-    assert.deepEqual([refused.status, await refused.json()], [413, errorBody("invalid_request", "The request body is larger than 64 kB.")]);
+    const refused = await gateway.fetch("/console/api/keys", {
+      method: "POST",
+      key: account.key,
+      ...sent(form(MAX_FORM_BYTES + 1)),
+    });
+    assert.deepEqual(
+      [refused.status, await refused.json()],
+      [413, errorBody("invalid_request", "The request body is larger than 64 kB.")],
+    );
   }
 });
 
@@ -108,7 +136,11 @@ test("an upload that takes longer than a minute is not taken for an old request"
   // Each piece comes 9 s after the one before, and buys 9 s more at the least rate of 16 kB a second.
   const [pieces, pieceMs, pieceBytes] = [7, 9_000, 148_000];
   const body = chatBody("chat", { user: "x".repeat(pieces * pieceBytes) });
-  const headers = { authorization: `Bearer ${account.key}`, "content-type": "application/json", "transfer-encoding": "chunked" };
+  const headers = {
+    authorization: `Bearer ${account.key}`,
+    "content-type": "application/json",
+    "transfer-encoding": "chunked",
+  };
   const sent = http.request(`${gateway.url}/v1/chat/completions`, { method: "POST", headers });
   const begun = Date.now();
   const world = (state) => gateway.fetch("/test/world", { method: "POST", body: JSON.stringify(state) });
@@ -174,5 +206,8 @@ test("the limit goes to the upstream in the field that the model knows", async (
   const lowered = await chat(poor.key, { max_tokens: 4_000 }, "one-limit");
   assert.equal(lowered.status, 200, await lowered.text());
   const limit = Number(lowered.headers.get("x-oneinterface-max-tokens"));
-  assert.deepEqual([gateway.upstream.requests.at(-1).json.max_completion_tokens, gateway.upstream.requests.at(-1).json.max_tokens], [limit, undefined]);
+  assert.deepEqual(
+    [gateway.upstream.requests.at(-1).json.max_completion_tokens, gateway.upstream.requests.at(-1).json.max_tokens],
+    [limit, undefined],
+  );
 });

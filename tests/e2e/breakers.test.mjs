@@ -15,12 +15,21 @@ afterEach(() => gateway.upstream.forget());
 /** A model that no test has asked for yet. */
 const fresh = () => `chat-${(next += 1)}`;
 const accounts = (count) => Promise.all(Array.from({ length: count }, () => gateway.account({ usd: "10" })));
-const viewOf = async (model) => (await gateway.upstreams()).find(({ id }) => id === "main").models.find((seen) => seen.model === model);
+const viewOf = async (model) =>
+  (await gateway.upstreams()).find(({ id }) => id === "main").models.find((seen) => seen.model === model);
 
 /** Asks a model in one of the dialects; resolves to the status. */
 async function ask({ key }, model, path = "/v1/chat/completions", more = {}) {
-  const fields = { "/v1/messages": { max_tokens: 100 }, "/v1/responses": { messages: undefined, input: "hi" }, "/v1/completions": { messages: undefined, prompt: "hi" } };
-  const response = await gateway.fetch(path, { method: "POST", key, body: chatBody(model, { ...fields[path], ...more }) });
+  const fields = {
+    "/v1/messages": { max_tokens: 100 },
+    "/v1/responses": { messages: undefined, input: "hi" },
+    "/v1/completions": { messages: undefined, prompt: "hi" },
+  };
+  const response = await gateway.fetch(path, {
+    method: "POST",
+    key,
+    body: chatBody(model, { ...fields[path], ...more }),
+  });
   const text = await response.text();
   return { status: response.status, text, cost: response.headers.get("x-oneinterface-cost") };
 }
@@ -46,25 +55,37 @@ test("an answer without choices, or with odd ones, is one answer in every dialec
 });
 
 test("what is no answer is a failure in every dialect, and costs nothing", async () => {
-  for (const body of ["{}", '{"choices":null}', '{"choices":[],"error":{"message":"x"}}', '{"object":"error","choices":[]}', "<html>"]) {
+  for (const body of [
+    "{}",
+    '{"choices":null}',
+    '{"choices":[],"error":{"message":"x"}}',
+    '{"object":"error","choices":[]}',
+    "<html>",
+  ]) {
     for (const path of PATHS) {
       const [account] = await accounts(1);
       const model = fresh();
       gateway.upstream.answer(model, bytes(body, { headers: { "content-type": "application/json" } }));
       const { status } = await ask(account, model, path);
-      assert.deepEqual([status, await gateway.balance(account)], [503, { balance: 10_000_000_000n, held: 0n }], `${path} ${body}`);
+      assert.deepEqual(
+        [status, await gateway.balance(account)],
+        [503, { balance: 10_000_000_000n, held: 0n }],
+        `${path} ${body}`,
+      );
     }
   }
 });
 
 test("failures of one account, of any kind, leave every other account's requests alone", async () => {
   const poison = {
-    "500": json({}, { status: 500 }),
+    500: json({}, { status: 500 }),
     "503 with retry-after": json({}, { status: 503, headers: { "retry-after": "60" } }),
     "429 with retry-after": json({}, { status: 429, headers: { "retry-after": "60" } }),
     "no answer": json([]),
     "a broken connection": hangUp(),
-    "a stream that breaks off": eventStream('data: {"choices":[{"index":0,"delta":{"content":"a"}}]}\n\n', { end: "cut" }),
+    "a stream that breaks off": eventStream('data: {"choices":[{"index":0,"delta":{"content":"a"}}]}\n\n', {
+      end: "cut",
+    }),
   };
   for (const [name, answer] of Object.entries(poison)) {
     const model = fresh();
@@ -74,7 +95,8 @@ test("failures of one account, of any kind, leave every other account's requests
     gateway.upstream.answer(model, (response, seen) => (seen.json.user === "poison" ? answer : good)(response, seen));
     const stream = name.includes("stream");
     const attack = async () => {
-      for (const account of [attacker, second]) for (let n = 0; n < 25; n += 1) await ask(account, model, "/v1/chat/completions", { user: "poison", stream });
+      for (const account of [attacker, second])
+        for (let n = 0; n < 25; n += 1) await ask(account, model, "/v1/chat/completions", { user: "poison", stream });
     };
     const served = async () => {
       const statuses = [];

@@ -22,7 +22,14 @@ export const COMPLETION_NANO_USD = 70_000;
 
 /** The chunks of the same answer, streamed: text, end, usage. */
 export function completionChunks(model) {
-  const chunk = (choices, usage) => ({ id: "chatcmpl-1", object: "chat.completion.chunk", created: 1_700_000_000, model, choices, ...usage });
+  const chunk = (choices, usage) => ({
+    id: "chatcmpl-1",
+    object: "chat.completion.chunk",
+    created: 1_700_000_000,
+    model,
+    choices,
+    ...usage,
+  });
   return [
     chunk([{ index: 0, delta: { role: "assistant", content: "hello" }, finish_reason: null }]),
     chunk([{ index: 0, delta: {}, finish_reason: "stop" }]),

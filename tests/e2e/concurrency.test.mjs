@@ -12,7 +12,8 @@ before(async () => (gateway = await startGateway()));
 after(() => gateway.close());
 afterEach(() => gateway.upstream.forget());
 
-const chat = (key, more) => gateway.fetch("/v1/chat/completions", { method: "POST", key, body: chatBody("chat", more) });
+const chat = (key, more) =>
+  gateway.fetch("/v1/chat/completions", { method: "POST", key, body: chatBody("chat", more) });
 
 test("trap_25 200 requests at once with balance for exactly one: one is served, 199 are told to retry", async () => {
   const requests = 200;
@@ -24,7 +25,9 @@ test("trap_25 200 requests at once with balance for exactly one: one is served, 
   gateway.upstream.answer("chat", async (response) => {
     // Not before the last of the others was refused, or its money would be free again.
     await others;
-    await json({ ...completion("chat"), usage: { prompt_tokens: 7, completion_tokens: 250, total_tokens: 257 } })(response);
+    await json({ ...completion("chat"), usage: { prompt_tokens: 7, completion_tokens: 250, total_tokens: 257 } })(
+      response,
+    );
   });
   const answers = await Promise.all(
     Array.from({ length: requests }, async () => {
@@ -38,15 +41,25 @@ test("trap_25 200 requests at once with balance for exactly one: one is served, 
   const cost = 7 * 2_000 + 250 * 10_000;
   assert.equal(served[0].headers.get("x-oneinterface-cost"), "0.002514");
   const holds = await gateway.rows(account, "SELECT request_id, amount_nano FROM holds");
-  assert.deepEqual(holds.map((hold) => hold.request_id), [served[0].headers.get("x-request-id")], "who is refused leaves no trace");
+  assert.deepEqual(
+    holds.map((hold) => hold.request_id),
+    [served[0].headers.get("x-request-id")],
+    "who is refused leaves no trace",
+  );
   for (const { status, headers, body } of answers.filter((answer) => !served.includes(answer))) {
     const { code, reason, held } = body.error;
-    assert.deepEqual([status, code, reason, nanoUsd(held)], [402, "insufficient_credit", "held", BigInt(holds[0].amount_nano)]);
+    assert.deepEqual(
+      [status, code, reason, nanoUsd(held)],
+      [402, "insufficient_credit", "held", BigInt(holds[0].amount_nano)],
+    );
     assert.deepEqual([headers.get("x-should-retry"), headers.get("retry-after")], ["true", "1"]);
   }
   assert.equal(gateway.upstream.requests.length, 1);
   const rows = await gateway.usageRows(account, 1);
-  assert.deepEqual(rows.map(({ cost_nano_usd, request_id }) => [cost_nano_usd, request_id]), [[cost, served[0].headers.get("x-request-id")]]);
+  assert.deepEqual(
+    rows.map(({ cost_nano_usd, request_id }) => [cost_nano_usd, request_id]),
+    [[cost, served[0].headers.get("x-request-id")]],
+  );
   assert.deepEqual(await gateway.balance(account), { balance: 3_000_000n - BigInt(cost), held: 0n });
 });
 
@@ -80,7 +93,10 @@ test("500 mixed requests at once over 20 keys: never over a limit, and exact", a
     key.mostRunning = Math.max(key.mostRunning, key.running);
     const usage = usageOf(n);
     const answer = seen.json.stream
-      ? eventStream(events(completionChunks("chat").map((chunk) => (chunk.usage ? { ...chunk, usage } : chunk))), { sizes: [150], delayMs: 2 })
+      ? eventStream(events(completionChunks("chat").map((chunk) => (chunk.usage ? { ...chunk, usage } : chunk))), {
+          sizes: [150],
+          delayMs: 2,
+        })
       : json({ ...completion("chat"), usage });
     await sleep(n % 100);
     // Before the answer: the account may admit the next request as soon as it is settled.
@@ -101,12 +117,19 @@ test("500 mixed requests at once over 20 keys: never over a limit, and exact", a
   for (const answer of answers) outcomes[outcomeOf(answer)].push(answer);
   const served = new Map(outcomes.served.map((answer) => [answer.id, answer]));
   const rows = await gateway.usageRows(account, served.size);
-  assert.deepEqual(rows.map((row) => row.request_id).sort(), [...served.keys()].sort(), "one row for each that was served");
+  assert.deepEqual(
+    rows.map((row) => row.request_id).sort(),
+    [...served.keys()].sort(),
+    "one row for each that was served",
+  );
   const spent = new Map(keys.map(({ id }) => [id, 0n]));
   const requests = new Map(keys.map(({ id }) => [id, 0]));
   for (const row of rows) {
     const { n, key } = served.get(row.request_id);
-    assert.deepEqual([row.key_id, BigInt(row.cost_nano_usd), row.uncollected_nano_usd, row.settled_by], [key.id, costOf(usageOf(n)), 0, "upstream"]);
+    assert.deepEqual(
+      [row.key_id, BigInt(row.cost_nano_usd), row.uncollected_nano_usd, row.settled_by],
+      [key.id, costOf(usageOf(n)), 0, "upstream"],
+    );
     spent.set(key.id, spent.get(key.id) + BigInt(row.cost_nano_usd));
     requests.set(key.id, requests.get(key.id) + 1);
   }
@@ -121,7 +144,10 @@ test("500 mixed requests at once over 20 keys: never over a limit, and exact", a
   const total = [...spent.values()].reduce((sum, each) => sum + each);
   assert.deepEqual(await gateway.balance(account), { balance: 5_000_000_000n - total, held: 0n });
   const journal = await gateway.journal(account);
-  assert.deepEqual(journal.map(({ seq }) => seq), Array.from({ length: 1 + served.size }, (_, at) => at + 1));
+  assert.deepEqual(
+    journal.map(({ seq }) => seq),
+    Array.from({ length: 1 + served.size }, (_, at) => at + 1),
+  );
   // Every kind of limit was met; else the test has shown nothing.
   for (const kind of Object.keys(LIMITS)) {
     const refusals = answers.filter(({ key, status }) => key.kind === kind && status !== 200);

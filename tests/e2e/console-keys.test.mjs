@@ -16,7 +16,12 @@ after(() => gateway.close());
 
 const chat = async (key, { model = "chat", from, more } = {}) => {
   const headers = from ? { "cf-connecting-ip": from } : {};
-  const response = await gateway.fetch("/v1/chat/completions", { method: "POST", key, headers, body: chatBody(model, more) });
+  const response = await gateway.fetch("/v1/chat/completions", {
+    method: "POST",
+    key,
+    headers,
+    body: chatBody(model, more),
+  });
   return { status: response.status, body: await response.json() };
 };
 
@@ -43,11 +48,26 @@ test("a key asks for the models of its list alone, and sees no others", async ()
     assert.equal((await gateway.fetch("/v1/models/chat", { key })).status, 200);
     const hidden = await gateway.fetch("/v1/models/caching", { key });
     assert.deepEqual([hidden.status, await hidden.json()], [403, NO_MODEL]);
-    const counted = await gateway.fetch("/v1/messages/count_tokens", { method: "POST", key, body: chatBody("caching") });
+    const counted = await gateway.fetch("/v1/messages/count_tokens", {
+      method: "POST",
+      key,
+      body: chatBody("caching"),
+    });
     assert.deepEqual([counted.status, (await counted.json()).error.code], [403, "invalid_api_key"]);
-    const headers = { "content-type": "application/json", accept: "application/json, text/event-stream", "mcp-protocol-version": "2025-11-25" };
-    const call = { jsonrpc: "2.0", id: 1, method: "tools/call", params: { name: "chat_completion", arguments: JSON.parse(chatBody("caching")) } };
-    const mcp = await (await gateway.fetch("/mcp", { method: "POST", key, headers, body: JSON.stringify(call) })).json();
+    const headers = {
+      "content-type": "application/json",
+      accept: "application/json, text/event-stream",
+      "mcp-protocol-version": "2025-11-25",
+    };
+    const call = {
+      jsonrpc: "2.0",
+      id: 1,
+      method: "tools/call",
+      params: { name: "chat_completion", arguments: JSON.parse(chatBody("caching")) },
+    };
+    const mcp = await (
+      await gateway.fetch("/mcp", { method: "POST", key, headers, body: JSON.stringify(call) })
+    ).json();
     assert.equal(mcp.result.isError, true);
     assert.match(mcp.result.content[0].text, /may not ask for this model/);
   }
@@ -55,17 +75,34 @@ test("a key asks for the models of its list alone, and sees no others", async ()
 
   const wider = await gateway.keys(account, "POST", "", { name: "x", limits: { models: ["*"] } }, parent.key);
   assert.equal(wider.status, 403);
-  assert.equal((await gateway.keys(account, "PATCH", `/${parent.id}`, { limits: { models: ["caching"] } })).status, 200);
-  assert.deepEqual(await chat(child.key), { status: 403, body: NO_MODEL }, "at once, and for those that descend from it");
+  assert.equal(
+    (await gateway.keys(account, "PATCH", `/${parent.id}`, { limits: { models: ["caching"] } })).status,
+    200,
+  );
+  assert.deepEqual(
+    await chat(child.key),
+    { status: 403, body: NO_MODEL },
+    "at once, and for those that descend from it",
+  );
 });
 
 test("a key is used from the addresses of its list alone, on every route", async () => {
   const account = await gateway.account();
   const { id, key } = await made(account, { addresses: ["203.0.113.0/24", "2001:db8::/32"] });
-  for (const from of ["203.0.113.9", "2001:db8:1::9", "::ffff:203.0.113.9"]) assert.equal((await chat(key, { from })).status, 200, from);
+  for (const from of ["203.0.113.9", "2001:db8:1::9", "::ffff:203.0.113.9"])
+    assert.equal((await chat(key, { from })).status, 200, from);
   const elsewhere = ["203.0.114.1", "2001:db9::1"];
   for (const from of elsewhere) assert.deepEqual(await chat(key, { from }), { status: 403, body: NO_ADDRESS }, from);
-  for (const path of ["/v1/models", "/v1/key", "/v1/credits", "/v1/activity", "/console/api/keys", "/console/api/usage", "/console/api/balance", "/console/api/topups"]) {
+  for (const path of [
+    "/v1/models",
+    "/v1/key",
+    "/v1/credits",
+    "/v1/activity",
+    "/console/api/keys",
+    "/console/api/usage",
+    "/console/api/balance",
+    "/console/api/topups",
+  ]) {
     const answer = async (from) => {
       const response = await gateway.fetch(path, { key, headers: { "cf-connecting-ip": from } });
       return [response.status, await response.json()];
@@ -73,8 +110,15 @@ test("a key is used from the addresses of its list alone, on every route", async
     assert.deepEqual(await answer(elsewhere[0]), [403, NO_ADDRESS], path);
     assert.equal((await answer("203.0.113.9"))[0], 200, path);
   }
-  for (const [from, status] of [[elsewhere[0], 403], ["203.0.113.9", 404]]) {
-    assert.equal((await gateway.fetch("/v1/generation?id=req_1", { key, headers: { "cf-connecting-ip": from } })).status, status, from);
+  for (const [from, status] of [
+    [elsewhere[0], 403],
+    ["203.0.113.9", 404],
+  ]) {
+    assert.equal(
+      (await gateway.fetch("/v1/generation?id=req_1", { key, headers: { "cf-connecting-ip": from } })).status,
+      status,
+      from,
+    );
   }
   const kept = JSON.stringify([await gateway.rows(account, "SELECT * FROM holds"), await gateway.journal(account)]);
   assert.ok(!kept.includes("203.0.113.9") && !kept.includes("2001:db8:1::9"), "where people are is not kept");
@@ -108,7 +152,10 @@ test("a rotated key goes on for its grace, in one budget with the new one", asyn
   const listed = new Map((await gateway.keys(account, "GET")).body.data.map((one) => [one.id, one]));
   // Four requests of 70,000 nano-USD, one before the rotation.
   assert.equal(listed.get(id).spent_usd, "0.00028");
-  assert.deepEqual([listed.get(old.id).replaced_by, listed.get(old.id).parent_id, listed.get(child.id).parent_id], [id, id, id]);
+  assert.deepEqual(
+    [listed.get(old.id).replaced_by, listed.get(old.id).parent_id, listed.get(child.id).parent_id],
+    [id, id, id],
+  );
   assert.equal(listed.get(id).parent_id, null);
 
   await sleep(Math.max(0, ends - performance.now()) + 50);
@@ -120,8 +167,16 @@ test("a rotated key goes on for its grace, in one budget with the new one", asyn
   assert.equal((await gateway.keys(account, "DELETE", `/${shut.body.id}`)).status, 200);
   assert.equal((await chat(child.key)).status, 401, "and with the newest all of them end");
 
-  for (const [grace, status] of [[604_801, 400], [-1, 400], ["soon", 400]]) {
-    assert.equal((await gateway.keys(account, "POST", `/${id}/rotate`, { grace_seconds: grace })).status, status, String(grace));
+  for (const [grace, status] of [
+    [604_801, 400],
+    [-1, 400],
+    ["soon", 400],
+  ]) {
+    assert.equal(
+      (await gateway.keys(account, "POST", `/${id}/rotate`, { grace_seconds: grace })).status,
+      status,
+      String(grace),
+    );
   }
   const [first] = (await gateway.keys(account, "GET")).body.data;
   assert.equal((await gateway.keys(account, "POST", `/${first.id}x/rotate`, {})).status, 404);
@@ -143,12 +198,19 @@ test("the list says when a key was last used, and how it begins", async () => {
 
 test("issue 13: a rotated key runs requests and reads itself, and nothing else, on every route", async () => {
   const account = await gateway.account();
-  const { status: made, body: old } = await gateway.keys(account, "POST", "", { name: "all", permissions: ["inference", "account:read", "keys:write"] });
+  const { status: made, body: old } = await gateway.keys(account, "POST", "", {
+    name: "all",
+    permissions: ["inference", "account:read", "keys:write"],
+  });
   assert.equal(made, 201, JSON.stringify(old));
   const child = (await gateway.keys(account, "POST", "", { name: "child" }, old.key)).body;
   // As a thief who has it as well would: the owner rotates it, with a grace.
   const fresh = (await gateway.keys(account, "POST", `/${old.id}/rotate`, { grace_seconds: 600 }, old.key)).body;
-  const before = (await gateway.keys(account, "GET")).body.data.map(({ id, name, parent_id: parent }) => [id, name, parent]);
+  const before = (await gateway.keys(account, "GET")).body.data.map(({ id, name, parent_id: parent }) => [
+    id,
+    name,
+    parent,
+  ]);
 
   const ask = async (method, path, body) => {
     const response = await gateway.fetch(path, { method, key: old.key, ...(body && { body: JSON.stringify(body) }) });
@@ -180,12 +242,24 @@ test("issue 13: a rotated key runs requests and reads itself, and nothing else, 
     if (expected === 403) assert.match(text, /was rotated/, `${method} ${path}`);
   }
   const tools = ({ body }) => body.result.tools.map(({ name }) => name).filter((name) => name.includes("key"));
-  const [mine, theirs] = [await modern(gateway, fresh.key, "tools/list"), await modern(gateway, old.key, "tools/list")].map(tools);
+  const [mine, theirs] = [
+    await modern(gateway, fresh.key, "tools/list"),
+    await modern(gateway, old.key, "tools/list"),
+  ].map(tools);
   assert.ok(mine.length > 0, "the new key has them");
   assert.deepEqual(theirs, []);
   for (const name of mine) {
-    const { body } = await modern(gateway, old.key, "tools/call", { name, arguments: { id: fresh.id, key_id: fresh.id, name: "stolen" } }, { "mcp-name": name });
+    const { body } = await modern(
+      gateway,
+      old.key,
+      "tools/call",
+      { name, arguments: { id: fresh.id, key_id: fresh.id, name: "stolen" } },
+      { "mcp-name": name },
+    );
     assert.ok(body.error || body.result.isError, `${name}: ${JSON.stringify(body)}`);
   }
-  assert.deepEqual((await gateway.keys(account, "GET")).body.data.map(({ id, name, parent_id: parent }) => [id, name, parent]), before);
+  assert.deepEqual(
+    (await gateway.keys(account, "GET")).body.data.map(({ id, name, parent_id: parent }) => [id, name, parent]),
+    before,
+  );
 });

@@ -28,7 +28,9 @@ async function look(key, headers = {}) {
       if (at >= 0) {
         const lines = text.slice(0, at).split("\n");
         text = text.slice(at + 2);
-        const fields = Object.fromEntries(lines.filter((line) => !line.startsWith(":")).map((line) => line.split(/: (.*)/s)));
+        const fields = Object.fromEntries(
+          lines.filter((line) => !line.startsWith(":")).map((line) => line.split(/: (.*)/s)),
+        );
         return { ...fields, data: fields.data && JSON.parse(fields.data) };
       }
       const { done, value } = await reader.read();
@@ -77,10 +79,20 @@ test("a viewer sees the balance at once, and each request that is charged", asyn
     assert.equal((await viewer.next("balance")).data.balance_usd, "10");
     const ids = [await asked(account.key), await asked(account.key)];
     const seen = [await viewer.next("request"), await viewer.next("request")];
-    assert.deepEqual(seen.map(({ data }) => data.request_id), ids);
+    assert.deepEqual(
+      seen.map(({ data }) => data.request_id),
+      ids,
+    );
     const { data: listed } = await get(gateway, account.key, "usage");
-    assert.deepEqual(seen.map(({ data }) => data), listed.toReversed(), "as the list shows them");
-    assert.deepEqual(seen.map(({ id }) => Number(id)), seen.map(({ data }) => data.seq));
+    assert.deepEqual(
+      seen.map(({ data }) => data),
+      listed.toReversed(),
+      "as the list shows them",
+    );
+    assert.deepEqual(
+      seen.map(({ id }) => Number(id)),
+      seen.map(({ data }) => data.seq),
+    );
     // One that comes back is told what it missed.
     viewer.leave();
     const missed = await asked(account.key);

@@ -29,7 +29,10 @@ export async function exported(gateway, key, query = "") {
   const text = await response.text();
   assert.equal(response.status, 200, text);
   const [names, ...lines] = cells(text);
-  return { headers: response.headers, rows: lines.map((line) => Object.fromEntries(names.map((name, at) => [name, line[at]]))) };
+  return {
+    headers: response.headers,
+    rows: lines.map((line) => Object.fromEntries(names.map((name, at) => [name, line[at]]))),
+  };
 }
 
 /** CSV as RFC 4180 writes it: lines of cells. */

@@ -27,7 +27,17 @@ test("every path but those of the API is the app", async () => {
 });
 
 test("unknown paths of the API are errors for programs", async () => {
-  for (const unknown of ["/v1", "/v1/nothing", "/V1/models", "/console", "/console/api/nothing", "/operator/x", "/webhooks/x", "/api/x", "/.well-known/x"]) {
+  for (const unknown of [
+    "/v1",
+    "/v1/nothing",
+    "/V1/models",
+    "/console",
+    "/console/api/nothing",
+    "/operator/x",
+    "/webhooks/x",
+    "/api/x",
+    "/.well-known/x",
+  ]) {
     const response = await gateway.fetch(unknown);
     assert.equal(response.status, 404, unknown);
     assert.equal((await response.json()).error.code, "invalid_request", unknown);
@@ -39,7 +49,9 @@ test("unknown paths of the API are errors for programs", async () => {
 test("a page is nobody's frame, runs no script of its own text, and speaks with the sign-in service", async () => {
   const { headers } = await gateway.fetch("/");
   const policy = headers.get("content-security-policy");
-  const directives = new Map(policy.split("; ").map((directive) => [directive.split(" ")[0], directive.split(" ").slice(1)]));
+  const directives = new Map(
+    policy.split("; ").map((directive) => [directive.split(" ")[0], directive.split(" ").slice(1)]),
+  );
   assert.deepEqual(directives.get("default-src"), ["'none'"]);
   assert.deepEqual(directives.get("script-src"), ["'self'"]);
   assert.deepEqual(directives.get("style-src"), ["'self'"]);
@@ -78,7 +90,11 @@ test("a page that a browser has is not sent again", async () => {
 });
 
 test("other origins may not read the account API", async () => {
-  const headers = { origin: "https://evil.example", "access-control-request-method": "POST", "access-control-request-headers": "authorization" };
+  const headers = {
+    origin: "https://evil.example",
+    "access-control-request-method": "POST",
+    "access-control-request-headers": "authorization",
+  };
   const preflight = await gateway.fetch("/console/api/keys", { method: "OPTIONS", headers });
   assert.equal(preflight.headers.get("access-control-allow-origin"), null);
   assert.ok(preflight.status >= 400, `${preflight.status}`);

@@ -28,7 +28,10 @@ async function chat(body) {
   const stream = await client.post("/chat/completions", { body, stream: true });
   const chunks = [];
   for await (const chunk of stream) chunks.push(chunk);
-  assert.ok(chunks.every(({ object }) => object === "chat.completion.chunk"), JSON.stringify(chunks[0]));
+  assert.ok(
+    chunks.every(({ object }) => object === "chat.completion.chunk"),
+    JSON.stringify(chunks[0]),
+  );
   return chunks;
 }
 
@@ -71,18 +74,30 @@ for (const dialect of UPSTREAMS) {
       text: { verbosity: "low" },
     };
     const { calls, finish, usage } = fold(await chat(body));
-    assert.deepEqual([calls.map(({ name, input }) => [name, JSON.parse(input)]), finish], [[["read_file", { path: "a" }]], "tool_calls"]);
+    assert.deepEqual(
+      [calls.map(({ name, input }) => [name, JSON.parse(input)]), finish],
+      [[["read_file", { path: "a" }]], "tool_calls"],
+    );
     assert.deepEqual([usage.prompt_tokens, usage.completion_tokens], [120, 30]);
     const [first] = reached(gateway, model);
-    assert.deepEqual(first.turns.map(({ text }) => text), ["Be brief.", "Read a."]);
-    assert.deepEqual(first.tools.map(({ name, schema }) => [name, schema]), [["read_file", SCHEMA]]);
+    assert.deepEqual(
+      first.turns.map(({ text }) => text),
+      ["Be brief.", "Read a."],
+    );
+    assert.deepEqual(
+      first.tools.map(({ name, schema }) => [name, schema]),
+      [["read_file", SCHEMA]],
+    );
 
     gateway.upstream.answer(model, says([text("It says b.")]));
     const call = { type: "function_call", call_id: calls[0].id, name: "read_file", arguments: calls[0].input };
     const input = [...body.input, call, { type: "function_call_output", call_id: calls[0].id, output: "b" }];
     const second = fold(await chat({ ...body, input }));
     assert.deepEqual([second.content, second.finish], ["It says b.", "stop"]);
-    assert.deepEqual(newResults(reached(gateway, model).at(-1)).map(({ text }) => text), ["b"]);
+    assert.deepEqual(
+      newResults(reached(gateway, model).at(-1)).map(({ text }) => text),
+      ["b"],
+    );
     await assertPaid(gateway, account, 2);
   });
 
@@ -90,8 +105,17 @@ for (const dialect of UPSTREAMS) {
     gateway.upstream.answer(model, says([text("Done.")]));
     const messages = [
       { role: "user", content: [{ type: "text", text: "Read a." }] },
-      { role: "assistant", content: [{ type: "text", text: "I read." }, { type: "tool_use", id: "toolu_1", name: "read_file", input: { path: "a" } }] },
-      { role: "user", content: [{ type: "tool_result", tool_use_id: "toolu_1", content: [{ type: "text", text: "b" }] }] },
+      {
+        role: "assistant",
+        content: [
+          { type: "text", text: "I read." },
+          { type: "tool_use", id: "toolu_1", name: "read_file", input: { path: "a" } },
+        ],
+      },
+      {
+        role: "user",
+        content: [{ type: "tool_result", tool_use_id: "toolu_1", content: [{ type: "text", text: "b" }] }],
+      },
     ];
     const tools = [{ name: "read_file", description: "Reads.", input_schema: SCHEMA }];
     const answer = await chat({ model, messages, tools });
@@ -100,7 +124,10 @@ for (const dialect of UPSTREAMS) {
     const [call] = request.turns.flatMap(({ calls }) => calls);
     assert.deepEqual([call.name, JSON.parse(call.input)], ["read_file", { path: "a" }]);
     assert.deepEqual(newResults(request), [{ id: call.id, text: "b" }]);
-    assert.deepEqual(request.tools.map(({ name, schema }) => [name, schema]), [["read_file", SCHEMA]]);
+    assert.deepEqual(
+      request.tools.map(({ name, schema }) => [name, schema]),
+      [["read_file", SCHEMA]],
+    );
   });
 
   test(`a tool that takes any text${on}`, async () => {
@@ -110,7 +137,14 @@ for (const dialect of UPSTREAMS) {
       const [field] = Object.keys(offered.schema?.properties ?? {});
       return says([tool("call_1", offered, offered.custom ? patch : JSON.stringify({ [field]: patch }))])(http, seen);
     });
-    const tools = [{ type: "custom", name: "ApplyPatch", description: "Applies.", format: { type: "grammar", syntax: "lark", definition: "start: /.+/" } }];
+    const tools = [
+      {
+        type: "custom",
+        name: "ApplyPatch",
+        description: "Applies.",
+        format: { type: "grammar", syntax: "lark", definition: "start: /.+/" },
+      },
+    ];
     for (const stream of [true, false]) {
       const answer = await chat({ model, messages: [{ role: "user", content: "Patch it." }], tools, stream });
       if (stream) {

@@ -12,7 +12,17 @@ const chunk = (choices, more = {}) =>
   `data: ${JSON.stringify({ id: "chatcmpl-1", object: "chat.completion.chunk", created: 1, model: "chat", choices, ...more })}\n\n`;
 const text = (content) => chunk([{ index: 0, delta: { content }, finish_reason: null }]);
 const tool = (name, text = "") =>
-  chunk([{ index: 0, delta: { tool_calls: [{ index: 0, ...(name && { id: "call_1", type: "function" }), function: { name, arguments: text } }] }, finish_reason: null }]);
+  chunk([
+    {
+      index: 0,
+      delta: {
+        tool_calls: [
+          { index: 0, ...(name && { id: "call_1", type: "function" }), function: { name, arguments: text } },
+        ],
+      },
+      finish_reason: null,
+    },
+  ]);
 const FINISH = chunk([{ index: 0, delta: {}, finish_reason: "stop" }]);
 const USAGE = { prompt_tokens: 1000, completion_tokens: 100, total_tokens: 1100 };
 const END = [FINISH, chunk([], { usage: USAGE }), "data: [DONE]\n\n"];
@@ -34,7 +44,13 @@ const FAILURES = [
   ["a page instead of a stream", html, true, 503, "upstream_failed"],
   ["a page instead of an answer", html, false, 503, "upstream_failed"],
   ["an error instead of an answer", json(failed), false, 503, "upstream_failed"],
-  ["half an answer", bytes('{"choices":[{"mess', { headers: { "content-length": "1000" }, end: "cut" }), false, 503, "upstream_failed"],
+  [
+    "half an answer",
+    bytes('{"choices":[{"mess', { headers: { "content-length": "1000" }, end: "cut" }),
+    false,
+    503,
+    "upstream_failed",
+  ],
   ["an empty stream", eventStream(""), true, 503, "upstream_failed"],
   ["a stream that breaks at once", eventStream(": nothing yet\n\n", { end: "cut" }), true, 503, "upstream_failed"],
   ["an error as the first event", eventStream(ERROR_EVENT), true, 503, "upstream_failed"],
@@ -106,7 +122,10 @@ async function settledOnce(account, funded, expected) {
   assert.deepEqual(Object.fromEntries(Object.keys(expected).map((name) => [name, row[name]])), expected);
   assert.deepEqual(await gateway.balance(account), { balance: funded - BigInt(row.cost_nano_usd), held: 0n });
   const journal = await gateway.journal(account);
-  assert.deepEqual(journal.map(({ kind }) => kind), ["grant", "usage"]);
+  assert.deepEqual(
+    journal.map(({ kind }) => kind),
+    ["grant", "usage"],
+  );
   return row;
 }
 
@@ -115,7 +134,12 @@ async function funded() {
   return [account, (await gateway.balance(account)).balance];
 }
 
-const byUpstream = (status) => ({ status, billing_status: "settled", settled_by: "upstream", cost_nano_usd: COST_NANO_USD });
+const byUpstream = (status) => ({
+  status,
+  billing_status: "settled",
+  settled_by: "upstream",
+  cost_nano_usd: COST_NANO_USD,
+});
 
 // A model may reason out of sight then, so that what was seen is not all.
 const HIDES = { include_reasoning: false };
@@ -126,8 +150,16 @@ test("trap_07 a client that leaves a model that may reason out of sight pays wha
     { name: "before the first token", left: (sent) => once(sent, "response").then(() => sent.destroy()), before: [] },
     { name: "after a comment", left: (sent) => leaveAfter(sent, "keep-alive"), before: [": processing\n\n"] },
     { name: "after two tokens", left: (sent) => leaveAfter(sent, "two"), before: [text("one"), text("two")] },
-    { name: "inside tool arguments", left: (sent) => leaveAfter(sent, "Par"), before: [tool("weather"), tool(undefined, '{"city":"Par')] },
-    { name: "between the finish and the usage", left: (sent) => leaveAfter(sent, '"stop"'), before: [text("one"), FINISH] },
+    {
+      name: "inside tool arguments",
+      left: (sent) => leaveAfter(sent, "Par"),
+      before: [tool("weather"), tool(undefined, '{"city":"Par')],
+    },
+    {
+      name: "between the finish and the usage",
+      left: (sent) => leaveAfter(sent, '"stop"'),
+      before: [text("one"), FINISH],
+    },
   ];
   for (const { name, left, before } of cases) {
     await t.test(name, async () => {
@@ -178,9 +210,16 @@ test("trap_07 a client that leaves a chat stream stops its upstream at once and 
       await sleep(PACE_MS);
       gone.open();
       assert.equal(await gateway.upstream.seen("chat")[0].closed, "cut");
-      const row = await settledOnce(account, balance, { status: "client_gone", billing_status: "settled", settled_by: "estimate" });
+      const row = await settledOnce(account, balance, {
+        status: "client_gone",
+        billing_status: "settled",
+        settled_by: "estimate",
+      });
       const [shown, each] = tokens;
-      assert.ok(row.output_tokens >= shown && row.output_tokens <= 3 * (shown + each * (written + 1)), `${row.output_tokens} of ${shown} and ${written}`);
+      assert.ok(
+        row.output_tokens >= shown && row.output_tokens <= 3 * (shown + each * (written + 1)),
+        `${row.output_tokens} of ${shown} and ${written}`,
+      );
       assert.ok(written < 50 && row.input_tokens > 0 && row.input_tokens < 50, `${written} ${row.input_tokens}`);
       assert.equal(row.cost_nano_usd, row.input_tokens * 2_000 + row.output_tokens * 10_000);
     });
@@ -192,16 +231,26 @@ test("trap_07 a client that leaves between the finish and the usage has the bill
   for (const leaves of [false, true]) {
     const [account, balance] = await funded();
     const gone = gate();
-    gateway.upstream.answer("chat", script(text("one"), FINISH, gone.opened, ": working\n\n", ": working\n\n", ...END.slice(1)));
+    gateway.upstream.answer(
+      "chat",
+      script(text("one"), FINISH, gone.opened, ": working\n\n", ": working\n\n", ...END.slice(1)),
+    );
     const sent = request(account.key, "chat", { stream: true });
     if (leaves) await leaveAfter(sent, '"stop"');
     gone.open();
     if (!leaves) for await (const part of (await once(sent, "response"))[0]) void part;
-    const { input_tokens, output_tokens, settled_by, cost_nano_usd } = await settledOnce(account, balance, { status: leaves ? "client_gone" : "completed" });
+    const { input_tokens, output_tokens, settled_by, cost_nano_usd } = await settledOnce(account, balance, {
+      status: leaves ? "client_gone" : "completed",
+    });
     bills.push({ input_tokens, output_tokens, settled_by, cost_nano_usd });
   }
   const [stayed, left] = bills;
-  assert.deepEqual(stayed, { input_tokens: 1000, output_tokens: 100, settled_by: "upstream", cost_nano_usd: COST_NANO_USD });
+  assert.deepEqual(stayed, {
+    input_tokens: 1000,
+    output_tokens: 100,
+    settled_by: "upstream",
+    cost_nano_usd: COST_NANO_USD,
+  });
   assert.deepEqual(left, stayed);
 });
 
@@ -237,11 +286,18 @@ test("trap_07 a client that leaves a whole answer pays for it", async (t) => {
 test("trap_07 a client that leaves an upstream that falls silent pays what was produced", async () => {
   const [account, balance] = await funded();
   const gone = gate();
-  gateway.upstream.answer("impatient", script(text("one"), gone.opened, text("two"), text("three"), text("four"), new Promise(() => {})));
+  gateway.upstream.answer(
+    "impatient",
+    script(text("one"), gone.opened, text("two"), text("three"), text("four"), new Promise(() => {})),
+  );
   const sent = request(account.key, "impatient", { stream: true });
   await leaveAfter(sent, "one");
   gone.open();
-  const row = await settledOnce(account, balance, { status: "client_gone", billing_status: "settled", settled_by: "estimate" });
+  const row = await settledOnce(account, balance, {
+    status: "client_gone",
+    billing_status: "settled",
+    settled_by: "estimate",
+  });
   assert.ok(row.output_tokens >= 1 && row.output_tokens <= 4, String(row.output_tokens));
   // The input is estimated too: $1 and $4 a million tokens.
   assert.equal(row.cost_nano_usd, row.input_tokens * 1_000 + row.output_tokens * 4_000);
@@ -251,12 +307,22 @@ test("trap_07 a client that leaves an upstream that falls silent pays what was p
 test("trap_07 a client that leaves inside tool arguments pays those that it was shown", async () => {
   const [account, balance] = await funded();
   const gone = gate();
-  const parts = [tool("weather"), tool(undefined, '{"city":"'), tool(undefined, "Paris"), tool(undefined, " and"), tool(undefined, " Rome")];
+  const parts = [
+    tool("weather"),
+    tool(undefined, '{"city":"'),
+    tool(undefined, "Paris"),
+    tool(undefined, " and"),
+    tool(undefined, " Rome"),
+  ];
   gateway.upstream.answer("impatient", script(parts[0], gone.opened, ...parts.slice(1), new Promise(() => {})));
   const sent = request(account.key, "impatient", { stream: true });
   await leaveAfter(sent, "weather");
   gone.open();
-  const row = await settledOnce(account, balance, { status: "client_gone", billing_status: "settled", settled_by: "estimate" });
+  const row = await settledOnce(account, balance, {
+    status: "client_gone",
+    billing_status: "settled",
+    settled_by: "estimate",
+  });
   assert.equal(row.cost_nano_usd, row.input_tokens * 1_000 + row.output_tokens * 4_000);
   // The name and as much of the arguments as was read, without the JSON around them.
   assert.ok(row.output_tokens >= 1 && row.output_tokens <= 12, String(row.output_tokens));
@@ -271,7 +337,12 @@ test("trap_07 a client that leaves an upstream that fails pays no more than one 
   const sent = request(account.key, "chat", { stream: true, ...HIDES });
   await leaveAfter(sent, "keep-alive");
   gone.open();
-  await settledOnce(account, balance, { status: "client_gone", billing_status: "released", settled_by: null, cost_nano_usd: 0 });
+  await settledOnce(account, balance, {
+    status: "client_gone",
+    billing_status: "released",
+    settled_by: null,
+    cost_nano_usd: 0,
+  });
 });
 
 test("trap_08 an upstream that breaks off is an error to the client, paid by what was produced", async (t) => {
@@ -291,7 +362,11 @@ test("trap_08 an upstream that breaks off is an error to the client, paid by wha
       const body = await response.text();
       assert.ok(body.startsWith(produced), body);
       assertErrorEvent(body.slice(produced.length));
-      const row = await settledOnce(account, balance, { status: "truncated", billing_status: "settled", settled_by: "estimate" });
+      const row = await settledOnce(account, balance, {
+        status: "truncated",
+        billing_status: "settled",
+        settled_by: "estimate",
+      });
       assert.ok(row.output_tokens >= 1 && row.output_tokens <= 5, String(row.output_tokens));
       const [input, output] = model === "chat" ? [2_000, 10_000] : [1_000, 4_000];
       assert.equal(row.cost_nano_usd, row.input_tokens * input + row.output_tokens * output);
@@ -319,7 +394,12 @@ test("an upstream that fails before anything was produced costs nothing", async 
       const body = await response.text();
       assert.equal(response.status, status, body);
       assert.ok(!body.includes(PROVIDER_TEXT), body);
-      const row = await settledOnce(account, balance, { status: outcome, billing_status: "released", settled_by: null, cost_nano_usd: 0 });
+      const row = await settledOnce(account, balance, {
+        status: outcome,
+        billing_status: "released",
+        settled_by: null,
+        cost_nano_usd: 0,
+      });
       assert.equal(row.request_id, response.headers.get("x-request-id"));
     });
   }

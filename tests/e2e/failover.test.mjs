@@ -30,7 +30,8 @@ before(async () => (gateway = await startGateway({ copies })));
 beforeEach(() => gateway.upstream.forget());
 after(() => gateway.close());
 
-const send = (account, model, more = {}) => gateway.fetch("/v1/chat/completions", { method: "POST", key: account.key, body: chatBody(model, more) });
+const send = (account, model, more = {}) =>
+  gateway.fetch("/v1/chat/completions", { method: "POST", key: account.key, body: chatBody(model, more) });
 const good = (model, stream) => (stream ? eventStream(events(completionChunks(model))) : json(completion(model)));
 
 /** A model with two upstreams, and its ids there. */
@@ -47,7 +48,12 @@ const half = bytes('{"choices":[{"mess', { headers: { "content-length": "1000" }
 
 // [name, answer, fails over: [whole, streamed]; null: not sent that way, the status when nobody is left]
 const FAILURES = [
-  ...[401, 402, 403, 404, 408, 425, 500, 502, 503, 504, 529].map((code) => [`status ${code}`, status(code), [true, true], 503]),
+  ...[401, 402, 403, 404, 408, 425, 500, 502, 503, 504, 529].map((code) => [
+    `status ${code}`,
+    status(code),
+    [true, true],
+    503,
+  ]),
   ["status 429", status(429), [true, true], 429],
   ...[400, 405, 422].map((code) => [`status ${code}`, status(code), [false, false], 400]),
   ["status 413", status(413), [false, false], 413],
@@ -59,8 +65,18 @@ const FAILURES = [
   ["a stream that is empty", eventStream(""), [null, true], 503],
   ["a stream that breaks at once", eventStream("", { end: "cut" }), [null, true], 503],
   ["an error as the first event", eventStream(errorEvent), [null, true], 503],
-  ["an error behind comments", eventStream(`: ${MARKER}\n\n: ${MARKER}\n\n${errorEvent}`, { sizes: [25], delayMs: 20 }), [null, true], 503],
-  ["an error in the first chunk", eventStream(`data: ${JSON.stringify({ choices: [], ...said })}\n\n`), [null, true], 503],
+  [
+    "an error behind comments",
+    eventStream(`: ${MARKER}\n\n: ${MARKER}\n\n${errorEvent}`, { sizes: [25], delayMs: 20 }),
+    [null, true],
+    503,
+  ],
+  [
+    "an error in the first chunk",
+    eventStream(`data: ${JSON.stringify({ choices: [], ...said })}\n\n`),
+    [null, true],
+    503,
+  ],
 ];
 
 for (const [name, answer, overs, last] of FAILURES) {
@@ -76,7 +92,10 @@ for (const [name, answer, overs, last] of FAILURES) {
       const text = await response.text();
       assert.equal(response.status, over ? 200 : last, text);
       assert.ok(!text.includes(MARKER), text);
-      assert.deepEqual(gateway.upstream.requests.map(({ upstream }) => upstream), over ? ["main", "backup"] : ["main"]);
+      assert.deepEqual(
+        gateway.upstream.requests.map(({ upstream }) => upstream),
+        over ? ["main", "backup"] : ["main"],
+      );
       const [row] = await gateway.usageRows(account, 1);
       assert.deepEqual([row.upstream, row.cost_nano_usd], over ? ["backup", COST_NANO_USD] : ["main", 0]);
       assert.deepEqual(await gateway.balance(account), { balance: BALANCE - BigInt(row.cost_nano_usd), held: 0n });
@@ -88,7 +107,10 @@ for (const [name, answer, overs, last] of FAILURES) {
       gateway.upstream.answer(second, answer);
       const failed = await send(account, model, { stream });
       assert.deepEqual([failed.status, await failed.json()], [last, last === 429 ? BUSY : UNAVAILABLE]);
-      assert.deepEqual(gateway.upstream.requests.map(({ upstream }) => upstream), ["main", "backup"]);
+      assert.deepEqual(
+        gateway.upstream.requests.map(({ upstream }) => upstream),
+        ["main", "backup"],
+      );
       const rows = await gateway.usageRows(account, 2);
       const free = rows.find(({ request_id: id }) => id === failed.headers.get("x-request-id"));
       assert.deepEqual([free.upstream, free.billing_status, free.cost_nano_usd], ["backup", "released", 0]);
@@ -97,7 +119,12 @@ for (const [name, answer, overs, last] of FAILURES) {
 }
 
 test("what the request is to blame for is said, also with 200", async () => {
-  const tooLong = { error: { message: `This model's maximum context length is 8192 tokens. ${MARKER}`, code: "context_length_exceeded" } };
+  const tooLong = {
+    error: {
+      message: `This model's maximum context length is 8192 tokens. ${MARKER}`,
+      code: "context_length_exceeded",
+    },
+  };
   for (const [stream, answer] of [
     [true, eventStream(`event: error\ndata: ${JSON.stringify(tooLong)}\n\n`)],
     [true, json(tooLong)],
@@ -112,7 +139,10 @@ test("what the request is to blame for is said, also with 200", async () => {
     assert.deepEqual([response.status, error.code], [400, "invalid_request"]);
     assert.match(error.message, /prompt is too long/);
     assert.ok(!error.message.includes(MARKER));
-    assert.deepEqual(gateway.upstream.requests.map(({ upstream }) => upstream), ["main"]);
+    assert.deepEqual(
+      gateway.upstream.requests.map(({ upstream }) => upstream),
+      ["main"],
+    );
   }
 });
 
@@ -126,7 +156,10 @@ test("the first event is waited for as long as its upstream may take, then the n
     const response = await send(account, model, { stream: true });
     assert.equal(response.status, 200);
     assert.match(await response.text(), /hello.*\[DONE\]/s);
-    assert.deepEqual(gateway.upstream.requests.map(({ upstream }) => upstream), ["prompt", "backup"]);
+    assert.deepEqual(
+      gateway.upstream.requests.map(({ upstream }) => upstream),
+      ["prompt", "backup"],
+    );
     assert.equal(await gateway.upstream.seen(first)[0].closed, "cut");
   }
 });
@@ -137,7 +170,10 @@ test("a whole answer that takes too long is not asked for twice", async () => {
   gateway.upstream.answer(first, silence());
   const response = await send(account, model);
   assert.deepEqual([response.status, await response.json()], [503, UNAVAILABLE]);
-  assert.deepEqual(gateway.upstream.requests.map(({ upstream }) => upstream), ["prompt"]);
+  assert.deepEqual(
+    gateway.upstream.requests.map(({ upstream }) => upstream),
+    ["prompt"],
+  );
 });
 
 test("a model that thinks before its first event loses nothing of it", async () => {
@@ -167,7 +203,10 @@ test("an upstream that is down costs one attempt a period, and the next one answ
   gateway.upstream.answer(first, status(500));
   gateway.upstream.answer(second, good(second, false));
   for (let n = 0; n < 3 * IN_A_ROW; n += 1) assert.equal((await send(account, model)).status, 200);
-  assert.deepEqual([gateway.upstream.seen(first).length, gateway.upstream.seen(second).length], [IN_A_ROW, 3 * IN_A_ROW]);
+  assert.deepEqual(
+    [gateway.upstream.seen(first).length, gateway.upstream.seen(second).length],
+    [IN_A_ROW, 3 * IN_A_ROW],
+  );
   await sleep(MOST_FIRST_OPEN_S * 1_000);
   // One probe, however many come at once.
   gateway.upstream.answer(first, async (response, seen) => {
@@ -185,13 +224,19 @@ test("an upstream whose streams break off behind their first event is left alone
   const [hello] = completionChunks(first);
   gateway.upstream.answer(first, eventStream(`data: ${JSON.stringify(hello)}\n\n`, { end: "cut" }));
   gateway.upstream.answer(second, good(second, true));
-  for (let n = 0; n < IN_A_MINUTE; n += 1) assert.match(await (await send(account, model, { stream: true })).text(), /"code":"upstream_unavailable"/);
+  for (let n = 0; n < IN_A_MINUTE; n += 1)
+    assert.match(await (await send(account, model, { stream: true })).text(), /"code":"upstream_unavailable"/);
   const response = await send(account, model, { stream: true });
   assert.match(await response.text(), /\[DONE\]/);
   assert.deepEqual([gateway.upstream.seen(first).length, gateway.upstream.seen(second).length], [IN_A_MINUTE, 1]);
-  const [view] = (await gateway.upstreams()).find(({ id }) => id === "main").models.filter((seen) => seen.model === first);
+  const [view] = (await gateway.upstreams())
+    .find(({ id }) => id === "main")
+    .models.filter((seen) => seen.model === first);
   // They were one account's, so it alone does not ask any more.
-  assert.deepEqual([view.state, view.accounts_waiting, view.failures, view.failures_in_a_row], ["closed", 1, { broke_off: IN_A_MINUTE }, 0]);
+  assert.deepEqual(
+    [view.state, view.accounts_waiting, view.failures, view.failures_in_a_row],
+    ["closed", 1, { broke_off: IN_A_MINUTE }, 0],
+  );
 });
 
 test("when every upstream is down, nobody is asked, nothing is held, and the client knows when to come back", async () => {
@@ -207,9 +252,14 @@ test("when every upstream is down, nobody is asked, nothing is held, and the cli
   assert.equal(gateway.upstream.seen(model).length, IN_A_ROW);
   assert.equal((await gateway.usageRows(account, IN_A_ROW)).length, IN_A_ROW);
   assert.deepEqual(await gateway.balance(account), { balance: BALANCE, held: 0n });
-  const [view] = (await gateway.upstreams()).find(({ id }) => id === "main").models.filter((seen) => seen.model === model);
+  const [view] = (await gateway.upstreams())
+    .find(({ id }) => id === "main")
+    .models.filter((seen) => seen.model === model);
   // They were one account's, so it alone does not ask any more.
-  assert.deepEqual([view.state, view.accounts_waiting, view.failures, view.last_failure], ["closed", 1, { server_error: IN_A_ROW }, "server_error"]);
+  assert.deepEqual(
+    [view.state, view.accounts_waiting, view.failures, view.last_failure],
+    ["closed", 1, { server_error: IN_A_ROW }, "server_error"],
+  );
 
   // Its time over, the next request finds it well.
   gateway.upstream.answer(model, good(model, false));
@@ -258,7 +308,10 @@ test("an operator sees how the upstreams fare, and nobody else does", async () =
   gateway.upstream.answer(model, status(401));
   await send(account, model);
   const upstreams = await gateway.upstreams();
-  assert.deepEqual(upstreams.filter(({ usable }) => !usable).map(({ id }) => id), ["unbound", "unset"]);
+  assert.deepEqual(
+    upstreams.filter(({ usable }) => !usable).map(({ id }) => id),
+    ["unbound", "unset"],
+  );
   const view = upstreams.find(({ id }) => id === "main").models.find((seen) => seen.model === model);
   const { last_failure_at_ms: at, ...rest } = view;
   assert.ok(Math.abs(Date.now() - at) < 60_000);

@@ -20,7 +20,10 @@ before(async () => (gateway = await startGateway({ copies })));
 beforeEach(() => gateway.upstream.forget());
 after(() => gateway.close());
 
-const REJECTED = errorBody("invalid_request", "The provider of this model rejected the request. Check its parameters against the model's capabilities.");
+const REJECTED = errorBody(
+  "invalid_request",
+  "The provider of this model rejected the request. Check its parameters against the model's capabilities.",
+);
 const TOO_LARGE = errorBody("invalid_request", "The request is too large for the provider of this model.");
 const BUSY = errorBody("rate_limit_exceeded", "The provider of this model is busy. Retry after a short delay.");
 const UNAVAILABLE = errorBody("upstream_unavailable", "All providers of this model are temporarily unavailable.");
@@ -28,7 +31,11 @@ const UNAVAILABLE = errorBody("upstream_unavailable", "All providers of this mod
 /** Sends a chat request on a new account; resolves to everything that the client and the books saw. */
 async function ask(model, more = {}) {
   const account = await gateway.account();
-  const response = await gateway.fetch("/v1/chat/completions", { method: "POST", key: account.key, body: chatBody(model, more) });
+  const response = await gateway.fetch("/v1/chat/completions", {
+    method: "POST",
+    key: account.key,
+    body: chatBody(model, more),
+  });
   const text = await response.text();
   assert.ok(!JSON.stringify([...response.headers]).includes(MARKER), JSON.stringify([...response.headers]));
   assert.ok(!text.includes(MARKER), text);
@@ -44,7 +51,10 @@ const released = ({ row }) => [row.billing_status, row.cost_nano_usd, row.input_
 const NOTHING = ["released", 0, 0, 0];
 
 const failure = (status, headers = {}) =>
-  json({ error: { message: MARKER, type: MARKER, code: MARKER, param: MARKER } }, { status, headers: { "x-marker": MARKER, "www-authenticate": MARKER, "set-cookie": `a=${MARKER}`, ...headers } });
+  json(
+    { error: { message: MARKER, type: MARKER, code: MARKER, param: MARKER } },
+    { status, headers: { "x-marker": MARKER, "www-authenticate": MARKER, "set-cookie": `a=${MARKER}`, ...headers } },
+  );
 
 test("a refusal becomes ours, without a word of the provider's", async () => {
   for (const [status, expected, body] of [
@@ -77,7 +87,13 @@ test("a refusal becomes ours, without a word of the provider's", async () => {
 });
 
 test("headers of a success stay behind too", async () => {
-  const headers = { "x-marker": MARKER, "set-cookie": `a=${MARKER}`, "x-request-id": MARKER, "openai-organization": MARKER, server: MARKER };
+  const headers = {
+    "x-marker": MARKER,
+    "set-cookie": `a=${MARKER}`,
+    "x-request-id": MARKER,
+    "openai-organization": MARKER,
+    server: MARKER,
+  };
   gateway.upstream.answerOnce("chat", json(completion("chat"), { headers }));
   gateway.upstream.answerOnce("chat", eventStream(events(completionChunks("chat")), { headers }));
   assert.deepEqual(JSON.parse((await ask("chat")).text), completion("chat"));
@@ -115,7 +131,10 @@ test("an error in a stream ends it with ours", async () => {
     gateway.upstream.answer("chat", eventStream(`${chunk}${error}data: [DONE]\n\n`));
     const { status, text, row } = await ask("chat", { stream: true });
     assert.equal(status, 200);
-    assert.equal(text, `${chunk}data: ${JSON.stringify(errorBody("upstream_unavailable", "The upstream provider ended the stream before the answer was complete."))}\n\n`);
+    assert.equal(
+      text,
+      `${chunk}data: ${JSON.stringify(errorBody("upstream_unavailable", "The upstream provider ended the stream before the answer was complete."))}\n\n`,
+    );
     // "hello" was delivered, so it is paid for, by our own count.
     assert.deepEqual([row.status, row.billing_status, row.settled_by], ["truncated", "settled", "estimate"]);
     assert.ok(row.output_tokens >= 1);
@@ -124,12 +143,18 @@ test("an error in a stream ends it with ours", async () => {
 
 test("a redirect is not followed", async () => {
   for (const status of [301, 302, 307, 308]) {
-    gateway.upstream.answer("chat", bytes(MARKER, { status, headers: { location: `${gateway.upstream.url}/elsewhere` } }));
+    gateway.upstream.answer(
+      "chat",
+      bytes(MARKER, { status, headers: { location: `${gateway.upstream.url}/elsewhere` } }),
+    );
     const answer = await ask("chat");
     assert.deepEqual([answer.status, JSON.parse(answer.text)], [503, UNAVAILABLE]);
     assert.deepEqual(released(answer), NOTHING);
   }
-  assert.deepEqual(gateway.upstream.requests.map(({ path }) => path), Array(4).fill("/v1/chat/completions"));
+  assert.deepEqual(
+    gateway.upstream.requests.map(({ path }) => path),
+    Array(4).fill("/v1/chat/completions"),
+  );
 });
 
 test("the next route is asked, in the order of priority", async () => {
@@ -150,7 +175,10 @@ test("the next route is asked, in the order of priority", async () => {
     const { status, text, row } = await ask(model, { stream });
     assert.equal(status, 200, text);
     assert.match(text, new RegExp(`"model":"${model}"`));
-    assert.deepEqual(gateway.upstream.requests.map(({ upstream }) => upstream), ["main", "backup"]);
+    assert.deepEqual(
+      gateway.upstream.requests.map(({ upstream }) => upstream),
+      ["main", "backup"],
+    );
     assert.deepEqual([row.upstream, row.model, row.status, row.cost_nano_usd], ["backup", model, "completed", 30_000]);
   }
 });
@@ -180,7 +208,10 @@ test("a request that the first upstream rejects is not sent to the next", async 
     gateway.upstream.answer("failover-first", failure(status));
     const answer = await ask("failover");
     assert.equal(answer.status, status === 413 ? 413 : 400);
-    assert.deepEqual(gateway.upstream.requests.map(({ upstream }) => upstream), ["main"]);
+    assert.deepEqual(
+      gateway.upstream.requests.map(({ upstream }) => upstream),
+      ["main"],
+    );
   }
 });
 

@@ -16,7 +16,18 @@
 import { WorkerEntrypoint } from "cloudflare:workers";
 import * as shipped from "./entry.js";
 
-const world = { lose: { times: 0 }, d1Down: false, workerD1Down: false, aheadMs: 0, last: {}, calls: {}, d1Refused: 0, cursors: [], alarms: 0, d1Rows: 0 };
+const world = {
+  lose: { times: 0 },
+  d1Down: false,
+  workerD1Down: false,
+  aheadMs: 0,
+  last: {},
+  calls: {},
+  d1Refused: 0,
+  cursors: [],
+  alarms: 0,
+  d1Rows: 0,
+};
 
 const RealDate = Date;
 globalThis.Date = class extends RealDate {
@@ -26,13 +37,23 @@ globalThis.Date = class extends RealDate {
 };
 
 export default class extends WorkerEntrypoint {
-  worker = new shipped.default(this.ctx, { ...this.env, ACCOUNT: lossy(this.env.ACCOUNT), DB: overridden(this.env.DB, { prepare }) });
+  worker = new shipped.default(this.ctx, {
+    ...this.env,
+    ACCOUNT: lossy(this.env.ACCOUNT),
+    DB: overridden(this.env.DB, { prepare }),
+  });
 
   async fetch(request) {
     if (new URL(request.url).pathname !== "/test/world") return this.worker.fetch(request);
     if (request.method !== "POST") return Response.json(counted());
     const asked = await request.json();
-    const { lose = { times: 0 }, d1_down: d1Down = false, worker_d1_down: workerD1Down = false, ahead_ms: aheadMs = 0, repeat } = asked;
+    const {
+      lose = { times: 0 },
+      d1_down: d1Down = false,
+      worker_d1_down: workerD1Down = false,
+      ahead_ms: aheadMs = 0,
+      repeat,
+    } = asked;
     Object.assign(world, { lose, d1Down, workerD1Down, aheadMs });
     return Response.json(repeat ? await repeated(this.env.ACCOUNT, repeat) : {});
   }

@@ -14,12 +14,16 @@ const LIMIT = 100;
 
 let gateway;
 before(async () => {
-  gateway = await startGateway({ entry: path.join(import.meta.dirname, "faulty-entry.mjs"), secrets: { KEY_PEPPERS: `1:${PEPPER}` } });
+  gateway = await startGateway({
+    entry: path.join(import.meta.dirname, "faulty-entry.mjs"),
+    secrets: { KEY_PEPPERS: `1:${PEPPER}` },
+  });
   gateway.upstream.answer("chat", json(completion("chat")));
 });
 after(() => gateway.close());
 
-const chat = (key, headers) => gateway.fetch("/v1/chat/completions", { method: "POST", key, headers, body: chatBody("chat") });
+const chat = (key, headers) =>
+  gateway.fetch("/v1/chat/completions", { method: "POST", key, headers, body: chatBody("chat") });
 const from = (address) => ({ "cf-connecting-ip": address });
 
 /** How often the account objects were asked to admit something. */
@@ -73,7 +77,10 @@ test("a revoked key that floods wakes no account and delays none", async () => {
   const most = Math.max(2_000, (performance.now() - started) / 2);
   assert.ok(Math.max(...times) < most, `the slowest took ${Math.max(...times)} of ${most} ms`);
   const journal = await gateway.journal(account);
-  assert.deepEqual(journal.map(({ amount_nano: amount }) => amount), [1e9, ...Array(paying).fill(-COMPLETION_NANO_USD)]);
+  assert.deepEqual(
+    journal.map(({ amount_nano: amount }) => amount),
+    [1e9, ...Array(paying).fill(-COMPLETION_NANO_USD)],
+  );
 });
 
 test("a key of an account that is not there floods its place no longer than the limit lets it", async () => {
@@ -86,7 +93,10 @@ test("a key of an account that is not there floods its place no longer than the 
 
   const response = await chat(key);
   assert.deepEqual([response.status, response.headers.get("retry-after")], [429, "10"]);
-  assert.deepEqual(await response.json(), errorBody("rate_limit_exceeded", "Too many requests without a valid API key. Wait before the next one."));
+  assert.deepEqual(
+    await response.json(),
+    errorBody("rate_limit_exceeded", "Too many requests without a valid API key. Wait before the next one."),
+  );
 });
 
 test("an address that floods without a key is limited, and its neighbours with a key are not", async () => {
@@ -119,5 +129,8 @@ function taggedKey() {
 
 function base32(bytes) {
   const bits = [...bytes].map((byte) => byte.toString(2).padStart(8, "0")).join("");
-  return bits.match(/.{1,5}/g).map((five) => Number.parseInt(five.padEnd(5, "0"), 2).toString(32)).join("");
+  return bits
+    .match(/.{1,5}/g)
+    .map((five) => Number.parseInt(five.padEnd(5, "0"), 2).toString(32))
+    .join("");
 }

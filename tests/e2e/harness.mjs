@@ -25,7 +25,11 @@ const POLL_MS = 20;
 const BATCH = 500;
 
 /** The upstream keys that the Worker holds; no client may ever see or send one. */
-export const UPSTREAM_KEYS = { MAIN_KEY: "main-upstream-key", BACKUP_KEY: "backup-upstream-key", UNBOUND_KEY: "unbound-upstream-key" };
+export const UPSTREAM_KEYS = {
+  MAIN_KEY: "main-upstream-key",
+  BACKUP_KEY: "backup-upstream-key",
+  UNBOUND_KEY: "unbound-upstream-key",
+};
 
 /**
  * Starts a gateway. `catalogue` is a file in which UPSTREAM stands for the scripted upstream's origin;
@@ -36,7 +40,18 @@ export const UPSTREAM_KEYS = { MAIN_KEY: "main-upstream-key", BACKUP_KEY: "backu
  * One that is to outlive its process is given a folder, `state`, and then its own `secrets` and an
  * `upstream` each time; who starts it on an empty folder says `fresh`. Resolves to the methods below.
  */
-export async function startGateway({ catalogue = CATALOGUE, copies = {}, vars = {}, secrets, entry, inspect = false, port = 0, state, fresh = true, upstream } = {}) {
+export async function startGateway({
+  catalogue = CATALOGUE,
+  copies = {},
+  vars = {},
+  secrets,
+  entry,
+  inspect = false,
+  port = 0,
+  state,
+  fresh = true,
+  upstream,
+} = {}) {
   const bundle = await ensureBundle();
   const ownUpstream = upstream ? null : await startUpstream();
   upstream ??= ownUpstream;
@@ -138,14 +153,21 @@ export async function startGateway({ catalogue = CATALOGUE, copies = {}, vars = 
 
     /** How the upstreams fare: `[{ id, usable, models }]`. */
     async upstreams() {
-      const response = await gateway.fetch("/operator/upstreams", { key: signToken({ aud: "operator" }, own.OPERATOR_SECRET) });
+      const response = await gateway.fetch("/operator/upstreams", {
+        key: signToken({ aud: "operator" }, own.OPERATOR_SECRET),
+      });
       if (!response.ok) throw new Error(`GET /operator/upstreams: ${response.status} ${await response.text()}`);
       return (await response.json()).data;
     },
 
     /** Enters money as an operator does; a negative amount takes it out. */
     grant({ accountId }, usd) {
-      const entry = { account_id: accountId, id: randomUUID(), kind: usd.startsWith("-") ? "adjustment" : "grant", amount_usd: usd };
+      const entry = {
+        account_id: accountId,
+        id: randomUUID(),
+        kind: usd.startsWith("-") ? "adjustment" : "grant",
+        amount_usd: usd,
+      };
       return post("/operator/entries", signToken({ aud: "operator" }, own.OPERATOR_SECRET), entry);
     },
 
@@ -177,7 +199,8 @@ export async function startGateway({ catalogue = CATALOGUE, copies = {}, vars = 
       for (;;) {
         const { results } = await select.all();
         if (results.length >= count) return results;
-        if (performance.now() > deadline) throw new Error(`D1 has ${results.length} of ${count} usage rows of ${accountId}`);
+        if (performance.now() > deadline)
+          throw new Error(`D1 has ${results.length} of ${count} usage rows of ${accountId}`);
         await sleep(POLL_MS);
       }
     },

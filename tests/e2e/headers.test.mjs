@@ -100,49 +100,53 @@ function redacted(headers, names) {
   return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, names.includes(name) ? "…" : value]));
 }
 
-for (const client of Object.keys(CLIENTS)) for (const upstream of UPSTREAMS) for (const stream of [false, true]) {
-  test(`${client} to ${upstream}, ${stream ? "streamed" : "whole"}`, async () => {
-    const model = `agent-${upstream}`;
-    gateway.upstream.answer(model, async (response, seen) => {
-      for (const [name, value] of Object.entries(FROM_UPSTREAMS)) response.setHeader(name, value);
-      await says([text("Hello.")])(response, seen);
-    });
-    const got = await send(client, model, stream);
+for (const client of Object.keys(CLIENTS))
+  for (const upstream of UPSTREAMS)
+    for (const stream of [false, true]) {
+      test(`${client} to ${upstream}, ${stream ? "streamed" : "whole"}`, async () => {
+        const model = `agent-${upstream}`;
+        gateway.upstream.answer(model, async (response, seen) => {
+          for (const [name, value] of Object.entries(FROM_UPSTREAMS)) response.setHeader(name, value);
+          await says([text("Hello.")])(response, seen);
+        });
+        const got = await send(client, model, stream);
 
-    const [{ headers: sent }] = gateway.upstream.requests;
-    const secret = UPSTREAM_KEYS.MAIN_KEY;
-    assert.deepEqual(redacted(sent, ["content-length"]), {
-      host: gateway.upstream.host,
-      accept: stream ? "text/event-stream" : "application/json",
-      "accept-encoding": "identity",
-      "content-length": "…",
-      "content-type": "application/json",
-      "user-agent": "oneinterface",
-      // The platform's own, behind the Worker: the zone in which it runs.
-      "cf-worker": "oneinterface.example.com",
-      ...(upstream === "messages" ? { "x-api-key": secret, "anthropic-version": VERSION } : { authorization: `Bearer ${secret}` }),
-      ...(upstream === "messages" && client === "messages" && { "anthropic-beta": FROM_CLIENTS["anthropic-beta"] }),
-    });
+        const [{ headers: sent }] = gateway.upstream.requests;
+        const secret = UPSTREAM_KEYS.MAIN_KEY;
+        assert.deepEqual(redacted(sent, ["content-length"]), {
+          host: gateway.upstream.host,
+          accept: stream ? "text/event-stream" : "application/json",
+          "accept-encoding": "identity",
+          "content-length": "…",
+          "content-type": "application/json",
+          "user-agent": "oneinterface",
+          // The platform's own, behind the Worker: the zone in which it runs.
+          "cf-worker": "oneinterface.example.com",
+          ...(upstream === "messages"
+            ? { "x-api-key": secret, "anthropic-version": VERSION }
+            : { authorization: `Bearer ${secret}` }),
+          ...(upstream === "messages" && client === "messages" && { "anthropic-beta": FROM_CLIENTS["anthropic-beta"] }),
+        });
 
-    const { "x-request-id": id, "access-control-expose-headers": exposed, ...rest } = got;
-    assert.match(id, /^req_[0-9a-v]{26}$/);
-    assert.ok(!exposed.includes(MARKER), exposed);
-    const varying = ["x-oneinterface-cost", "x-oneinterface-balance", "content-length", "date", "request-id"];
-    const framing = rest["transfer-encoding"] ? { "transfer-encoding": "chunked" } : { "content-length": "…" };
-    assert.deepEqual(redacted(rest, varying), {
-      "access-control-allow-origin": "*",
-      connection: "close",
-      "content-type": stream ? "text/event-stream; charset=utf-8" : "application/json",
-      "x-oneinterface-balance": "…",
-      "cache-control": "no-store",
-      vary: "authorization, x-api-key",
-      "x-content-type-options": "nosniff",
-      ...(!stream && { "x-oneinterface-cost": "…" }),
-      ...(client === "messages" && { "request-id": "…" }),
-      ...(rest.date && { date: "…" }),
-      ...framing,
-    });
-    if (client === "messages") assert.equal(got["request-id"], id);
-    assert.match(got["x-oneinterface-balance"], /^\d+(\.\d+)?$/);
-  });
-}
+        const { "x-request-id": id, "access-control-expose-headers": exposed, ...rest } = got;
+        assert.match(id, /^req_[0-9a-v]{26}$/);
+        assert.ok(!exposed.includes(MARKER), exposed);
+        const varying = ["x-oneinterface-cost", "x-oneinterface-balance", "content-length", "date", "request-id"];
+        const framing = rest["transfer-encoding"] ? { "transfer-encoding": "chunked" } : { "content-length": "…" };
+        assert.deepEqual(redacted(rest, varying), {
+          "access-control-allow-origin": "*",
+          connection: "close",
+          "content-type": stream ? "text/event-stream; charset=utf-8" : "application/json",
+          "x-oneinterface-balance": "…",
+          "cache-control": "no-store",
+          vary: "authorization, x-api-key",
+          "x-content-type-options": "nosniff",
+          ...(!stream && { "x-oneinterface-cost": "…" }),
+          ...(client === "messages" && { "request-id": "…" }),
+          ...(rest.date && { date: "…" }),
+          ...framing,
+        });
+        if (client === "messages") assert.equal(got["request-id"], id);
+        assert.match(got["x-oneinterface-balance"], /^\d+(\.\d+)?$/);
+      });
+    }

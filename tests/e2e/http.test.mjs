@@ -78,10 +78,35 @@ test("doubled and trailing slashes and a query do not matter", async () => {
 test("trap_14 there is no way to an upstream past the hold", async () => {
   const body = { messages: [{ role: "user", content: "hi" }], input: "hi", max_tokens: 100 };
   const paths = [
-    ...[CHAT, `${CHAT}/`, "//v1//chat/completions", `${CHAT}?beta=true`, "/v1/./chat/x/../completions", "/V1/chat/completions"],
-    ...["/v1/completions", "/v1/embeddings", "/v1/responses", "/v1/messages", "/mcp", "/openai/v1/chat/completions", "/main/v1/chat/completions"],
+    ...[
+      CHAT,
+      `${CHAT}/`,
+      "//v1//chat/completions",
+      `${CHAT}?beta=true`,
+      "/v1/./chat/x/../completions",
+      "/V1/chat/completions",
+    ],
+    ...[
+      "/v1/completions",
+      "/v1/embeddings",
+      "/v1/responses",
+      "/v1/messages",
+      "/mcp",
+      "/openai/v1/chat/completions",
+      "/main/v1/chat/completions",
+    ],
   ];
-  const models = ["chat", "CHAT", "chat/", "main/chat", "openai/chat", "their-name", "vendor/renamed", "vendor%2Frenamed", "embed"];
+  const models = [
+    "chat",
+    "CHAT",
+    "chat/",
+    "main/chat",
+    "openai/chat",
+    "their-name",
+    "vendor/renamed",
+    "vendor%2Frenamed",
+    "embed",
+  ];
   const [poor, rich] = [await gateway.account({ usd: "0" }), await gateway.account()];
   for (const model of ["their-name", "embed", "their-embed"]) gateway.upstream.answer(model, json(completion(model)));
   const statuses = new Set();
@@ -96,7 +121,7 @@ test("trap_14 there is no way to an upstream past the hold", async () => {
       await served.arrayBuffer();
       statuses.add(served.status);
       const holds = await gateway.rows(rich, "SELECT request_id FROM holds");
-      assert.equal(holds.length, rich.sent = (rich.sent ?? 0) + gateway.upstream.requests.length, `${path} ${model}`);
+      assert.equal(holds.length, (rich.sent = (rich.sent ?? 0) + gateway.upstream.requests.length), `${path} ${model}`);
       gateway.upstream.requests.length = 0;
     }
   }
@@ -146,19 +171,32 @@ test("a body that is no request is 400, and no upstream hears of it", async () =
     [`[${chatBody("chat")}]`, invalid("not a JSON object: line 1, column 1")],
     ['"chat"', invalid("not a JSON object: line 1, column 6")],
     ["null", invalid("not a JSON object: line 1, column 4")],
-    [`{"model":"nobody","messages":[${message}],"model":"chat"}`, refusal("The request body is invalid: the field `model` is given twice.", "model")],
-    [`{"model":"nobody","messages":[${message}],"mod\\u0065l":"chat"}`, refusal("The request body is invalid: the field `model` is given twice.", "model")],
+    [
+      `{"model":"nobody","messages":[${message}],"model":"chat"}`,
+      refusal("The request body is invalid: the field `model` is given twice.", "model"),
+    ],
+    [
+      `{"model":"nobody","messages":[${message}],"mod\\u0065l":"chat"}`,
+      refusal("The request body is invalid: the field `model` is given twice.", "model"),
+    ],
     [`{"messages":[${message}]}`, refusal("The field `model` is required.", "model")],
     [`{"model":7,"messages":[${message}]}`, refusal("The field `model` must be a string.", "model")],
     ['{"model":"chat"}', refusal("The field `messages` is required.", "messages")],
     ['{"model":"chat","messages":[]}', refusal("The field `messages` must not be empty.", "messages")],
     [chatBody("chat", { stream: "yes" }), refusal("The field `stream` must be true or false.", "stream")],
     [chatBody("chat", { n: 0 }), refusal("The field `n` must be a whole number of at least 1.", "n")],
-    [chatBody("chat", { max_tokens: -1 }), refusal("The field `max_tokens` must be a whole number of at least 1.", "max_tokens")],
+    [
+      chatBody("chat", { max_tokens: -1 }),
+      refusal("The field `max_tokens` must be a whole number of at least 1.", "max_tokens"),
+    ],
   ]) {
     await answers(await post(CHAT, body), 400, expected);
   }
-  await answers(await post("/v1/embeddings", '{"model":"embed"}'), 400, refusal("The field `input` is required.", "input"));
+  await answers(
+    await post("/v1/embeddings", '{"model":"embed"}'),
+    400,
+    refusal("The field `input` is required.", "input"),
+  );
   assert.deepEqual(gateway.upstream.requests, []);
 });
 
@@ -230,5 +268,8 @@ test("a model is served by its own endpoint alone", async () => {
   await answers(await post("/v1/embeddings", body, { key: own.key }), 400, refusal(chat, "model"));
   assert.deepEqual(gateway.upstream.requests, []);
   // The grant alone: there was no hold.
-  assert.deepEqual((await gateway.journal(own)).map(({ kind }) => kind), ["grant"]);
+  assert.deepEqual(
+    (await gateway.journal(own)).map(({ kind }) => kind),
+    ["grant"],
+  );
 });

@@ -33,12 +33,24 @@ after(() => gateway.close());
 async function customer(name) {
   const account = await gateway.account();
   const { body: made } = await gateway.keys(account, "POST", "", { name: `${name}'s secret project` });
-  const response = await gateway.fetch("/v1/chat/completions", { method: "POST", key: made.key, body: chatBody("chat") });
+  const response = await gateway.fetch("/v1/chat/completions", {
+    method: "POST",
+    key: made.key,
+    body: chatBody("chat"),
+  });
   assert.equal(response.status, 200, await response.text());
   await gateway.usageRows(account, 1);
   const ids = { key: made.id, request: response.headers.get("x-request-id") };
   const whole = { ...account, ids, session: gateway.session(account) };
-  const traces = [account.accountId, account.userId, account.key, made.key, ids.key, ids.request, `${name}'s secret project`];
+  const traces = [
+    account.accountId,
+    account.userId,
+    account.key,
+    made.key,
+    ids.key,
+    ids.request,
+    `${name}'s secret project`,
+  ];
   return { ...whole, traces };
 }
 
@@ -48,7 +60,10 @@ async function ask(method, path, key, body) {
   return { status: response.status, text, headers: JSON.stringify([...response.headers]) };
 }
 
-const everything = async (of) => [await gateway.journal(of), await gateway.rows(of, "SELECT * FROM keys ORDER BY key_id")];
+const everything = async (of) => [
+  await gateway.journal(of),
+  await gateway.rows(of, "SELECT * FROM keys ORDER BY key_id"),
+];
 
 test("an id of somebody else's is as one that was never there", async () => {
   const before = await everything(bob);
@@ -58,14 +73,23 @@ test("an id of somebody else's is as one that was never there", async () => {
       for (const caller of callers) {
         const foreign = bob.ids[kind];
         const never = `${foreign.slice(0, -1)}${foreign.endsWith("0") ? "1" : "0"}`;
-        const [theirs, nobodys] = [await ask(method, path(foreign), caller, body), await ask(method, path(never), caller, body)];
+        const [theirs, nobodys] = [
+          await ask(method, path(foreign), caller, body),
+          await ask(method, path(never), caller, body),
+        ];
         const what = `${method} ${path(foreign)}`;
         assert.equal(theirs.status, 404, what);
         assert.equal(JSON.parse(theirs.text).error.code, "invalid_request", what);
         assert.deepEqual([theirs.status, theirs.text], [nobodys.status, nobodys.text], what);
-        for (const trace of bob.traces) assert.ok(!`${theirs.text}${theirs.headers}`.includes(trace), `${what} tells ${trace}`);
+        for (const trace of bob.traces)
+          assert.ok(!`${theirs.text}${theirs.headers}`.includes(trace), `${what} tells ${trace}`);
         // The very same is there for its owner.
-        const own = await ask(method === "DELETE" ? "PATCH" : method, path(ada.ids[kind]), caller, method === "DELETE" ? { name: "still mine" } : body);
+        const own = await ask(
+          method === "DELETE" ? "PATCH" : method,
+          path(ada.ids[kind]),
+          caller,
+          method === "DELETE" ? { name: "still mine" } : body,
+        );
         assert.ok(own.status < 300, `${what}: ${own.text}`);
       }
     }

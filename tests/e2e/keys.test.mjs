@@ -25,7 +25,10 @@ const ROUTES = [
 ];
 
 test("a key may stand in either header, on every route", async () => {
-  gateway.upstream.answer("embed", json({ object: "list", data: [{ object: "embedding", index: 0, embedding: [1] }], usage: { prompt_tokens: 1 } }));
+  gateway.upstream.answer(
+    "embed",
+    json({ object: "list", data: [{ object: "embedding", index: 0, embedding: [1] }], usage: { prompt_tokens: 1 } }),
+  );
   const wrong = `${account.key.slice(0, -1)}${account.key.endsWith("0") ? "1" : "0"}`;
   for (const [method, path, body] of ROUTES) {
     for (const headers of [
@@ -111,8 +114,18 @@ test("one account cannot spend another's money", async () => {
 
 test("a console session is no API key, and an API key is no session", async () => {
   const signIn = await gateway.fetch("/console/api/account", { method: "POST", key: account.key, body: "{}" });
-  assert.deepEqual([signIn.status, await signIn.json()], [401, errorBody("invalid_api_key", "Sign in to use the console.")]);
+  assert.deepEqual(
+    [signIn.status, await signIn.json()],
+    [401, errorBody("invalid_api_key", "Sign in to use the console.")],
+  );
   const entry = { account_id: account.accountId, id: "x", kind: "grant", amount_usd: "1" };
-  const response = await gateway.fetch("/operator/entries", { method: "POST", key: account.key, body: JSON.stringify(entry) });
-  assert.deepEqual([response.status, await response.json()], [401, errorBody("invalid_api_key", "This route needs an operator's token.")]);
+  const response = await gateway.fetch("/operator/entries", {
+    method: "POST",
+    key: account.key,
+    body: JSON.stringify(entry),
+  });
+  assert.deepEqual(
+    [response.status, await response.json()],
+    [401, errorBody("invalid_api_key", "This route needs an operator's token.")],
+  );
 });

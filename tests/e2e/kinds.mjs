@@ -22,7 +22,12 @@ const asked = { stream_options: { include_usage: true } };
  * streamed request has beside. `chunks` and `whole` make the answers of one that speaks chat completions.
  */
 export const KINDS = [
-  { upstream: "openai", model: "gpt-6.1-sol", url: "https://api.openai.com/v1/chat/completions", limit: "max_completion_tokens" },
+  {
+    upstream: "openai",
+    model: "gpt-6.1-sol",
+    url: "https://api.openai.com/v1/chat/completions",
+    limit: "max_completion_tokens",
+  },
   {
     upstream: "anthropic",
     model: "claude-fable-5-2",
@@ -40,7 +45,11 @@ export const KINDS = [
     url: "https://generativelanguage.googleapis.com/v1beta/openai/chat/completions",
     chunks: (model) => {
       const [first, rest, last] = plain(model);
-      return [{ ...first, usage: { ...USAGE, completion_tokens: 2 } }, { ...rest, usage: { ...USAGE, completion_tokens: 12 } }, { ...last, usage: USAGE }];
+      return [
+        { ...first, usage: { ...USAGE, completion_tokens: 2 } },
+        { ...rest, usage: { ...USAGE, completion_tokens: 12 } },
+        { ...last, usage: USAGE },
+      ];
     },
   },
   {
@@ -64,7 +73,12 @@ export const KINDS = [
     url: "https://api.groq.com/openai/v1/chat/completions",
     chunks: (model) => {
       const [first, rest, last] = plain(model);
-      return [{ ...first, x_groq: { id: "req_1" } }, rest, { ...last, x_groq: { id: "req_1", usage: USAGE }, usage: USAGE }, usageChunk(model)];
+      return [
+        { ...first, x_groq: { id: "req_1" } },
+        rest,
+        { ...last, x_groq: { id: "req_1", usage: USAGE }, usage: USAGE },
+        usageChunk(model),
+      ];
     },
     whole: (model) => ({ ...completion(model), x_groq: { id: "req_1" }, usage_breakdown: null }),
   },
@@ -109,7 +123,10 @@ export const KINDS = [
     chunks: usageAtTheEnd,
   },
   { ...azure("azure"), url: "https://RESOURCE.openai.azure.com/openai/v1/chat/completions" },
-  { ...azure("azure-deployments"), url: "https://RESOURCE.openai.azure.com/openai/deployments/DEPLOYMENT/chat/completions?api-version=2024-10-21" },
+  {
+    ...azure("azure-deployments"),
+    url: "https://RESOURCE.openai.azure.com/openai/deployments/DEPLOYMENT/chat/completions?api-version=2024-10-21",
+  },
   {
     upstream: "workers-ai",
     model: "workers-ai/llama-3.3-70b",
@@ -130,7 +147,12 @@ export const KINDS = [
     model: "vllm/qwen3-8b",
     theirs: "Qwen/Qwen3-8B",
     url: "http://127.0.0.1:8000/v1/chat/completions",
-    whole: (model) => ({ ...completion(model), prompt_logprobs: null, prompt_token_ids: null, kv_transfer_params: null }),
+    whole: (model) => ({
+      ...completion(model),
+      prompt_logprobs: null,
+      prompt_token_ids: null,
+      kv_transfer_params: null,
+    }),
   },
   {
     upstream: "llama-cpp",
@@ -149,15 +171,36 @@ export const KINDS = [
   ...kind,
 }));
 
-const USAGE = { prompt_tokens: INPUT, completion_tokens: OUTPUT, total_tokens: INPUT + OUTPUT, prompt_tokens_details: { cached_tokens: CACHED } };
+const USAGE = {
+  prompt_tokens: INPUT,
+  completion_tokens: OUTPUT,
+  total_tokens: INPUT + OUTPUT,
+  prompt_tokens_details: { cached_tokens: CACHED },
+};
 const resold = { ...USAGE, cost: HIDDEN, cost_details: { upstream: HIDDEN }, is_byok: HIDDEN };
-const deepseek = { prompt_tokens: INPUT, completion_tokens: OUTPUT, total_tokens: INPUT + OUTPUT, prompt_cache_hit_tokens: CACHED, prompt_cache_miss_tokens: INPUT - CACHED };
+const deepseek = {
+  prompt_tokens: INPUT,
+  completion_tokens: OUTPUT,
+  total_tokens: INPUT + OUTPUT,
+  prompt_cache_hit_tokens: CACHED,
+  prompt_cache_miss_tokens: INPUT - CACHED,
+};
 
 /** Both of Azure's APIs: filters of its own around OpenAI's chunks, the first without a choice. */
 function azure(upstream) {
   const filtered = { hate: { filtered: false, severity: "safe" } };
-  const before = { id: "", object: "", created: 0, model: "", choices: [], prompt_filter_results: [{ prompt_index: 0, content_filter_results: filtered }] };
-  const passed = (chunk) => ({ ...chunk, choices: chunk.choices.map((choice) => ({ ...choice, content_filter_results: filtered })) });
+  const before = {
+    id: "",
+    object: "",
+    created: 0,
+    model: "",
+    choices: [],
+    prompt_filter_results: [{ prompt_index: 0, content_filter_results: filtered }],
+  };
+  const passed = (chunk) => ({
+    ...chunk,
+    choices: chunk.choices.map((choice) => ({ ...choice, content_filter_results: filtered })),
+  });
   return {
     upstream,
     model: "azure/gpt-4o",
@@ -170,7 +213,13 @@ function azure(upstream) {
 
 function anthropic(model) {
   const blocks = [{ type: "text", pieces: ["Hello", " there."] }];
-  return { id: "abc123", model, blocks, finish: "stop", usage: { input: INPUT, cached: CACHED, output: OUTPUT, reasoning: 0 } };
+  return {
+    id: "abc123",
+    model,
+    blocks,
+    finish: "stop",
+    usage: { input: INPUT, cached: CACHED, output: OUTPUT, reasoning: 0 },
+  };
 }
 
 function completion(model) {

@@ -9,7 +9,8 @@ let gateway;
 before(async () => (gateway = await startGateway()));
 after(() => gateway.close());
 
-const chat = (key, more) => gateway.fetch("/v1/chat/completions", { method: "POST", key, body: chatBody("chat", more) });
+const chat = (key, more) =>
+  gateway.fetch("/v1/chat/completions", { method: "POST", key, body: chatBody("chat", more) });
 
 /** A new key with `limits`, made by the owner, or by the key `by`: `{ id, key }`. */
 async function limited(account, limits, by) {
@@ -29,7 +30,9 @@ function hold() {
     await waiting;
     const usage = { prompt_tokens: 10, completion_tokens: 5, total_tokens: 15 };
     const choices = [{ index: 0, message: { role: "assistant", content: "hello" }, finish_reason: "stop" }];
-    response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify({ object: "chat.completion", choices, usage }));
+    response
+      .writeHead(200, { "content-type": "application/json" })
+      .end(JSON.stringify({ object: "chat.completion", choices, usage }));
   });
   return { opening, answer };
 }
@@ -47,15 +50,27 @@ test("a key's budget is a 402 of its own, and does not touch the account", async
   const { id, key } = await limited(account, { budget: { usd: "0.0026", period: "daily" } });
   await served(key, { max_tokens: 200 });
   // 70,000 nano-USD of 2,600,000 are spent: not even 256 tokens of output are left.
-  const { status, body } = await chat(key, { max_tokens: 2_000 }).then(async (r) => ({ status: r.status, body: await r.json() }));
+  const { status, body } = await chat(key, { max_tokens: 2_000 }).then(async (r) => ({
+    status: r.status,
+    body: await r.json(),
+  }));
   if (status === 200) assert.fail(JSON.stringify(body));
-  assert.deepEqual([status, body.error.code, body.error.reason, body.error.held], [402, "insufficient_credit", "key_budget", "0"]);
+  assert.deepEqual(
+    [status, body.error.code, body.error.reason, body.error.held],
+    [402, "insufficient_credit", "key_budget", "0"],
+  );
   await served(account.key, { max_tokens: 2_000 });
   const { body: list } = await gateway.keys(account, "GET");
   assert.equal(list.data.find((listed) => listed.id === id).spent_usd, "0.00007");
 
-  const raised = await gateway.keys(account, "PATCH", `/${id}`, { name: "richer", limits: { budget: { usd: "1", period: "daily" } } });
-  assert.deepEqual([raised.status, raised.body.id, raised.body.name, raised.body.limits], [200, id, "richer", { budget: { usd: "1", period: "daily" } }]);
+  const raised = await gateway.keys(account, "PATCH", `/${id}`, {
+    name: "richer",
+    limits: { budget: { usd: "1", period: "daily" } },
+  });
+  assert.deepEqual(
+    [raised.status, raised.body.id, raised.body.name, raised.body.limits],
+    [200, id, "richer", { budget: { usd: "1", period: "daily" } }],
+  );
   await sleep(1_100); // the isolate remembers a 402 for a second
   await served(key, { max_tokens: 2_000 });
 });
@@ -99,7 +114,13 @@ test("a balance that running requests hold is a 402 that is worth a retry", asyn
 test("no key makes a key that may do more than itself", async () => {
   const account = await gateway.account();
   const parent = await limited(account, { budget: { usd: "1", period: "total" } });
-  const more = await gateway.keys(account, "POST", "", { name: "more", limits: { budget: { usd: "2", period: "total" } } }, parent.key);
+  const more = await gateway.keys(
+    account,
+    "POST",
+    "",
+    { name: "more", limits: { budget: { usd: "2", period: "total" } } },
+    parent.key,
+  );
   assert.deepEqual([more.status, more.body.error.code], [403, "invalid_api_key"]);
   const child = await limited(account, {}, parent.key);
   await served(child.key);
@@ -155,7 +176,9 @@ function longStream(count, pauseMs = 0) {
       }
       await sleep(pauseMs);
     }
-    response.end(`${chunk({}, "stop")}data: ${JSON.stringify({ id: "c", object: "chat.completion.chunk", choices: [], usage: { prompt_tokens: 10, completion_tokens: count * 10 } })}\n\ndata: [DONE]\n\n`);
+    response.end(
+      `${chunk({}, "stop")}data: ${JSON.stringify({ id: "c", object: "chat.completion.chunk", choices: [], usage: { prompt_tokens: 10, completion_tokens: count * 10 } })}\n\ndata: [DONE]\n\n`,
+    );
   });
 }
 
@@ -164,12 +187,18 @@ test("trap_16 a stream's hold grows, and the client's limit is never edited", as
   longStream(1_000);
   const response = await chat(account.key, { stream: true, max_tokens: 16_000 });
   // 4,096 tokens of output at $10 a million are held at first, not 16,000.
-  assert.ok(Number(response.headers.get("x-oneinterface-balance")) > 0.15, response.headers.get("x-oneinterface-balance"));
+  assert.ok(
+    Number(response.headers.get("x-oneinterface-balance")) > 0.15,
+    response.headers.get("x-oneinterface-balance"),
+  );
   const text = await response.text();
   assert.ok(text.endsWith("data: [DONE]\n\n") && text.includes('"finish_reason":"stop"'), text.slice(-300));
   assert.equal(gateway.upstream.seen("chat").at(-1).json.max_tokens, 16_000);
   const [row] = await gateway.usageRows(account, 1);
-  assert.deepEqual([row.status, row.output_tokens, row.cost_nano_usd], ["completed", 10_000, 10 * 2_000 + 10_000 * 10_000]);
+  assert.deepEqual(
+    [row.status, row.output_tokens, row.cost_nano_usd],
+    ["completed", 10_000, 10 * 2_000 + 10_000 * 10_000],
+  );
 });
 
 test("a stream that no balance can cover any more ends as at its limit", async () => {
@@ -210,13 +239,32 @@ test("issue 13: whoever can write D1 moves no money by what waits there", async 
   const routingId = account.accountId.replace("acct_", "");
   const sql = await gateway.worker.getDurableObjectStorage("ACCOUNT", { name: `${routingId}.1` });
   const [{ request_id: id }] = [...(await sql.exec("SELECT request_id FROM holds WHERE state = 0"))];
-  const usage = { input: 0, cache_read: 0, cache_write_5m: 0, cache_write_1h: 0, output: 0, reasoning: 0, web_searches: 0 };
-  const settle = (requestId) => ({ settle: { request_id: requestId, usage, settled_by: "upstream", outcome: "completed", upstream: "main" } });
-  const commands = { credit: { enter: { id: "checkout:cs_forged", kind: "credit", amount: 1_000_000_000_000 } }, unknown: settle("unknown"), [id]: settle(id) };
+  const usage = {
+    input: 0,
+    cache_read: 0,
+    cache_write_5m: 0,
+    cache_write_1h: 0,
+    output: 0,
+    reasoning: 0,
+    web_searches: 0,
+  };
+  const settle = (requestId) => ({
+    settle: { request_id: requestId, usage, settled_by: "upstream", outcome: "completed", upstream: "main" },
+  });
+  const commands = {
+    credit: { enter: { id: "checkout:cs_forged", kind: "credit", amount: 1_000_000_000_000 } },
+    unknown: settle("unknown"),
+    [id]: settle(id),
+  };
   for (const [requestId, command] of Object.entries(commands)) {
-    for (const [kind, mac] of [["", null], ["-guessed", `1:${"0".repeat(64)}`]]) {
+    for (const [kind, mac] of [
+      ["", null],
+      ["-guessed", `1:${"0".repeat(64)}`],
+    ]) {
       await gateway.db
-        .prepare("INSERT INTO undelivered_settles (request_id, routing_id, command, created_at_ms, mac) VALUES (?, ?, ?, 1, ?)")
+        .prepare(
+          "INSERT INTO undelivered_settles (request_id, routing_id, command, created_at_ms, mac) VALUES (?, ?, ?, 1, ?)",
+        )
         .bind(requestId + kind, routingId, JSON.stringify(command), mac)
         .run();
     }
@@ -224,11 +272,23 @@ test("issue 13: whoever can write D1 moves no money by what waits there", async 
   const before = await gateway.balance(account);
   await gateway.worker.scheduled({ cron: "* * * * *" });
   assert.deepEqual(await gateway.balance(account), before);
-  const kept = async (where) => (await gateway.db.prepare(`SELECT attempts, last_refusal FROM undelivered_settles WHERE ${where}`).all()).results;
-  assert.deepEqual(await kept("mac IS NULL"), Array(3).fill({ attempts: 0, last_refusal: null }), "a row without a MAC is not even looked at");
-  assert.deepEqual(await kept("mac IS NOT NULL"), Array(3).fill({ attempts: 1, last_refusal: "it has no MAC of this gateway's" }));
+  const kept = async (where) =>
+    (await gateway.db.prepare(`SELECT attempts, last_refusal FROM undelivered_settles WHERE ${where}`).all()).results;
+  assert.deepEqual(
+    await kept("mac IS NULL"),
+    Array(3).fill({ attempts: 0, last_refusal: null }),
+    "a row without a MAC is not even looked at",
+  );
+  assert.deepEqual(
+    await kept("mac IS NOT NULL"),
+    Array(3).fill({ attempts: 1, last_refusal: "it has no MAC of this gateway's" }),
+  );
   await gateway.worker.scheduled({ cron: "* * * * *" });
-  assert.equal((await gateway.db.prepare("SELECT sum(attempts) AS n FROM undelivered_settles").first()).n, 3, "they are not tried again");
+  assert.equal(
+    (await gateway.db.prepare("SELECT sum(attempts) AS n FROM undelivered_settles").first()).n,
+    3,
+    "they are not tried again",
+  );
   await gateway.db.prepare("DELETE FROM undelivered_settles").run();
   held.answer();
   assert.equal((await running).status, 200);
@@ -240,7 +300,11 @@ test("issue 13: whoever can write D1 moves no money by what waits there", async 
 test("browser tools on other origins may call the API", async () => {
   const preflight = await gateway.fetch("/v1/chat/completions", {
     method: "OPTIONS",
-    headers: { origin: "https://tool.example", "access-control-request-method": "POST", "access-control-request-headers": "authorization,x-stainless-lang" },
+    headers: {
+      origin: "https://tool.example",
+      "access-control-request-method": "POST",
+      "access-control-request-headers": "authorization,x-stainless-lang",
+    },
   });
   assert.equal(preflight.status, 204);
   assert.equal(preflight.headers.get("access-control-allow-headers"), "authorization,x-stainless-lang");

@@ -35,7 +35,12 @@ for (const client of ["chat", "messages", "responses"]) {
   for (const mode of ["whole", "stream"]) {
     test(`llama.cpp answers a client of ${client}, ${mode}`, { skip }, async () => {
       const account = await gateway.account();
-      const sent = send(gateway.url, account.key, { client, mode, model: MODEL, words: "Say hello in one short sentence." });
+      const sent = send(gateway.url, account.key, {
+        client,
+        mode,
+        model: MODEL,
+        words: "Say hello in one short sentence.",
+      });
       const { status, text } = await readWhole(sent);
       assert.equal(status, 200, text);
       if (mode === "stream") assert.equal(readStream(client, text).ends, "complete", text);

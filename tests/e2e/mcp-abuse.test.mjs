@@ -22,7 +22,11 @@ test("without a key nothing is read", async () => {
   for (const key of [undefined, "oi_1forged", "sk-other", "eyJhbGciOiJIUzI1NiJ9.e30.x"]) {
     for (const body of [list, "no JSON", ""]) {
       const { status, headers, body: told } = await send(gateway, key, body);
-      assert.deepEqual([status, headers.get("www-authenticate"), told.error.code], [401, "Bearer", "invalid_api_key"], `${key} ${JSON.stringify(told)}`);
+      assert.deepEqual(
+        [status, headers.get("www-authenticate"), told.error.code],
+        [401, "Bearer", "invalid_api_key"],
+        `${key} ${JSON.stringify(told)}`,
+      );
       // It says what to send, for most clients show it.
       assert.match(told.error.message, /header `Authorization: Bearer oi_…`.*`x-api-key: oi_…`.*session token/);
     }
@@ -74,7 +78,11 @@ test("what is no request is refused by its code", async () => {
 });
 
 test("a body that is too large is 413", async () => {
-  const { status, body } = await send(gateway, account.key, `{"jsonrpc":"2.0","id":1,"method":"ping","params":{"x":"${"x".repeat(33 << 20)}"}}`);
+  const { status, body } = await send(
+    gateway,
+    account.key,
+    `{"jsonrpc":"2.0","id":1,"method":"ping","params":{"x":"${"x".repeat(33 << 20)}"}}`,
+  );
   assert.deepEqual([status, body.error.code], [413, "invalid_request"]);
 });
 
@@ -83,12 +91,21 @@ test("modern requests say what they are, in both places", async () => {
     [{}, { "mcp-method": "tools/call" }, 400, -32020],
     [{}, { "mcp-method": "" }, 400, -32020],
     [{}, { "mcp-protocol-version": "2025-11-25" }, 400, -32020],
-    [{ _meta: { "io.modelcontextprotocol/protocolVersion": "2099-01-01" } }, { "mcp-protocol-version": "2099-01-01" }, 400, -32022],
+    [
+      { _meta: { "io.modelcontextprotocol/protocolVersion": "2099-01-01" } },
+      { "mcp-protocol-version": "2099-01-01" },
+      400,
+      -32022,
+    ],
     [{ _meta: { "io.modelcontextprotocol/clientCapabilities": undefined } }, {}, 400, -32602],
   ];
   for (const [params, headers, status, code] of cases) {
     const answer = await modern(gateway, account.key, "tools/list", params, headers);
-    assert.deepEqual([answer.status, answer.body.error?.code, answer.body.id], [status, code, 1], JSON.stringify([params, headers]));
+    assert.deepEqual(
+      [answer.status, answer.body.error?.code, answer.body.id],
+      [status, code, 1],
+      JSON.stringify([params, headers]),
+    );
   }
   for (const method of ["initialize", "ping", "logging/setLevel", "nothing"]) {
     const answer = await modern(gateway, account.key, method);
@@ -96,17 +113,36 @@ test("modern requests say what they are, in both places", async () => {
   }
   const bare = await send(gateway, account.key, { ...list, params: { _meta: META } }, { "mcp-method": "tools/list" });
   assert.deepEqual([bare.status, bare.body.error.code], [400, -32020]);
-  const named = await modern(gateway, account.key, "tools/call", { name: "get_balance", arguments: {} }, { "mcp-name": "get_usage" });
+  const named = await modern(
+    gateway,
+    account.key,
+    "tools/call",
+    { name: "get_balance", arguments: {} },
+    { "mcp-name": "get_usage" },
+  );
   assert.deepEqual([named.status, named.body.error.code], [400, -32020]);
   const encoded = `=?base64?${Buffer.from("get_balance").toString("base64")}?=`;
-  assert.equal((await modern(gateway, account.key, "tools/call", { name: "get_balance", arguments: {} }, { "mcp-name": encoded })).status, 200);
+  assert.equal(
+    (await modern(gateway, account.key, "tools/call", { name: "get_balance", arguments: {} }, { "mcp-name": encoded }))
+      .status,
+    200,
+  );
   const unknown = await modern(gateway, account.key, "tools/call", { name: "delete_everything", arguments: {} });
   assert.deepEqual([unknown.status, unknown.body.error.code], [400, -32602]);
 });
 
 test("an unknown version is refused with those that are known", async () => {
-  const { status, body } = await legacy(gateway, account.key, "tools/list", {}, { "mcp-protocol-version": "1999-01-01" });
-  assert.deepEqual([status, body.error.code, body.error.data.requested, body.error.data.supported[0]], [400, -32022, "1999-01-01", MODERN]);
+  const { status, body } = await legacy(
+    gateway,
+    account.key,
+    "tools/list",
+    {},
+    { "mcp-protocol-version": "1999-01-01" },
+  );
+  assert.deepEqual(
+    [status, body.error.code, body.error.data.requested, body.error.data.supported[0]],
+    [400, -32022, "1999-01-01", MODERN],
+  );
 });
 
 test("arguments that a call keeps take room, as every body does", async () => {
@@ -121,7 +157,12 @@ test("arguments that a call keeps take room, as every body does", async () => {
     await answered(response, seen);
   });
   const own = await gateway.account({ usd: "1000" });
-  const large = { model: "chat", max_tokens: 1, messages: [{ role: "user", content: "x ".repeat(50_000) }], stop: "y".repeat(25 << 20) };
+  const large = {
+    model: "chat",
+    max_tokens: 1,
+    messages: [{ role: "user", content: "x ".repeat(50_000) }],
+    stop: "y".repeat(25 << 20),
+  };
   const first = tool(gateway, own.key, "chat_completion", large);
   await Promise.race([asked, first.then((told) => assert.fail(JSON.stringify(told).slice(0, 500)))]);
   const second = await modern(gateway, own.key, "tools/call", { name: "chat_completion", arguments: large });
@@ -134,9 +175,16 @@ test("arguments that a call keeps take room, as every body does", async () => {
 
 test("calls at once do not mix, also under one id", async () => {
   const others = await Promise.all([1, 2, 3].map((usd) => gateway.account({ usd: String(usd) })));
-  const asked = others.flatMap(({ key }) => [tool(gateway, key, "get_balance"), tool(gateway, key, "get_balance"), modern(gateway, key, "tools/list")]);
+  const asked = others.flatMap(({ key }) => [
+    tool(gateway, key, "get_balance"),
+    tool(gateway, key, "get_balance"),
+    modern(gateway, key, "tools/list"),
+  ]);
   const told = await Promise.all(asked);
-  assert.deepEqual(told.map(({ balance_usd: usd }) => usd), ["1", "1", undefined, "2", "2", undefined, "3", "3", undefined]);
+  assert.deepEqual(
+    told.map(({ balance_usd: usd }) => usd),
+    ["1", "1", undefined, "2", "2", undefined, "3", "3", undefined],
+  );
   gateway.upstream.answer("chat", eventStream(events(completionChunks("chat")), { sizes: [60], delayMs: 10 }));
   const own = await gateway.account();
   const hello = { model: "chat", messages: [{ role: "user", content: "Hello." }] };
@@ -144,7 +192,10 @@ test("calls at once do not mix, also under one id", async () => {
   const answers = await Promise.all([1, 2].map((token) => modern(gateway, own.key, "tools/call", params(token))));
   for (const [at, { body, before }] of answers.entries()) {
     assert.deepEqual([body.id, body.result.structuredContent.text], [1, "hello"]);
-    assert.ok(before.length > 0 && before.every((news) => news.params.progressToken === at + 1), JSON.stringify(before));
+    assert.ok(
+      before.length > 0 && before.every((news) => news.params.progressToken === at + 1),
+      JSON.stringify(before),
+    );
   }
   const ids = answers.map(({ body }) => body.result.structuredContent.request_id);
   assert.equal(new Set(ids).size, 2);
@@ -159,7 +210,11 @@ test("a session sees its own account alone, and one without an account is told s
   assert.deepEqual((await tool(gateway, session, "get_usage", { key_id: keys[0].id })).requests, []);
   assert.equal((await tool(gateway, session, "get_balance")).balance_usd, "10");
   assert.equal((await tool(gateway, other.key, "get_balance")).balance_usd, "3");
-  const { status, body } = await send(gateway, gateway.session({ userId: "5c0b9c2e-0000-4000-8000-000000000000" }), list);
+  const { status, body } = await send(
+    gateway,
+    gateway.session({ userId: "5c0b9c2e-0000-4000-8000-000000000000" }),
+    list,
+  );
   assert.ok([400, 404].includes(status) && /no account/.test(body.error.message), JSON.stringify(body));
 });
 
@@ -178,12 +233,42 @@ test("arguments at their limits, and beyond", async () => {
     ["get_usage", { cursor: "4294967295" }, { cursor: "4294967296" }, /cursor must be the next_cursor/],
     ["get_balance", {}, { x: 1 }, /there is no field `x`/],
     ["create_api_key", { name: "é".repeat(100) }, { name: "é".repeat(101) }, /1 to 100 characters/],
-    ["create_api_key", { ...named, permissions: ["inference", "inference"] }, { ...named, permissions: ["root"] }, /`permissions\[0\]` must be one of `inference`/],
-    ["create_api_key", { ...named, limits: { budget: { usd: "9007199.254740991", period: "total" } } }, { ...named, limits: { budget: { usd: "9007199.254740992", period: "total" } } }, /decimal number of USD/],
-    ["create_api_key", { ...named, limits: { budget: { usd: "0.000000001", period: "daily" } } }, { ...named, limits: { budget: { usd: 5, period: "daily" } } }, /`limits\.budget\.usd` must be a string/],
-    ["create_api_key", { ...named, limits: { max_running: 1 } }, { ...named, limits: { max_running: 0 } }, /whole number from 1 to/],
-    ["create_api_key", { ...named, limits: { requests_per_minute: 4_294_967_295 } }, { ...named, limits: { requests_per_minute: 4_294_967_296 } }, /`limits\.requests_per_minute` must be a whole number/],
-    ["create_api_key", { ...named, limits: { expires_at: "2999-01-01T00:00:00Z" } }, { ...named, limits: { expires_at: "tomorrow" } }, /RFC 3339/],
+    [
+      "create_api_key",
+      { ...named, permissions: ["inference", "inference"] },
+      { ...named, permissions: ["root"] },
+      /`permissions\[0\]` must be one of `inference`/,
+    ],
+    [
+      "create_api_key",
+      { ...named, limits: { budget: { usd: "9007199.254740991", period: "total" } } },
+      { ...named, limits: { budget: { usd: "9007199.254740992", period: "total" } } },
+      /decimal number of USD/,
+    ],
+    [
+      "create_api_key",
+      { ...named, limits: { budget: { usd: "0.000000001", period: "daily" } } },
+      { ...named, limits: { budget: { usd: 5, period: "daily" } } },
+      /`limits\.budget\.usd` must be a string/,
+    ],
+    [
+      "create_api_key",
+      { ...named, limits: { max_running: 1 } },
+      { ...named, limits: { max_running: 0 } },
+      /whole number from 1 to/,
+    ],
+    [
+      "create_api_key",
+      { ...named, limits: { requests_per_minute: 4_294_967_295 } },
+      { ...named, limits: { requests_per_minute: 4_294_967_296 } },
+      /`limits\.requests_per_minute` must be a whole number/,
+    ],
+    [
+      "create_api_key",
+      { ...named, limits: { expires_at: "2999-01-01T00:00:00Z" } },
+      { ...named, limits: { expires_at: "tomorrow" } },
+      /RFC 3339/,
+    ],
   ]) {
     const told = await tool(gateway, own.key, name, within);
     assert.equal(told.error, undefined, `${name} ${JSON.stringify(within).slice(0, 80)}: ${told.error}`);
@@ -196,7 +281,10 @@ test("arguments at their limits, and beyond", async () => {
     [{ model: "chat", messages: [] }, /messages/],
     [{ messages: [{ role: "user", content: "x" }] }, /model/],
     [{ model: "chat", messages: [{ role: "user", content: "x" }], max_tokens: 0 }, /max_tokens/],
-    [{ model: "x".repeat(1 << 20), messages: [{ role: "user", content: "x" }] }, /list_models shows those that are\. \(model_not_available\)/],
+    [
+      { model: "x".repeat(1 << 20), messages: [{ role: "user", content: "x" }] },
+      /list_models shows those that are\. \(model_not_available\)/,
+    ],
   ]) {
     const { error } = await tool(gateway, own.key, "chat_completion", args);
     assert.match(error ?? "taken", problem, JSON.stringify(args).slice(0, 80));
@@ -210,7 +298,11 @@ test("a key that is revoked while its answer streams: the answer ends well, the 
   const { key, id } = await tool(gateway, own.key, "create_api_key", { name: "short-lived" });
   gateway.upstream.answer("chat", eventStream(events(completionChunks("chat")), { sizes: [60], delayMs: 100 }));
   const hello = { model: "chat", messages: [{ role: "user", content: "Hello." }] };
-  const call = modern(gateway, key, "tools/call", { name: "chat_completion", arguments: hello, _meta: { progressToken: 1 } });
+  const call = modern(gateway, key, "tools/call", {
+    name: "chat_completion",
+    arguments: hello,
+    _meta: { progressToken: 1 },
+  });
   while (gateway.upstream.seen("chat").length === 0) await new Promise((resolve) => setTimeout(resolve, 20));
   await tool(gateway, own.key, "revoke_api_key", { id });
   assert.equal((await call).body.result.structuredContent.text, "hello");

@@ -23,7 +23,18 @@ after(() => gateway.close());
 
 const event = (type, more) => `event: ${type}\ndata: ${JSON.stringify({ type, ...more })}\n\n`;
 const START = [
-  event("message_start", { message: { id: "msg_1", type: "message", role: "assistant", model: MODEL, content: [], stop_reason: null, stop_sequence: null, usage: { input_tokens: INPUT_TOKENS, output_tokens: 1 } } }),
+  event("message_start", {
+    message: {
+      id: "msg_1",
+      type: "message",
+      role: "assistant",
+      model: MODEL,
+      content: [],
+      stop_reason: null,
+      stop_sequence: null,
+      usage: { input_tokens: INPUT_TOKENS, output_tokens: 1 },
+    },
+  }),
   event("content_block_start", { index: 0, content_block: { type: "text", text: "" } }),
 ];
 const word = event("content_block_delta", { index: 0, delta: { type: "text_delta", text: "word " } });
@@ -51,7 +62,11 @@ function call(key, { accept, meta = {} }) {
     "mcp-name": "chat_completion",
     ...(accept && { accept }),
   };
-  const params = { name: "chat_completion", arguments: { model: MODEL, messages: [{ role: "user", content: "Speak." }] }, _meta: { ...META, ...meta } };
+  const params = {
+    name: "chat_completion",
+    arguments: { model: MODEL, messages: [{ role: "user", content: "Speak." }] },
+    _meta: { ...META, ...meta },
+  };
   const sent = http.request(`${gateway.url}/mcp`, { method: "POST", headers, agent: false });
   sent.on("error", () => {}); // its own destruction
   sent.end(JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/call", params }));
@@ -77,7 +92,10 @@ for (const [name, options, words] of [
     const sent = call(account.key, options);
     const [response] = await once(sent, "response");
     assert.equal(response.statusCode, 200);
-    assert.match(response.headers["content-type"], options.accept?.includes("event-stream") ? /^text\/event-stream/ : /^application\/json/);
+    assert.match(
+      response.headers["content-type"],
+      options.accept?.includes("event-stream") ? /^text\/event-stream/ : /^application\/json/,
+    );
     response.resume();
     await Promise.race([isSilent, sleep(500)]);
     const [seen] = gateway.upstream.seen(MODEL);
@@ -86,7 +104,10 @@ for (const [name, options, words] of [
     const closed = await Promise.race([seen.closed, once(limit, "abort").then(() => "still open")]);
     assert.equal(closed, "cut");
     const [row] = await gateway.usageRows(account, 1);
-    assert.deepEqual([row.status, row.billing_status, row.input_tokens, row.endpoint], ["client_gone", "settled", INPUT_TOKENS, "/mcp"]);
+    assert.deepEqual(
+      [row.status, row.billing_status, row.input_tokens, row.endpoint],
+      ["client_gone", "settled", INPUT_TOKENS, "/mcp"],
+    );
     // The provider has not counted it yet: it is estimated by what was seen.
     assert.ok(row.output_tokens >= 3 && row.output_tokens <= (words ? 2 * words : 200), String(row.output_tokens));
     assert.equal(row.settled_by, "estimate");
@@ -98,7 +119,11 @@ for (const [name, options, words] of [
 }
 
 test("a client that stays with a silent model hears that it is alive, and then the answer", async () => {
-  const end = [event("content_block_stop", { index: 0 }), event("message_delta", { delta: { stop_reason: "end_turn", stop_sequence: null }, usage: { output_tokens: 2 } }), event("message_stop", {})];
+  const end = [
+    event("content_block_stop", { index: 0 }),
+    event("message_delta", { delta: { stop_reason: "end_turn", stop_sequence: null }, usage: { output_tokens: 2 } }),
+    event("message_stop", {}),
+  ];
   for (const accept of [BOTH, "application/json"]) {
     const account = await gateway.account();
     gateway.upstream.answer(MODEL, async (response) => {

@@ -16,11 +16,20 @@ const ACCEPT = { accept: "application/json, text/event-stream", "content-type": 
  * of a stream of events the last message, `before` those before it.
  */
 export async function send(gateway, key, body, headers = {}) {
-  const response = await gateway.fetch("/mcp", { method: "POST", key, headers: { ...ACCEPT, ...headers }, body: typeof body === "string" ? body : JSON.stringify(body) });
+  const response = await gateway.fetch("/mcp", {
+    method: "POST",
+    key,
+    headers: { ...ACCEPT, ...headers },
+    body: typeof body === "string" ? body : JSON.stringify(body),
+  });
   const text = await response.text();
   const { status, headers: told } = response;
-  if (!told.get("content-type")?.startsWith("text/event-stream")) return { status, headers: told, body: text === "" ? null : parsed(text), before: [] };
-  const messages = text.split("\n\n").filter((frame) => frame.includes("data: ")).map((frame) => JSON.parse(frame.split("data: ")[1]));
+  if (!told.get("content-type")?.startsWith("text/event-stream"))
+    return { status, headers: told, body: text === "" ? null : parsed(text), before: [] };
+  const messages = text
+    .split("\n\n")
+    .filter((frame) => frame.includes("data: "))
+    .map((frame) => JSON.parse(frame.split("data: ")[1]));
   return { status, headers: told, body: messages.at(-1), before: messages.slice(0, -1) };
 }
 
@@ -36,7 +45,12 @@ function parsed(text) {
 export function modern(gateway, key, method, params = {}, headers = {}) {
   const name = params.name ?? params.uri;
   const own = { "mcp-protocol-version": MODERN, "mcp-method": method, ...(name && { "mcp-name": name }) };
-  return send(gateway, key, { jsonrpc: "2.0", id: 1, method, params: { ...params, _meta: { ...META, ...params._meta } } }, { ...own, ...headers });
+  return send(
+    gateway,
+    key,
+    { jsonrpc: "2.0", id: 1, method, params: { ...params, _meta: { ...META, ...params._meta } } },
+    { ...own, ...headers },
+  );
 }
 
 /** A request of a client that began with `initialize`. */
@@ -50,6 +64,7 @@ export async function tool(gateway, key, name, args = {}) {
   if (status !== 200 || !body.result) throw new Error(`${name}: ${status} ${JSON.stringify(body)}`);
   const { isError, content, structuredContent } = body.result;
   if (isError) return { error: content[0].text };
-  if (JSON.stringify(JSON.parse(content[0].text)) !== JSON.stringify(structuredContent)) throw new Error(`${name} says two things`);
+  if (JSON.stringify(JSON.parse(content[0].text)) !== JSON.stringify(structuredContent))
+    throw new Error(`${name} says two things`);
   return structuredContent;
 }

@@ -37,7 +37,13 @@ const failed = { ...released, status: "upstream_failed" };
 const KINDS = {
   whole: { weight: 18, answer: ({ usage }) => json(completion(usage)), http: 200, ends: counted },
   "n = 2": { weight: 6, ask: { n: 2 }, answer: ({ usage }) => json(completion(usage, 2)), http: 200, ends: counted },
-  stream: { weight: 18, ask: { stream: true }, answer: ({ usage }) => stream(TEXT, FINISH, usageChunk(usage), DONE), http: 200, ends: counted },
+  stream: {
+    weight: 18,
+    ask: { stream: true },
+    answer: ({ usage }) => stream(TEXT, FINISH, usageChunk(usage), DONE),
+    http: 200,
+    ends: counted,
+  },
   "stream with usage": {
     weight: 10,
     ask: { stream: true, stream_options: { include_usage: true } },
@@ -50,11 +56,23 @@ const KINDS = {
     route: "/v1/embeddings",
     ask: { model: "embed", input: ["hello", "world"], encoding_format: "float" },
     price: EMBED,
-    answer: ({ usage }) => json({ object: "list", data: [{ object: "embedding", index: 0, embedding: [1, 2] }], model: "embed", usage: { ...usage, completion_tokens: 0 } }),
+    answer: ({ usage }) =>
+      json({
+        object: "list",
+        data: [{ object: "embedding", index: 0, embedding: [1, 2] }],
+        model: "embed",
+        usage: { ...usage, completion_tokens: 0 },
+      }),
     http: 200,
     ends: counted,
   },
-  "without usage": { weight: 4, ask: { stream: true }, answer: () => stream(TEXT, FINISH, DONE), http: 200, ends: { ...counted, settled_by: "estimate" } },
+  "without usage": {
+    weight: 4,
+    ask: { stream: true },
+    answer: () => stream(TEXT, FINISH, DONE),
+    http: 200,
+    ends: { ...counted, settled_by: "estimate" },
+  },
   "cut after usage": {
     weight: 4,
     ask: { stream: true },
@@ -62,12 +80,34 @@ const KINDS = {
     http: 200,
     ends: { ...truncated, settled_by: "upstream" },
   },
-  "cut before usage": { weight: 4, ask: { stream: true }, answer: () => eventStream(TEXT, { end: "cut" }), http: 200, ends: { ...truncated, settled_by: "estimate" } },
-  "error event": { weight: 4, ask: { stream: true }, answer: () => stream(TEXT, ERROR), http: 200, ends: { ...truncated, settled_by: "estimate" } },
+  "cut before usage": {
+    weight: 4,
+    ask: { stream: true },
+    answer: () => eventStream(TEXT, { end: "cut" }),
+    http: 200,
+    ends: { ...truncated, settled_by: "estimate" },
+  },
+  "error event": {
+    weight: 4,
+    ask: { stream: true },
+    answer: () => stream(TEXT, ERROR),
+    http: 200,
+    ends: { ...truncated, settled_by: "estimate" },
+  },
   "error event at once": { weight: 3, ask: { stream: true }, answer: () => stream(ERROR), http: 503, ends: failed },
-  "status 500": { weight: 3, answer: () => json({ error: { message: "no" } }, { status: 500 }), http: 503, ends: failed },
+  "status 500": {
+    weight: 3,
+    answer: () => json({ error: { message: "no" } }, { status: 500 }),
+    http: 503,
+    ends: failed,
+  },
   "status 429": { weight: 2, ask: { stream: true }, answer: () => json({}, { status: 429 }), http: 429, ends: failed },
-  "status 400": { weight: 2, answer: () => json({ error: { message: "no" } }, { status: 400 }), http: 400, ends: { ...released, status: "rejected" } },
+  "status 400": {
+    weight: 2,
+    answer: () => json({ error: { message: "no" } }, { status: 400 }),
+    http: 400,
+    ends: { ...released, status: "rejected" },
+  },
   "no answer": { weight: 2, answer: () => hangUp(), http: 503, ends: failed },
   "no such model": { weight: 3, ask: { model: "no-such-model" }, http: 404, ends: null },
   "wrong endpoint": { weight: 2, ask: { model: "embed" }, http: 400, ends: null },
@@ -75,7 +115,8 @@ const KINDS = {
   "priced field": { weight: 2, ask: { service_tier: "priority" }, http: 400, ends: null },
 };
 
-const event = (chunk) => `data: ${JSON.stringify({ id: "chatcmpl-1", object: "chat.completion.chunk", created: 1, model: "chat", ...chunk })}\n\n`;
+const event = (chunk) =>
+  `data: ${JSON.stringify({ id: "chatcmpl-1", object: "chat.completion.chunk", created: 1, model: "chat", ...chunk })}\n\n`;
 const TEXT = event({ choices: [{ index: 0, delta: { content: "hello world" }, finish_reason: null }] });
 const FINISH = event({ choices: [{ index: 0, delta: {}, finish_reason: "stop" }] });
 const DONE = "data: [DONE]\n\n";
@@ -84,7 +125,11 @@ const usageChunk = (usage) => event({ choices: [], usage });
 const stream = (...parts) => eventStream(parts.join(""));
 
 function completion(usage, n = 1) {
-  const choices = Array.from({ length: n }, (_, index) => ({ index, message: { role: "assistant", content: "hello" }, finish_reason: "stop" }));
+  const choices = Array.from({ length: n }, (_, index) => ({
+    index,
+    message: { role: "assistant", content: "hello" },
+    finish_reason: "stop",
+  }));
   return { id: "chatcmpl-1", object: "chat.completion", created: 1, model: "chat", choices, usage };
 }
 
@@ -109,8 +154,14 @@ function plan(seed) {
 }
 
 /** What a usage costs, in nano-USD: rounded up once. */
-function cost({ prompt_tokens: prompt, completion_tokens: completion, prompt_tokens_details: { cached_tokens: cached } }, price) {
-  return (BigInt(prompt - cached) * price.input + BigInt(cached) * price.cached + BigInt(completion) * price.output + 999n) / 1_000n;
+function cost(
+  { prompt_tokens: prompt, completion_tokens: completion, prompt_tokens_details: { cached_tokens: cached } },
+  price,
+) {
+  return (
+    (BigInt(prompt - cached) * price.input + BigInt(cached) * price.cached + BigInt(completion) * price.output + 999n) /
+    1_000n
+  );
 }
 
 function post(key, route, body) {
@@ -152,7 +203,10 @@ test("what the accounts lose is what the usage rows say", async () => {
 
   const poor = accounts.at(-1);
   const refused = sent.filter(({ status }) => status === 402);
-  assert.ok(refused.length > 10 && refused.every(({ account }) => account === poor), `${refused.length} refusals by balance`);
+  assert.ok(
+    refused.length > 10 && refused.every(({ account }) => account === poor),
+    `${refused.length} refusals by balance`,
+  );
   for (const { name, kind, status } of sent.filter((request) => !refused.includes(request))) {
     assert.equal(status, KINDS[kind].http, name);
   }
@@ -160,15 +214,25 @@ test("what the accounts lose is what the usage rows say", async () => {
 
   const admitted = sent.filter((request) => KINDS[request.kind].ends !== null && !refused.includes(request));
   for (const [n, account] of accounts.entries()) {
-    const own = new Map(admitted.filter((request) => request.account === account).map((request) => [request.id, request]));
+    const own = new Map(
+      admitted.filter((request) => request.account === account).map((request) => [request.id, request]),
+    );
     const rows = await gateway.usageRows(account, own.size);
-    assert.deepEqual(rows.map((row) => row.request_id).sort(), [...own.keys()].sort(), "one row for each admitted request");
+    assert.deepEqual(
+      rows.map((row) => row.request_id).sort(),
+      [...own.keys()].sort(),
+      "one row for each admitted request",
+    );
     for (const row of rows) checkRow(row, own.get(row.request_id));
     const spent = rows.reduce((sum, row) => sum + BigInt(row.cost_nano_usd), 0n);
     assert.ok(spent > 0n);
     assert.deepEqual(await gateway.balance(account), { balance: before[n].balance - spent, held: 0n });
     const journal = await gateway.journal(account);
-    assert.deepEqual(journal.map(({ seq }) => seq), Array.from({ length: 1 + own.size }, (_, at) => at + 1), "the grant, and these");
+    assert.deepEqual(
+      journal.map(({ seq }) => seq),
+      Array.from({ length: 1 + own.size }, (_, at) => at + 1),
+      "the grant, and these",
+    );
   }
 });
 
@@ -205,7 +269,11 @@ test("trap_25 fifty requests at once with balance for one: one is served", async
   });
   const responses = await Promise.all(
     Array.from({ length: 50 }, async () => {
-      const response = await post(account.key, "/v1/chat/completions", { model: "chat", messages: [{ role: "user", content: "hi" }], max_tokens: 200 });
+      const response = await post(account.key, "/v1/chat/completions", {
+        model: "chat",
+        messages: [{ role: "user", content: "hi" }],
+        max_tokens: 200,
+      });
       if (response.status === 402 && ++refusals === 49) allRefused();
       return { status: response.status, retry: response.headers.get("x-should-retry"), body: await response.json() };
     }),
@@ -217,7 +285,10 @@ test("trap_25 fifty requests at once with balance for one: one is served", async
   }
   assert.equal(gateway.upstream.requests.length - before, 1);
   const rows = await gateway.usageRows(account, 1);
-  assert.deepEqual(rows.map(({ cost_nano_usd }) => cost_nano_usd), [10 * 2_000 + 20 * 10_000]);
+  assert.deepEqual(
+    rows.map(({ cost_nano_usd }) => cost_nano_usd),
+    [10 * 2_000 + 20 * 10_000],
+  );
   assert.deepEqual(await gateway.balance(account), { balance: 3_000_000n - 220_000n, held: 0n });
 });
 
@@ -249,6 +320,9 @@ test("trap_21 holds outlive the memory of their account", async () => {
   answer();
   assert.deepEqual(await Promise.all(requests), Array(6).fill(200));
   const rows = await gateway.usageRows(account, 6);
-  assert.deepEqual(rows.map(({ cost_nano_usd, status }) => [cost_nano_usd, status]), Array(6).fill([220_000, "completed"]));
+  assert.deepEqual(
+    rows.map(({ cost_nano_usd, status }) => [cost_nano_usd, status]),
+    Array(6).fill([220_000, "completed"]),
+  );
   assert.deepEqual(await gateway.balance(account), { balance: balance - 6n * 220_000n, held: 0n });
 });

@@ -39,7 +39,14 @@ const COMPLETION = {
   object: "chat.completion",
   created: 1_700_000_000,
   model: "chat",
-  choices: [{ index: 0, message: { role: "assistant", content: "Hello 👋", refusal: null }, logprobs: null, finish_reason: "stop" }],
+  choices: [
+    {
+      index: 0,
+      message: { role: "assistant", content: "Hello 👋", refusal: null },
+      logprobs: null,
+      finish_reason: "stop",
+    },
+  ],
   usage: { prompt_tokens: 12, completion_tokens: 3, total_tokens: 15, prompt_tokens_details: { cached_tokens: 4 } },
   system_fingerprint: "fp_1",
 };
@@ -47,7 +54,15 @@ const COMPLETION = {
 // (12 − 4) × $2 + 4 × $0.5 + 3 × $10, each a million tokens.
 const COST_NANO_USD = 48_000;
 
-const chunk = (choices, more = {}) => ({ id: "chatcmpl-1", object: "chat.completion.chunk", created: 1, model: "chat", choices, usage: null, ...more });
+const chunk = (choices, more = {}) => ({
+  id: "chatcmpl-1",
+  object: "chat.completion.chunk",
+  created: 1,
+  model: "chat",
+  choices,
+  usage: null,
+  ...more,
+});
 const delta = (delta, finish_reason = null, index = 0) => ({ index, delta, finish_reason });
 const CHUNKS = [
   chunk([delta({ role: "assistant", content: "" })]),
@@ -83,7 +98,12 @@ test("a stream without include_usage has no usage chunk", async () => {
 
 test("a stream with include_usage ends with the usage and its cost", async () => {
   gateway.upstream.answerOnce("chat", eventStream(events([...CHUNKS, USAGE_CHUNK])));
-  const stream = await client.chat.completions.create({ model: "chat", messages, stream: true, stream_options: { include_usage: true } });
+  const stream = await client.chat.completions.create({
+    model: "chat",
+    messages,
+    stream: true,
+    stream_options: { include_usage: true },
+  });
   const usage = { ...COMPLETION.usage, cost: 0.000048 };
   assert.deepEqual(await collect(stream), [...CHUNKS, { ...USAGE_CHUNK, usage }]);
 });
@@ -125,7 +145,12 @@ test("tools: streamed, put together by the SDK", async () => {
 
 test("response_format json_schema", async () => {
   gateway.upstream.answer("chat", demo());
-  const schema = { type: "object", properties: { name: { type: "string" }, age: { type: "integer" } }, required: ["name", "age"], additionalProperties: false };
+  const schema = {
+    type: "object",
+    properties: { name: { type: "string" }, age: { type: "integer" } },
+    required: ["name", "age"],
+    additionalProperties: false,
+  };
   const response_format = { type: "json_schema", json_schema: { name: "person", strict: true, schema } };
   const { choices } = await client.chat.completions.create({ model: "chat", messages, response_format });
   const person = JSON.parse(choices[0].message.content);
@@ -136,10 +161,19 @@ test("response_format json_schema", async () => {
 test("n = 2: whole and streamed", async () => {
   gateway.upstream.answer("chat", demo());
   const whole = await client.chat.completions.create({ model: "chat", messages, n: 2 });
-  assert.deepEqual(whole.choices.map(({ index, finish_reason: finish }) => [index, finish]), [[0, "stop"], [1, "stop"]]);
+  assert.deepEqual(
+    whole.choices.map(({ index, finish_reason: finish }) => [index, finish]),
+    [
+      [0, "stop"],
+      [1, "stop"],
+    ],
+  );
 
   const streamed = await client.chat.completions.stream({ model: "chat", messages, n: 2 }).finalChatCompletion();
-  assert.deepEqual(streamed.choices.map(({ message }) => message.content), whole.choices.map(({ message }) => message.content));
+  assert.deepEqual(
+    streamed.choices.map(({ message }) => message.content),
+    whole.choices.map(({ message }) => message.content),
+  );
 });
 
 // Floats that 32 bits hold exactly.
@@ -157,7 +191,11 @@ test("embeddings: the SDK's own base64, from upstreams of either kind", async ()
     gateway.upstream.answerOnce("embed", json(embeddingsOf(sent)));
     const answer = await client.embeddings.create({ model: "embed", input: "hello" });
     assert.deepEqual({ ...answer }, embeddingsOf(VECTOR));
-    assert.deepEqual(gateway.upstream.seen("embed").at(-1).json, { model: "embed", input: "hello", encoding_format: "base64" });
+    assert.deepEqual(gateway.upstream.seen("embed").at(-1).json, {
+      model: "embed",
+      input: "hello",
+      encoding_format: "base64",
+    });
   }
 });
 
@@ -191,29 +229,55 @@ test("models: all that are for sale, each by its id", async () => {
   const ids = [];
   for await (const model of client.models.list()) ids.push(model.id);
   assert.deepEqual(ids.toSorted(), [
-    "caching", "chat", "dead", "embed", "failover", "half-dead", "header-key", "impatient", "one-limit", "patient", "prompt", "query-key", "resold", "tiered", "vendor/embed", "vendor/renamed",
+    "caching",
+    "chat",
+    "dead",
+    "embed",
+    "failover",
+    "half-dead",
+    "header-key",
+    "impatient",
+    "one-limit",
+    "patient",
+    "prompt",
+    "query-key",
+    "resold",
+    "tiered",
+    "vendor/embed",
+    "vendor/renamed",
   ]);
-  assert.deepEqual({ ...(await client.models.retrieve("chat")) }, {
-    id: "chat",
-    object: "model",
-    type: "model",
-    created: 1_704_067_200,
-    created_at: "2024-01-01T00:00:00Z",
-    owned_by: "tests",
-    display_name: "Chat",
-    context_window: 128_000,
-    context_length: 128_000,
-    max_output_tokens: 16_384,
-    capabilities: ["tools", "vision"],
-    pricing: { prompt: "0.000002", completion: "0.00001", input_cache_read: "0.0000005", input_cache_write: "0.0000025" },
-  });
+  assert.deepEqual(
+    { ...(await client.models.retrieve("chat")) },
+    {
+      id: "chat",
+      object: "model",
+      type: "model",
+      created: 1_704_067_200,
+      created_at: "2024-01-01T00:00:00Z",
+      owned_by: "tests",
+      display_name: "Chat",
+      context_window: 128_000,
+      context_length: 128_000,
+      max_output_tokens: 16_384,
+      capabilities: ["tools", "vision"],
+      pricing: {
+        prompt: "0.000002",
+        completion: "0.00001",
+        input_cache_read: "0.0000005",
+        input_cache_write: "0.0000025",
+      },
+    },
+  );
   // The SDK writes the slash as %2F.
   assert.equal((await client.models.retrieve("vendor/renamed")).id, "vendor/renamed");
 });
 
 /** Runs `call`, which must throw this class with this status and exactly this envelope. */
 async function refused(client, call, { type, status, error, attempts = 1 }) {
-  const thrown = await call(client).then(() => assert.fail("was served"), (error) => error);
+  const thrown = await call(client).then(
+    () => assert.fail("was served"),
+    (error) => error,
+  );
   assert.equal(thrown.constructor, type, thrown.message);
   assert.equal(thrown.status, status);
   assert.deepEqual(thrown.error, { type: "oneinterface_error", ...error });
@@ -238,7 +302,11 @@ test("an unknown model is a NotFoundError", async () => {
   for (const model of ["nobody", "disabled", "announced", "unpriced", "free"]) {
     await refused(clientOf(account.key), ask({ model }), { type: OpenAI.NotFoundError, status: 404, error });
   }
-  await refused(clientOf(account.key), (client) => client.models.retrieve("nobody"), { type: OpenAI.NotFoundError, status: 404, error });
+  await refused(clientOf(account.key), (client) => client.models.retrieve("nobody"), {
+    type: OpenAI.NotFoundError,
+    status: 404,
+    error,
+  });
 });
 
 test("an empty balance is an APIError 402, and is not tried again", async () => {
@@ -250,7 +318,8 @@ test("an empty balance is an APIError 402, and is not tried again", async () => 
     error: {
       code: "insufficient_credit",
       // 256 tokens of output at $10 a million: a lower limit would be no answer.
-      message: "Your credit balance is too low: $0 is available, and this request needs at least $0.002605. Add credit in Console, or lower the output limit.",
+      message:
+        "Your credit balance is too low: $0 is available, and this request needs at least $0.002605. Add credit in Console, or lower the output limit.",
       reason: "balance",
       held: "0",
     },

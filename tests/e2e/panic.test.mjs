@@ -35,7 +35,10 @@ async function settled(account, count, costNanoUsd = COMPLETION_NANO_USD * count
   const balance = 10_000_000_000n - BigInt(costNanoUsd);
   assert.deepEqual(await gateway.balance(account), { balance, held: 0n });
   const { problems, missing, differing, rows: journal } = await gateway.audit(account);
-  assert.deepEqual({ problems, missing, differing, journal }, { problems: [], missing: 0, differing: 0, journal: count + 1 });
+  assert.deepEqual(
+    { problems, missing, differing, journal },
+    { problems: [], missing: 0, differing: 0, journal: count + 1 },
+  );
   return rows;
 }
 
@@ -104,7 +107,10 @@ test("a stream that panics ends with an error, and what it produced is paid for"
   const [first] = await gateway.usageRows(account, 1);
   assert.ok(first.cost_nano_usd > 0);
   const rows = await settled(account, 1, first.cost_nano_usd);
-  assert.deepEqual(rows.map((row) => [row.status, row.billing_status]), [["truncated", "settled"]]);
+  assert.deepEqual(
+    rows.map((row) => [row.status, row.billing_status]),
+    [["truncated", "settled"]],
+  );
 });
 
 // Each statement of an admit and of a settle; those that write stand in a transaction.
@@ -112,7 +118,10 @@ const ADMIT = ["SELECT admit", "INSERT INTO holds"];
 const SETTLE = ["UPDATE holds", "INSERT INTO journal"];
 
 test("the upstream of a whole answer that panics is ended", async () => {
-  gateway.upstream.answerOnce("chat", bytes('{"PANIC_LATER":', { headers: { "content-type": "application/json" }, end: "stall" }));
+  gateway.upstream.answerOnce(
+    "chat",
+    bytes('{"PANIC_LATER":', { headers: { "content-type": "application/json" }, end: "stall" }),
+  );
   const response = await chat((await gateway.account()).key);
   assert.deepEqual([response.status, await response.json()], [500, PANICKED]);
   assert.equal(await gateway.upstream.requests.at(-1).closed, "cut");
@@ -162,6 +171,12 @@ test("a settle that panics each time is sent again by the cron", async () => {
 
 test("the log says where, and nothing of what was said", () => {
   const lines = gateway.logs();
-  assert.ok(lines.some((line) => /^error: panicked at \S+\.rs:\d+:\d+: capacity overflow$/.test(line)), lines.join("\n"));
-  assert.deepEqual(lines.filter((line) => line.includes(SECRET) || /Critical|PanicError|Rust panic/.test(line)), []);
+  assert.ok(
+    lines.some((line) => /^error: panicked at \S+\.rs:\d+:\d+: capacity overflow$/.test(line)),
+    lines.join("\n"),
+  );
+  assert.deepEqual(
+    lines.filter((line) => line.includes(SECRET) || /Critical|PanicError|Rust panic/.test(line)),
+    [],
+  );
 });

@@ -32,7 +32,9 @@ export class Account extends shipped.Account {
   constructor(ctx, env) {
     const { sql } = ctx.storage;
     const exec = sql.exec.bind(sql);
-    Object.defineProperty(ctx.storage, "sql", { value: { exec: (...statement) => panicking(exec(...statement), statement[0]) } });
+    Object.defineProperty(ctx.storage, "sql", {
+      value: { exec: (...statement) => panicking(exec(...statement), statement[0]) },
+    });
     super(ctx, env);
   }
 }
@@ -55,5 +57,7 @@ ReadableStreamDefaultReader.prototype.read = async function () {
   const result = await read.call(this);
   const text = result.value instanceof Uint8Array ? new TextDecoder().decode(result.value) : "";
   // The Worker reads the length of a piece of a whole answer before it copies the piece: it panics at the copy.
-  return text.includes("PANIC") ? { ...result, value: lying(result.value, text.includes("PANIC_LATER") ? 1 : 0) } : result;
+  return text.includes("PANIC")
+    ? { ...result, value: lying(result.value, text.includes("PANIC_LATER") ? 1 : 0) }
+    : result;
 };

@@ -51,7 +51,8 @@ before(async () => {
 });
 beforeEach(() => {
   gateway.upstream.forget();
-  for (const model of ["chat", "resold", "unbounded", "other-field"]) gateway.upstream.answer(model, json(completion(model)));
+  for (const model of ["chat", "resold", "unbounded", "other-field"])
+    gateway.upstream.answer(model, json(completion(model)));
 });
 after(() => gateway?.close());
 
@@ -78,7 +79,10 @@ test("what stands on no list is left out and named, whole and streamed", async (
     "n_predict=1, stream_options.Include_Usage=1",
   ]);
   const tool = { type: "function", function: { name: "f", parameters: { google_search: {} } } };
-  assert.deepEqual(await left({ tools: [{ ...tool, function: { ...tool.function, google_search: {} } }] }), [{ tools: [tool] }, "tools.function.google_search=1"]);
+  assert.deepEqual(await left({ tools: [{ ...tool, function: { ...tool.function, google_search: {} } }] }), [
+    { tools: [tool] },
+    "tools.function.google_search=1",
+  ]);
 });
 
 test("what the catalogue lists passes to that upstream alone", async () => {
@@ -103,9 +107,31 @@ test("what orders something, or hides an address, is a 400 that names it, and no
     assert.deepEqual([response.status, error.code, error.param], [400, "invalid_request", param], JSON.stringify(more));
   }
   for (const [path, body, param] of [
-    ["/v1/messages", { model: "claude", max_tokens: 9, messages: [{ role: "user", content: "x" }], tools: [{ type: "bash_code_execution_20250825", name: "bash" }] }, "tools[0].type"],
-    ["/v1/messages", { model: "claude", max_tokens: 9, messages: [{ role: "user", content: "x" }], tools: [{ type: "memory_store_20260101", name: "m" }] }, "tools[0].type"],
-    ["/v1/responses", { model: "chat", input: [{ type: "code_interpreter_call", id: "ci", container_id: "c" }] }, "input[0].container_id"],
+    [
+      "/v1/messages",
+      {
+        model: "claude",
+        max_tokens: 9,
+        messages: [{ role: "user", content: "x" }],
+        tools: [{ type: "bash_code_execution_20250825", name: "bash" }],
+      },
+      "tools[0].type",
+    ],
+    [
+      "/v1/messages",
+      {
+        model: "claude",
+        max_tokens: 9,
+        messages: [{ role: "user", content: "x" }],
+        tools: [{ type: "memory_store_20260101", name: "m" }],
+      },
+      "tools[0].type",
+    ],
+    [
+      "/v1/responses",
+      { model: "chat", input: [{ type: "code_interpreter_call", id: "ci", container_id: "c" }] },
+      "input[0].container_id",
+    ],
   ]) {
     const response = await post(path, account.key, JSON.stringify(body));
     const text = await response.text();
@@ -123,12 +149,18 @@ test("400 kB in a field that passes are held for: five cents do not pay for them
 });
 
 test("a hundred requests of one token cost five cents no more than was held, however long the model reasons", async () => {
-  const reasoned = (model) => ({ ...completion(model), usage: { prompt_tokens: 10, completion_tokens: 10_000, total_tokens: 10_010 } });
+  const reasoned = (model) => ({
+    ...completion(model),
+    usage: { prompt_tokens: 10, completion_tokens: 10_000, total_tokens: 10_010 },
+  });
   gateway.upstream.answer("unbounded", json(reasoned("unbounded")));
   const poor = await gateway.account({ usd: "0.05" });
   for (let round = 0; round < 10; round += 1) {
     const answers = await Promise.all(Array.from({ length: 10 }, () => chat({ max_tokens: 1 }, "unbounded", poor.key)));
-    assert.ok(answers.every(({ status }) => [402, 429].includes(status)), answers.map(({ status }) => status).join());
+    assert.ok(
+      answers.every(({ status }) => [402, 429].includes(status)),
+      answers.map(({ status }) => status).join(),
+    );
     await Promise.all(answers.map((answer) => answer.text()));
   }
   assert.deepEqual(gateway.upstream.requests, []);
@@ -147,7 +179,10 @@ test("a limit goes into the field that bounds reasoning", async () => {
 
 test("of the betas in a provider's words only one that the client sent is named", async () => {
   const message = "Unexpected value(s) `acme-internal-7`, `b-2` for the `anthropic-beta` header";
-  gateway.upstream.answer("claude", json({ type: "error", error: { type: "invalid_request_error", message } }, { status: 400 }));
+  gateway.upstream.answer(
+    "claude",
+    json({ type: "error", error: { type: "invalid_request_error", message } }, { status: 400 }),
+  );
   const body = JSON.stringify({ model: "claude", max_tokens: 9, messages: [{ role: "user", content: "x" }] });
   for (const [betas, named] of [
     ["a-1,b-2", "beta_header:b-2"],

@@ -28,12 +28,22 @@ const world = async (change) => {
 };
 const auto = async (account) => (await gateway.api(account, "GET", "topups/auto")).body;
 const put = (account, change) => gateway.api(account, "PUT", "topups/auto", { ...SETTINGS, ...change });
-const charges = (account) => standIn.store.all("payment_intent").filter(({ metadata }) => metadata.kind === "auto" && metadata.account_id === account.accountId);
-const asked = (account) => standIn.requests.filter(({ method, path, body }) => method === "POST" && path === "/v1/payment_intents" && body.includes(account.accountId)).length;
+const charges = (account) =>
+  standIn.store
+    .all("payment_intent")
+    .filter(({ metadata }) => metadata.kind === "auto" && metadata.account_id === account.accountId);
+const asked = (account) =>
+  standIn.requests.filter(
+    ({ method, path, body }) => method === "POST" && path === "/v1/payment_intents" && body.includes(account.accountId),
+  ).length;
 const credits = async (account) => (await gateway.entries(account)).filter(([id]) => id.startsWith("auto:"));
 
 async function spend(account) {
-  const response = await gateway.fetch("/v1/chat/completions", { method: "POST", key: account.key, body: chatBody("chat") });
+  const response = await gateway.fetch("/v1/chat/completions", {
+    method: "POST",
+    key: account.key,
+    body: chatBody("chat"),
+  });
   await response.text();
   return response.status;
 }
@@ -50,7 +60,10 @@ async function waiting({ charged = false } = {}) {
   if (charged) standIn.webhooks.hold();
   assert.equal((await put(account)).status, 200);
   // One charge and three tries to look it up.
-  await until(() => standIn.requests.length - before, (count) => count === 4);
+  await until(
+    () => standIn.requests.length - before,
+    (count) => count === 4,
+  );
   const { attempt } = await auto(account);
   assert.deepEqual([attempt.amount_usd, attempt.status], ["20", "charging"]);
   return account;
@@ -62,7 +75,10 @@ async function later(account) {
   await world({ ahead_ms: 121_000 });
   await spend(account);
   for (let run = 0; run < 2; run += 1) {
-    await gateway.db.prepare("INSERT INTO due_topups (account_id, at_ms) VALUES (?, 1) ON CONFLICT DO NOTHING").bind(account.accountId).run();
+    await gateway.db
+      .prepare("INSERT INTO due_topups (account_id, at_ms) VALUES (?, 1) ON CONFLICT DO NOTHING")
+      .bind(account.accountId)
+      .run();
     await gateway.worker.scheduled({ cron: "* * * * *" });
   }
 }
@@ -93,7 +109,10 @@ test("lowered: nothing above the new cap is charged", async () => {
   assert.deepEqual(charges(account), [], "10 are there, the threshold is 5");
   await gateway.grant(account, "-8");
   await later(account);
-  assert.deepEqual(charges(account).map(({ amount }) => amount), [500]);
+  assert.deepEqual(
+    charges(account).map(({ amount }) => amount),
+    [500],
+  );
 });
 
 test("paid by hand with another card: nothing is short any more, and the old card is not charged", async () => {
@@ -104,13 +123,18 @@ test("paid by hand with another card: nothing is short any more, and the old car
   await gateway.press(topUp, { number: "5555555555554444" });
   await standIn.webhooks.delivered();
   await later(account);
-  assert.deepEqual([charges(account), (await auto(account)).method.last4, (await auto(account)).attempt], [[], "4444", null]);
+  assert.deepEqual(
+    [charges(account), (await auto(account)).method.last4, (await auto(account)).attempt],
+    [[], "4444", null],
+  );
 });
 
 test("disputed: a stop stops", async () => {
   const account = await waiting();
   standIn.breakDown(false);
-  const { payment_intent: intent } = standIn.store.all("checkout.session").find(({ metadata }) => metadata.account_id === account.accountId);
+  const { payment_intent: intent } = standIn.store
+    .all("checkout.session")
+    .find(({ metadata }) => metadata.account_id === account.accountId);
   standIn.payments.dispute(intent);
   await standIn.webhooks.delivered();
   await later(account);
@@ -130,7 +154,10 @@ test("charged, and the answer lost: it is credited once although it was switched
   const account = await waiting({ charged: true });
   await put(account, { enabled: false });
   await later(account);
-  assert.deepEqual([charges(account).length, asked(account), await credits(account).then((rows) => rows.map(([, , nano]) => nano))], [1, 1, [20 * USD]]);
+  assert.deepEqual(
+    [charges(account).length, asked(account), await credits(account).then((rows) => rows.map(([, , nano]) => nano))],
+    [1, 1, [20 * USD]],
+  );
   standIn.webhooks.hold(false);
   await standIn.webhooks.delivered();
   const { attempt, spent_this_month_usd: spent } = await auto(account);
@@ -150,5 +177,8 @@ test("cancelled: the owner sees the top-up in flight and ends it", async () => {
   assert.deepEqual([charges(account), asked(account), (await auto(account)).attempt], [[], 1, null]);
   // Until it is set again.
   await put(account);
-  await until(() => credits(account), (rows) => rows.length === 1);
+  await until(
+    () => credits(account),
+    (rows) => rows.length === 1,
+  );
 });

@@ -8,7 +8,16 @@ import { demo } from "./upstream.mjs";
 const USD = 1_000_000_000;
 const CRON = { cron: "* * * * *" };
 const CARD = "4242424242424242";
-const OFF = { enabled: false, threshold_usd: "0", amount_usd: "0", monthly_cap_usd: "0", spent_this_month_usd: "0", method: null, stopped: null, attempt: null };
+const OFF = {
+  enabled: false,
+  threshold_usd: "0",
+  amount_usd: "0",
+  monthly_cap_usd: "0",
+  spent_this_month_usd: "0",
+  method: null,
+  stopped: null,
+  attempt: null,
+};
 
 let gateway;
 let standIn;
@@ -26,13 +35,27 @@ const world = async (change) => {
 };
 
 const auto = async (account) => (await gateway.api(account, "GET", "topups/auto")).body;
-const set = (account, change) => gateway.api(account, "PUT", "topups/auto", { enabled: true, threshold_usd: "20", amount_usd: "20", monthly_cap_usd: "100", ...change });
+const set = (account, change) =>
+  gateway.api(account, "PUT", "topups/auto", {
+    enabled: true,
+    threshold_usd: "20",
+    amount_usd: "20",
+    monthly_cap_usd: "100",
+    ...change,
+  });
 /** What was charged without anybody there, of whichever outcome. */
-const charges = (account) => standIn.store.all("payment_intent").filter(({ metadata }) => metadata.kind === "auto" && metadata.account_id === account.accountId);
+const charges = (account) =>
+  standIn.store
+    .all("payment_intent")
+    .filter(({ metadata }) => metadata.kind === "auto" && metadata.account_id === account.accountId);
 const autoEntries = async (account) => (await gateway.entries(account)).filter(([id]) => id.startsWith("auto:"));
 
 async function spend(account) {
-  const response = await gateway.fetch("/v1/chat/completions", { method: "POST", key: account.key, body: chatBody("chat") });
+  const response = await gateway.fetch("/v1/chat/completions", {
+    method: "POST",
+    key: account.key,
+    body: chatBody("chat"),
+  });
   await response.text();
   return response.status;
 }
@@ -59,19 +82,36 @@ test("a card is saved at Stripe's page, shown, and forgotten in both places", as
   assert.deepEqual((await auto(account)).method, { brand: "mastercard", last4: "4444" });
   const saved = standIn.store.all("payment_method").find(({ customer, card }) => customer && card.last4 === "4444");
   assert.equal((await gateway.api(account, "DELETE", "topups/method", null, { key: account.key })).status, 403);
-  for (let twice = 0; twice < 2; twice += 1) assert.equal((await gateway.api(account, "DELETE", "topups/method")).status, 204);
+  for (let twice = 0; twice < 2; twice += 1)
+    assert.equal((await gateway.api(account, "DELETE", "topups/method")).status, 204);
   assert.deepEqual([(await auto(account)).method, saved.customer], [null, null]);
 });
 
 test("settings are the owner's, and checked", async () => {
   const account = await gateway.account({ usd: "0" });
   const { status, body } = await set(account);
-  assert.deepEqual([status, body], [200, { ...OFF, enabled: true, threshold_usd: "20", amount_usd: "20", monthly_cap_usd: "100" }]);
+  assert.deepEqual(
+    [status, body],
+    [200, { ...OFF, enabled: true, threshold_usd: "20", amount_usd: "20", monthly_cap_usd: "100" }],
+  );
   assert.deepEqual(await auto(account), body);
-  for (const wrong of [{ amount_usd: "4" }, { monthly_cap_usd: "19" }, { threshold_usd: "-1" }, { threshold_usd: "20.01" }, { colour: "red" }, { enabled: "yes" }]) {
+  for (const wrong of [
+    { amount_usd: "4" },
+    { monthly_cap_usd: "19" },
+    { threshold_usd: "-1" },
+    { threshold_usd: "20.01" },
+    { colour: "red" },
+    { enabled: "yes" },
+  ]) {
     assert.equal((await set(account, wrong)).status, 400, JSON.stringify(wrong));
   }
-  const asKey = await gateway.api(account, "PUT", "topups/auto", { enabled: false, threshold_usd: "0", amount_usd: "0", monthly_cap_usd: "0" }, { key: account.key });
+  const asKey = await gateway.api(
+    account,
+    "PUT",
+    "topups/auto",
+    { enabled: false, threshold_usd: "0", amount_usd: "0", monthly_cap_usd: "0" },
+    { key: account.key },
+  );
   assert.equal(asKey.status, 403);
   assert.equal((await gateway.api(account, "GET", "topups/auto", null, { key: account.key })).status, 200);
   const sql = await gateway.rows(await gateway.account({ usd: "0" }), "SELECT auto_top_up FROM account");
@@ -88,18 +128,29 @@ test("many spenders at once charge the card once, and the cap is kept", async ()
     await standIn.webhooks.delivered();
     assert.ok(charges(account).length <= 3, `${charges(account).length} charges`);
   }
-  await until(() => autoEntries(account), (entries) => entries.length === 3);
+  await until(
+    () => autoEntries(account),
+    (entries) => entries.length === 3,
+  );
   for (let more = 0; more < 5; more += 1) await spend(account);
   await gateway.worker.scheduled(CRON);
   await standIn.webhooks.delivered();
   assert.equal(charges(account).length, 3);
-  assert.deepEqual((await autoEntries(account)).map(([, kind, amount]) => [kind, amount]), Array(3).fill(["credit", 5 * USD]));
+  assert.deepEqual(
+    (await autoEntries(account)).map(([, kind, amount]) => [kind, amount]),
+    Array(3).fill(["credit", 5 * USD]),
+  );
   const { spent_this_month_usd: spent, stopped } = await auto(account);
   assert.deepEqual([spent, stopped], ["15", null]);
   const listed = (await gateway.topUps(account)).filter(({ kind }) => kind === "auto");
-  assert.deepEqual(listed.map(({ status, amount_usd: usd }) => [status, usd]), Array(3).fill(["paid", "5"]));
+  assert.deepEqual(
+    listed.map(({ status, amount_usd: usd }) => [status, usd]),
+    Array(3).fill(["paid", "5"]),
+  );
   for (const { receipt_url: receipt } of listed) assert.match(receipt, /receipts/);
-  const { headers } = standIn.requests.find(({ path, body }) => path === "/v1/payment_intents" && body.includes(account.accountId));
+  const { headers } = standIn.requests.find(
+    ({ path, body }) => path === "/v1/payment_intents" && body.includes(account.accountId),
+  );
   assert.match(headers["idempotency-key"], /^auto_[0-9a-v]{16}_[123]$/);
 });
 
@@ -110,7 +161,10 @@ test("a decline stops them and says so, until the owner sets them again", async 
   await spend(account);
   assert.equal(charges(account).length, 0, "above the threshold");
   await set(account);
-  const { stopped } = await until(() => auto(account), (view) => view.stopped !== null);
+  const { stopped } = await until(
+    () => auto(account),
+    (view) => view.stopped !== null,
+  );
   assert.equal(stopped.reason, "authentication_required");
   assert.ok(Math.abs(Date.parse(stopped.at) - Date.now()) < 60_000);
   assert.deepEqual([charges(account).length, (await auto(account)).spent_this_month_usd], [1, "0"]);
@@ -118,26 +172,39 @@ test("a decline stops them and says so, until the owner sets them again", async 
   await gateway.worker.scheduled(CRON);
   await standIn.webhooks.delivered();
   assert.deepEqual([charges(account).length, await autoEntries(account)], [1, []]);
-  assert.deepEqual((await gateway.topUps(account)).filter(({ kind }) => kind === "auto").map(({ status }) => status), ["failed"]);
+  assert.deepEqual(
+    (await gateway.topUps(account)).filter(({ kind }) => kind === "auto").map(({ status }) => status),
+    ["failed"],
+  );
   // The owner brings another card, which begins them again.
   const topUp = await gateway.topUp(account, "10", { save_method: true });
   await new Promise((resolve) => setTimeout(resolve, 1_100)); // Stripe's times are whole seconds
   await gateway.press(topUp, { number: CARD });
   await standIn.webhooks.delivered();
   assert.equal((await auto(account)).stopped, null);
-  await until(() => autoEntries(account), (entries) => entries.length === 1);
+  await until(
+    () => autoEntries(account),
+    (entries) => entries.length === 1,
+  );
 });
 
 test("a charge whose answer is lost is looked up, and made once", async () => {
   const account = await saver();
   standIn.answerNext({ status: 500, body: {} }, { done: true });
   standIn.breakDown(true);
-  const asked = (wanted) => standIn.requests.filter(({ method, path }) => method === wanted && path === "/v1/payment_intents").length;
+  const asked = (wanted) =>
+    standIn.requests.filter(({ method, path }) => method === wanted && path === "/v1/payment_intents").length;
   const [posts, gets] = [asked("POST"), asked("GET")];
   standIn.webhooks.hold();
   await set(account);
-  await until(() => charges(account).length, (count) => count === 1);
-  await until(() => asked("GET") - gets, (tries) => tries === 3);
+  await until(
+    () => charges(account).length,
+    (count) => count === 1,
+  );
+  await until(
+    () => asked("GET") - gets,
+    (tries) => tries === 3,
+  );
   standIn.breakDown(false);
   assert.equal((await auto(account)).attempt.status, "charging");
   assert.deepEqual(await autoEntries(account), [], "nobody knows that it was charged");
@@ -146,7 +213,10 @@ test("a charge whose answer is lost is looked up, and made once", async () => {
   await world({ ahead_ms: 121_000 });
   const once = await gateway.key(account);
   assert.equal(await spend({ ...account, key: once }), 200);
-  await until(() => autoEntries(account), (entries) => entries.length === 1);
+  await until(
+    () => autoEntries(account),
+    (entries) => entries.length === 1,
+  );
   assert.deepEqual([charges(account).length, asked("POST") - posts], [1, 1]);
   standIn.webhooks.hold(false);
   await standIn.webhooks.delivered();
@@ -158,16 +228,28 @@ test("an attempt that nobody was told of reaches the cron", async () => {
   await set(account, { threshold_usd: "5" });
   await gateway.grant(account, "-8");
   assert.equal(charges(account).length, 0);
-  await until(async () => (await gateway.db.prepare("SELECT account_id FROM due_topups").all()).results.map((row) => row.account_id), (due) => due.includes(account.accountId));
+  await until(
+    async () =>
+      (await gateway.db.prepare("SELECT account_id FROM due_topups").all()).results.map((row) => row.account_id),
+    (due) => due.includes(account.accountId),
+  );
   await gateway.worker.scheduled(CRON);
-  assert.deepEqual((await autoEntries(account)).map(([, , amount]) => amount), [20 * USD]);
-  assert.deepEqual((await gateway.db.prepare("SELECT * FROM due_topups WHERE account_id = ?").bind(account.accountId).all()).results, []);
+  assert.deepEqual(
+    (await autoEntries(account)).map(([, , amount]) => amount),
+    [20 * USD],
+  );
+  assert.deepEqual(
+    (await gateway.db.prepare("SELECT * FROM due_topups WHERE account_id = ?").bind(account.accountId).all()).results,
+    [],
+  );
 });
 
 test("what goes back does not charge the card, and a dispute stops them", async () => {
   const account = await saver();
   await set(account, { threshold_usd: "5" });
-  const { payment_intent: intent } = standIn.store.all("checkout.session").find(({ metadata }) => metadata.account_id === account.accountId);
+  const { payment_intent: intent } = standIn.store
+    .all("checkout.session")
+    .find(({ metadata }) => metadata.account_id === account.accountId);
   standIn.payments.dispute(intent);
   await standIn.webhooks.delivered();
   await gateway.worker.scheduled(CRON);

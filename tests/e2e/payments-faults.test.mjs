@@ -53,7 +53,10 @@ test("a webhook is not taken while D1 is down, and counts once", async () => {
   await world({ worker_d1_down: true });
   await gateway.press(topUp);
   const told = standIn.store.all("event").find(({ type }) => type === "checkout.session.completed");
-  await until(() => gateway.entries(account), (entries) => entries.length === 1);
+  await until(
+    () => gateway.entries(account),
+    (entries) => entries.length === 1,
+  );
   assert.equal(told.pending_webhooks, 1, "credited, and still to be told");
   await world({});
   await standIn.webhooks.delivered();
@@ -105,7 +108,10 @@ test("what D1 has lost is found in Stripe's list", async () => {
   await gateway.db.prepare("DELETE FROM topups").run();
   await gateway.worker.scheduled(CRON);
   assert.deepEqual(await gateway.entries(account), [credited(topUp, 20)]);
-  assert.deepEqual((await gateway.topUps(account)).map(({ id, status }) => [id, status]), [[topUp.id, "paid"]]);
+  assert.deepEqual(
+    (await gateway.topUps(account)).map(({ id, status }) => [id, status]),
+    [[topUp.id, "paid"]],
+  );
 });
 
 test("a pending top-up is asked for when it is due, and less often as it grows old", async () => {
@@ -114,7 +120,8 @@ test("a pending top-up is asked for when it is due, and less often as it grows o
   standIn.webhooks.hold();
   standIn.payments.expire(topUp.session);
   standIn.webhooks.drop();
-  const asked = () => standIn.requests.filter(({ path }) => path === `/v1/checkout/sessions/${topUp.session.id}`).length;
+  const asked = () =>
+    standIn.requests.filter(({ path }) => path === `/v1/checkout/sessions/${topUp.session.id}`).length;
   /** The cron so many minutes from now; how often Stripe was asked by then, and how the top-up stands. */
   const cron = async (minutes, times = 1) => {
     await world({ ahead_ms: minutes * 60_000 });
@@ -136,7 +143,12 @@ test("Stripe's lists are read page by page", async () => {
   // A hundred sessions of another product are newer.
   const metadata = { order: "7" };
   for (let n = 0; n < 100; n += 1) {
-    const session = standIn.payments.createSession({ mode: "payment", success_url: "https://shop.example", metadata, line_items: [{ quantity: 1, price_data: { currency: "usd", unit_amount: 900, product_data: { name: "Shirt" } } }] });
+    const session = standIn.payments.createSession({
+      mode: "payment",
+      success_url: "https://shop.example",
+      metadata,
+      line_items: [{ quantity: 1, price_data: { currency: "usd", unit_amount: 900, product_data: { name: "Shirt" } } }],
+    });
     standIn.payments.pay(session, { brand: "visa", last4: "4242" });
   }
   await standIn.webhooks.delivered();

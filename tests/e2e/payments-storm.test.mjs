@@ -104,7 +104,10 @@ function standing(session) {
   }
   const ofIt = (one) => one.payment_intent === session.payment_intent;
   if (standIn.store.all("dispute").some((one) => ofIt(one) && one.status !== "won")) return "disputed";
-  const back = standIn.store.all("refund").filter((one) => ofIt(one) && one.status !== "failed").reduce((sum, { amount }) => sum + amount, 0);
+  const back = standIn.store
+    .all("refund")
+    .filter((one) => ofIt(one) && one.status !== "failed")
+    .reduce((sum, { amount }) => sum + amount, 0);
   return back === 0 ? "paid" : back === session.amount_total ? "refunded" : "partially_refunded";
 }
 
@@ -137,7 +140,8 @@ async function deliverAll(deliveries) {
 test(`a storm of webhooks (seed ${SEED}) credits each payment once`, async () => {
   standIn.webhooks.hold();
   const accounts = [];
-  for (let n = 0; n < ACCOUNTS; n += 1) accounts.push({ ...(await gateway.account({ usd: "0" })), sessions: [], begun: [] });
+  for (let n = 0; n < ACCOUNTS; n += 1)
+    accounts.push({ ...(await gateway.account({ usd: "0" })), sessions: [], begun: [] });
   for (const account of accounts) {
     for (let n = 0; n < TOP_UPS; n += 1) {
       const topUp = await gateway.topUp(account, `${5 + below(50)}.${10 + below(90)}`);
@@ -149,8 +153,16 @@ test(`a storm of webhooks (seed ${SEED}) credits each payment once`, async () =>
   const events = standIn.store.all("event").reverse();
   const again = Array.from({ length: DELIVERIES - events.length }, () => pick(events));
   assert.ok(events.length > 500 && again.length > 0, `${events.length} events`);
-  const good = [...events, ...again].map((event) => ({ sent: signed(event, pick(SECRETS)), status: 200, type: event.type }));
-  const bad = Array.from({ length: FORGED }, () => pick(events)).map((event) => ({ sent: forged(event), status: 400, type: event.type }));
+  const good = [...events, ...again].map((event) => ({
+    sent: signed(event, pick(SECRETS)),
+    status: 200,
+    type: event.type,
+  }));
+  const bad = Array.from({ length: FORGED }, () => pick(events)).map((event) => ({
+    sent: forged(event),
+    status: 400,
+    type: event.type,
+  }));
   await deliverAll(shuffled([...good, ...bad]));
 
   const checked = async () => {
@@ -166,14 +178,19 @@ test(`a storm of webhooks (seed ${SEED}) credits each payment once`, async () =>
         Object.fromEntries(listed.map(({ id, status }) => [id, status])),
         Object.fromEntries(account.begun.map(({ id, session }) => [id, standing(session)])),
       );
-      for (const { status, receipt_url: receipt } of listed) assert.equal(receipt === null, ["pending", "failed", "expired"].includes(status), status);
+      for (const { status, receipt_url: receipt } of listed)
+        assert.equal(receipt === null, ["pending", "failed", "expired"].includes(status), status);
     }
   };
   await checked();
 
   // Late, and once more: nothing moves.
   const now = Math.floor(Date.now() / 1_000);
-  await deliverAll(shuffled(events).slice(0, 100).map((event) => ({ sent: signed(event, SECRETS[1], now - 290), status: 200, type: event.type })));
+  await deliverAll(
+    shuffled(events)
+      .slice(0, 100)
+      .map((event) => ({ sent: signed(event, SECRETS[1], now - 290), status: 200, type: event.type })),
+  );
   await gateway.worker.scheduled({ cron: "* * * * *" });
   await checked();
 
@@ -184,6 +201,9 @@ test(`a storm of webhooks (seed ${SEED}) credits each payment once`, async () =>
     let report;
     do report = await gateway.audit(account);
     while (report.delivered_seq < rows && performance.now() < deadline);
-    assert.deepEqual([report.rows, report.delivered_seq, report.missing, report.differing, report.problems], [rows, rows, 0, 0, []]);
+    assert.deepEqual(
+      [report.rows, report.delivered_seq, report.missing, report.differing, report.problems],
+      [rows, rows, 0, 0, []],
+    );
   }
 });

@@ -22,7 +22,13 @@ export async function startPaid({ entry, vars = {}, ...options } = {}) {
   const gateway = await startGateway({
     ...options,
     entry: entry && path.join(ROOT, "tests/e2e", entry),
-    vars: { STRIPE_API_URL: standIn.url, STRIPE_SECRET_KEY: standIn.secretKey, STRIPE_WEBHOOK_SECRETS: SECRETS.join(","), CONSOLE_URL: "http://127.0.0.1:5173", ...vars },
+    vars: {
+      STRIPE_API_URL: standIn.url,
+      STRIPE_SECRET_KEY: standIn.secretKey,
+      STRIPE_WEBHOOK_SECRETS: SECRETS.join(","),
+      CONSOLE_URL: "http://127.0.0.1:5173",
+      ...vars,
+    },
   });
   standIn.webhooks.deliverTo(`${gateway.url}/webhooks/stripe`);
 
@@ -32,7 +38,12 @@ export async function startPaid({ entry, vars = {}, ...options } = {}) {
 
     /** A call of the account's API as its owner: `{ status, body }`. */
     async api(account, method, path, body, { key = gateway.session(account), headers } = {}) {
-      const response = await gateway.fetch(`/console/api/${path}`, { key, method, headers, ...(body && { body: JSON.stringify(body) }) });
+      const response = await gateway.fetch(`/console/api/${path}`, {
+        key,
+        method,
+        headers,
+        ...(body && { body: JSON.stringify(body) }),
+      });
       const text = await response.text();
       return { status: response.status, body: text === "" ? null : JSON.parse(text) };
     },
@@ -47,17 +58,28 @@ export async function startPaid({ entry, vars = {}, ...options } = {}) {
 
     /** Presses a button of the Checkout page; resolves to the page's answer. */
     press: ({ url }, fields = {}) =>
-      fetch(url, { method: "POST", redirect: "manual", body: new URLSearchParams({ action: "pay", number: "4242424242424242", ...fields }) }),
+      fetch(url, {
+        method: "POST",
+        redirect: "manual",
+        body: new URLSearchParams({ action: "pay", number: "4242424242424242", ...fields }),
+      }),
 
     /** The account's top-ups, the newest first. */
     topUps: async (account) => (await paid.api(account, "GET", "topups")).body.data,
 
     /** The journal's entries of money in and back, in order: `[id, kind, nano-USD]`. */
-    entries: async (account) => (await gateway.journal(account)).filter(({ usage }) => usage === null).map((row) => [row.id, row.kind, row.amount_nano]),
+    entries: async (account) =>
+      (await gateway.journal(account))
+        .filter(({ usage }) => usage === null)
+        .map((row) => [row.id, row.kind, row.amount_nano]),
 
     /** Sends an event as Stripe does: `{ payload, header }`; resolves to the status. */
     async deliver({ payload, header }) {
-      const response = await gateway.fetch("/webhooks/stripe", { method: "POST", body: payload, headers: header === null ? {} : { "stripe-signature": header } });
+      const response = await gateway.fetch("/webhooks/stripe", {
+        method: "POST",
+        body: payload,
+        headers: header === null ? {} : { "stripe-signature": header },
+      });
       await response.text();
       return response.status;
     },

@@ -30,10 +30,19 @@ test("a top-up is paid at Stripe's page, credited, and listed with its receipt",
     [session.success_url, session.cancel_url],
     [`http://127.0.0.1:5173/credits?topup=${id}`, `http://127.0.0.1:5173/credits?topup=${id}&cancelled=1`],
   );
-  const { headers } = standIn.requests.find(({ method, path }) => method === "POST" && path === "/v1/checkout/sessions");
+  const { headers } = standIn.requests.find(
+    ({ method, path }) => method === "POST" && path === "/v1/checkout/sessions",
+  );
   assert.deepEqual([headers["idempotency-key"], headers["stripe-version"]], [id, "2026-10-28.endive"]);
   const [pending] = await gateway.topUps(account);
-  assert.deepEqual(pending, { id, at: pending.at, kind: "checkout", amount_usd: "20.5", status: "pending", receipt_url: null });
+  assert.deepEqual(pending, {
+    id,
+    at: pending.at,
+    kind: "checkout",
+    amount_usd: "20.5",
+    status: "pending",
+    receipt_url: null,
+  });
   assert.equal(pending.at, new Date(session.created * 1_000).toISOString());
 
   assert.equal((await gateway.press({ url })).status, 303);
@@ -43,7 +52,11 @@ test("a top-up is paid at Stripe's page, credited, and listed with its receipt",
   const [paid] = await gateway.topUps(account);
   assert.deepEqual([paid.status, paid.id], ["paid", id]);
   assert.match(await (await fetch(paid.receipt_url)).text(), /\$20\.50/);
-  const answer = await gateway.fetch("/v1/chat/completions", { method: "POST", key: account.key, body: chatBody("chat") });
+  const answer = await gateway.fetch("/v1/chat/completions", {
+    method: "POST",
+    key: account.key,
+    body: chatBody("chat"),
+  });
   assert.equal(answer.status, 200, await answer.text());
 });
 
@@ -57,13 +70,22 @@ test("a declined card can be tried again, and a session that ends brings nothing
   const left = await gateway.topUp(account, "5");
   standIn.payments.expire(left.session);
   await standIn.webhooks.delivered();
-  assert.deepEqual((await gateway.topUps(account)).map(({ id, status }) => [id, status]).sort(), [[declined.id, "paid"], [left.id, "expired"]].sort());
+  assert.deepEqual(
+    (await gateway.topUps(account)).map(({ id, status }) => [id, status]).sort(),
+    [
+      [declined.id, "paid"],
+      [left.id, "expired"],
+    ].sort(),
+  );
   assert.deepEqual(await gateway.entries(account), [[`checkout:${declined.session.id}`, "credit", 5 * USD]]);
 });
 
 test("a bank's debit is credited when it has come, and not before", async () => {
   const account = await gateway.account({ usd: "0" });
-  for (const [succeeds, status] of [[true, "paid"], [false, "failed"]]) {
+  for (const [succeeds, status] of [
+    [true, "paid"],
+    [false, "failed"],
+  ]) {
     const topUp = await gateway.topUp(account, "7");
     await gateway.press(topUp, { action: "bank" });
     await standIn.webhooks.delivered();
@@ -88,7 +110,11 @@ test("refunds and disputes take the money, also when it was spent, and bring it 
   const part = standIn.payments.createRefund({ payment_intent: intent, amount: 300 });
   await standIn.webhooks.delivered();
   assert.deepEqual([await balance(account), await status()], [-2 * USD, "partially_refunded"]);
-  const broke = await gateway.fetch("/v1/chat/completions", { method: "POST", key: account.key, body: chatBody("chat") });
+  const broke = await gateway.fetch("/v1/chat/completions", {
+    method: "POST",
+    key: account.key,
+    body: chatBody("chat"),
+  });
   assert.deepEqual([broke.status, (await broke.json()).error.code], [402, "insufficient_credit"]);
   standIn.payments.failRefund(part.id);
   await standIn.webhooks.delivered();
@@ -122,8 +148,12 @@ test("what went back is entered before the payment was ever told", async () => {
   standIn.payments.failRefund(refund.id);
   const events = standIn.store.all("event").filter((event) => event.pending_webhooks > 0); // the newest first
   const ours = events.filter(({ type }) => /^(refund|checkout)/.test(type));
-  assert.deepEqual(ours.map(({ type }) => type), ["refund.failed", "refund.created", "checkout.session.completed"]);
-  for (const event of ours) assert.equal(await gateway.deliver(signed(event, SECRETS[1])), 200, "under the secret before, too");
+  assert.deepEqual(
+    ours.map(({ type }) => type),
+    ["refund.failed", "refund.created", "checkout.session.completed"],
+  );
+  for (const event of ours)
+    assert.equal(await gateway.deliver(signed(event, SECRETS[1])), 200, "under the secret before, too");
   const entries = await gateway.entries(account);
   assert.deepEqual(entries, [
     [`refund:${refund.id}`, "refund", -10 * USD],
@@ -152,12 +182,27 @@ test("only what Stripe signed for this gateway is taken", async () => {
   ]) {
     assert.equal(await gateway.deliver(forged), 400, what);
   }
-  assert.equal((await gateway.fetch("/webhooks/stripe", { method: "POST", body: "x".repeat(300_000), headers: { "stripe-signature": good.header } })).status, 413);
+  assert.equal(
+    (
+      await gateway.fetch("/webhooks/stripe", {
+        method: "POST",
+        body: "x".repeat(300_000),
+        headers: { "stripe-signature": good.header },
+      })
+    ).status,
+    413,
+  );
   assert.equal((await gateway.fetch("/webhooks/stripe")).status, 405);
   assert.deepEqual(await gateway.entries(account), []);
   for (const [what, other] of [
     ["another product's", { ...event, data: { object: { ...object, metadata: {} } } }],
-    ["an account that nobody made", { ...event, data: { object: { ...object, metadata: { ...object.metadata, account_id: "acct_0000000000000000" } } } }],
+    [
+      "an account that nobody made",
+      {
+        ...event,
+        data: { object: { ...object, metadata: { ...object.metadata, account_id: "acct_0000000000000000" } } },
+      },
+    ],
     ["another currency", { ...event, data: { object: { ...object, currency: "eur" } } }],
     ["an event of tomorrow", { ...event, type: "checkout.session.smiled" }],
   ]) {
@@ -190,7 +235,10 @@ test("the owner alone begins a top-up, of a whole number of cents within the lim
   assert.deepEqual(await create({ amount_usd: "20" }, { headers }), first, "the same again");
   assert.equal((await create({ amount_usd: "30" }, { headers })).status, 409);
   const other = await gateway.account({ usd: "0" });
-  assert.notEqual((await gateway.api(other, "POST", "topups", { amount_usd: "20" }, { headers })).body.id, first.body.id);
+  assert.notEqual(
+    (await gateway.api(other, "POST", "topups", { amount_usd: "20" }, { headers })).body.id,
+    first.body.id,
+  );
   assert.equal((await gateway.topUps(account)).length, 1);
 });
 
@@ -227,12 +275,19 @@ test("a session that its owner has ended shows and begins no top-up", async () =
   ]) {
     assert.equal((await gateway.api(account, method, path, body, { key })).status, 401, `${method} ${path}`);
   }
-  assert.equal((await gateway.api(account, "GET", "topups", null, { key: account.key })).body.data.length, 1, "keys go on");
+  assert.equal(
+    (await gateway.api(account, "GET", "topups", null, { key: account.key })).body.data.length,
+    1,
+    "keys go on",
+  );
 });
 
 test("Stripe's words reach nobody, and a failure of it is 503", async () => {
   const account = await gateway.account({ usd: "0" });
-  standIn.answerNext({ status: 401, body: { error: { type: "invalid_request_error", message: "Invalid API Key provided: sk_test_secret" } } });
+  standIn.answerNext({
+    status: 401,
+    body: { error: { type: "invalid_request_error", message: "Invalid API Key provided: sk_test_secret" } },
+  });
   const refused = await gateway.api(account, "POST", "topups", { amount_usd: "20" });
   assert.deepEqual([refused.status, refused.body.error.code], [503, "upstream_unavailable"]);
   assert.ok(!JSON.stringify(refused.body).includes("sk_test"));
@@ -242,5 +297,13 @@ test("Stripe's words reach nobody, and a failure of it is 503", async () => {
   await gateway.topUp(account);
   const keys = standIn.requests.map(({ headers }) => headers["idempotency-key"]);
   assert.deepEqual([keys.length, new Set(keys).size], [2, 1]);
-  assert.equal((await until(() => gateway.topUps(account), (list) => list.length === 1)).length, 1);
+  assert.equal(
+    (
+      await until(
+        () => gateway.topUps(account),
+        (list) => list.length === 1,
+      )
+    ).length,
+    1,
+  );
 });

@@ -14,14 +14,23 @@ export function read(dialect, events) {
 /** The events in the text of a stream, but for [DONE] and comments. */
 export function eventsIn(wire) {
   const data = wire.split(/\r?\n\r?\n/).map((event) => event.split(/\r?\n/).find((line) => line.startsWith("data:")));
-  return data.map((line) => line?.slice("data:".length).trim()).filter((json) => json && json !== "[DONE]").map((json) => JSON.parse(json));
+  return data
+    .map((line) => line?.slice("data:".length).trim())
+    .filter((json) => json && json !== "[DONE]")
+    .map((json) => JSON.parse(json));
 }
 
 function empty() {
   return { text: "", thinking: "", calls: [], stop: null, usage: null, failed: false };
 }
 
-const CHAT_STOPS = { stop: "end", length: "length", tool_calls: "tool", function_call: "tool", content_filter: "filter" };
+const CHAT_STOPS = {
+  stop: "end",
+  length: "length",
+  tool_calls: "tool",
+  function_call: "tool",
+  content_filter: "filter",
+};
 
 function readChat(chunks) {
   const out = empty();
@@ -29,7 +38,8 @@ function readChat(chunks) {
   for (const { choices = [], usage, x_groq: groq, error } of chunks) {
     if (error) return { ...out, failed: true };
     const counted = usage ?? groq?.usage;
-    if (counted) out.usage = { input: counted.prompt_tokens, cached: cachedOf(counted), output: counted.completion_tokens ?? 0 };
+    if (counted)
+      out.usage = { input: counted.prompt_tokens, cached: cachedOf(counted), output: counted.completion_tokens ?? 0 };
     for (const { index, delta = {}, finish_reason: finish } of choices) {
       if (index !== 0) continue;
       const parts = Array.isArray(delta.content) ? delta.content : [{ type: "text", text: delta.content ?? "" }];

@@ -14,7 +14,12 @@ function routes() {
   const source = readFileSync(new URL("../../src/router.rs", import.meta.url), "utf8");
   const find = source.slice(source.indexOf("fn find("), source.indexOf("#[cfg(test)]"));
   const arms = [...find.matchAll(/^\s+\[("[^\]]+)\](?: \| \[[^\]]+\])* =>/gm)].map(([, arm]) => arm);
-  return arms.map((arm) => arm.split(",").map((part) => `/${part.trim().startsWith('"') ? part.trim().split('"')[1] : "x"}`).join(""));
+  return arms.map((arm) =>
+    arm
+      .split(",")
+      .map((part) => `/${part.trim().startsWith('"') ? part.trim().split('"')[1] : "x"}`)
+      .join(""),
+  );
 }
 
 let gateway;
@@ -27,7 +32,10 @@ after(() => gateway.close());
 
 test("issue 13: what a key gets, and every refusal, is not kept by anybody", async () => {
   const paths = routes();
-  assert.ok(paths.length > 35 && paths.includes("/v1/chat/completions") && paths.includes("/console/api/keys/x/rotate"), paths.join(" "));
+  assert.ok(
+    paths.length > 35 && paths.includes("/v1/chat/completions") && paths.includes("/console/api/keys/x/rotate"),
+    paths.join(" "),
+  );
   for (const path of paths) {
     for (const method of ["GET", "POST", "PUT", "PATCH", "DELETE"]) {
       for (const key of [account.key, undefined]) {
@@ -40,7 +48,11 @@ test("issue 13: what a key gets, and every refusal, is not kept by anybody", asy
         assert.equal(get("x-content-type-options"), "nosniff", what);
         if (PUBLIC.includes(path)) continue;
         assert.equal(get("cache-control"), "no-store", what);
-        const vary = path.startsWith("/operator/") ? "authorization" : path === "/webhooks/stripe" ? null : "authorization, x-api-key";
+        const vary = path.startsWith("/operator/")
+          ? "authorization"
+          : path === "/webhooks/stripe"
+            ? null
+            : "authorization, x-api-key";
         assert.equal(get("vary"), vary, what);
       }
     }
@@ -53,25 +65,58 @@ test("issue 13: what a key gets, and every refusal, is not kept by anybody", asy
 });
 
 test("issue 13: what shows a secret is kept by nobody", async () => {
-  for (const [path, body] of [["", { name: "made" }], ["rotate", {}]]) {
+  for (const [path, body] of [
+    ["", { name: "made" }],
+    ["rotate", {}],
+  ]) {
     const made = await gateway.keys(account, "POST", "", { name: "one" });
-    const response = await gateway.fetch(path ? `/console/api/keys/${made.body.id}/${path}` : "/console/api/keys", { method: "POST", key: account.key, body: JSON.stringify(body) });
+    const response = await gateway.fetch(path ? `/console/api/keys/${made.body.id}/${path}` : "/console/api/keys", {
+      method: "POST",
+      key: account.key,
+      body: JSON.stringify(body),
+    });
     assert.equal(response.status, 201);
     assert.match((await response.json()).key, /^oi_/);
-    assert.deepEqual([response.headers.get("cache-control"), response.headers.get("vary")], ["no-store", "authorization, x-api-key"]);
+    assert.deepEqual(
+      [response.headers.get("cache-control"), response.headers.get("vary")],
+      ["no-store", "authorization, x-api-key"],
+    );
   }
 });
 
 test("issue 13: what clients probe for OAuth and old transports is 404 in JSON, and no page", async () => {
   const probes = [
-    ...["/authorize", "/register", "/token", "/sse", "/message", "/messages", "/oauth/authorize", "/oauth/token", "/oauth2/token", "/revoke", "/userinfo", "/jwks.json"],
-    ...["oauth-authorization-server", "oauth-authorization-server/mcp", "oauth-protected-resource", "oauth-protected-resource/mcp", "openid-configuration"].map((name) => `/.well-known/${name}`),
+    ...[
+      "/authorize",
+      "/register",
+      "/token",
+      "/sse",
+      "/message",
+      "/messages",
+      "/oauth/authorize",
+      "/oauth/token",
+      "/oauth2/token",
+      "/revoke",
+      "/userinfo",
+      "/jwks.json",
+    ],
+    ...[
+      "oauth-authorization-server",
+      "oauth-authorization-server/mcp",
+      "oauth-protected-resource",
+      "oauth-protected-resource/mcp",
+      "openid-configuration",
+    ].map((name) => `/.well-known/${name}`),
     ...["/mcp/.well-known/openid-configuration", "/mcp/sse"],
   ];
   for (const path of probes) {
     for (const accept of ["*/*", "text/event-stream", "text/html", "application/json"]) {
       for (const method of ["GET", "POST"]) {
-        const response = await gateway.fetch(path, { method, headers: { accept }, body: method === "POST" ? "{}" : undefined });
+        const response = await gateway.fetch(path, {
+          method,
+          headers: { accept },
+          body: method === "POST" ? "{}" : undefined,
+        });
         const what = `${method} ${path} ${accept}`;
         assert.equal(response.status, 404, what);
         assert.equal(response.headers.get("content-type"), "application/json", what);
@@ -87,14 +132,20 @@ test("issue 13: a model that no usable upstream serves is not shown, and asking 
     console: (await (await gateway.fetch("/console/api/models")).json()).data,
     mcp: (await tool(gateway, account.key, "list_models", { limit: 100 })).models,
   };
-  const ids = Object.fromEntries(Object.entries(shown).map(([where, models]) => [where, models.map(({ id }) => id).sort()]));
+  const ids = Object.fromEntries(
+    Object.entries(shown).map(([where, models]) => [where, models.map(({ id }) => id).sort()]),
+  );
   assert.deepEqual(ids.console, ids.v1);
   assert.deepEqual(ids.mcp, ids.v1);
   assert.ok(ids.v1.includes("chat"));
   for (const model of ["unset", "unbound"]) {
     assert.ok(!ids.v1.includes(model), model);
     assert.equal((await gateway.fetch(`/v1/models/${model}`, { key: account.key })).status, 404, model);
-    const asked = await gateway.fetch("/v1/chat/completions", { method: "POST", key: account.key, body: chatBody(model) });
+    const asked = await gateway.fetch("/v1/chat/completions", {
+      method: "POST",
+      key: account.key,
+      body: chatBody(model),
+    });
     assert.deepEqual([asked.status, (await asked.json()).error.code], [503, "upstream_unavailable"], model);
   }
 });

@@ -17,7 +17,12 @@ const RECORDED = process.env.RECORDED_DIR ?? path.join(ROOT, "../shared/recorded
 const skip = existsSync(RECORDED) ? false : `${RECORDED} is not there (RECORDED_DIR)`;
 
 // Which dialect the streams of a folder are in.
-const FOLDERS = { "openai-chat": "chat", "compat-quirks": "chat", anthropic: "messages", "openai-responses": "responses" };
+const FOLDERS = {
+  "openai-chat": "chat",
+  "compat-quirks": "chat",
+  anthropic: "messages",
+  "openai-responses": "responses",
+};
 // Odd on purpose: lines and characters are split.
 const PIECE_BYTES = 97;
 
@@ -37,7 +42,10 @@ before(async () => {
     return response;
   };
   const options = { apiKey: account.key, maxRetries: 0, fetch: noting };
-  clients = { anthropic: new Anthropic({ ...options, baseURL: gateway.url }), openai: new OpenAI({ ...options, baseURL: `${gateway.url}/v1` }) };
+  clients = {
+    anthropic: new Anthropic({ ...options, baseURL: gateway.url }),
+    openai: new OpenAI({ ...options, baseURL: `${gateway.url}/v1` }),
+  };
 });
 after(() => gateway?.close());
 
@@ -48,12 +56,23 @@ const WORDS = "Say what was recorded.";
 const READERS = {
   async chat(model) {
     const messages = [{ role: "user", content: WORDS }];
-    return gather(await clients.openai.chat.completions.create({ model, messages, stream: true, stream_options: { include_usage: true } }));
+    return gather(
+      await clients.openai.chat.completions.create({
+        model,
+        messages,
+        stream: true,
+        stream_options: { include_usage: true },
+      }),
+    );
   },
 
   async messages(model) {
     const events = [];
-    const stream = clients.anthropic.messages.stream({ model, max_tokens: 4000, messages: [{ role: "user", content: WORDS }] });
+    const stream = clients.anthropic.messages.stream({
+      model,
+      max_tokens: 4000,
+      messages: [{ role: "user", content: WORDS }],
+    });
     stream.on("streamEvent", (event) => events.push(structuredClone(event)));
     const error = await stream.finalMessage().then(
       (message) => assertFolded(message.content, read("messages", events)),
@@ -88,7 +107,10 @@ async function gather(stream) {
 function assertFolded(content, { text, calls }) {
   const texts = content.filter((block) => block.type === "text").map((block) => block.text);
   assert.equal(texts.join(""), text);
-  assert.deepEqual(content.filter((block) => block.type === "tool_use").map(({ name }) => name), calls.map(({ name }) => name));
+  assert.deepEqual(
+    content.filter((block) => block.type === "tool_use").map(({ name }) => name),
+    calls.map(({ name }) => name),
+  );
   return null;
 }
 
@@ -131,7 +153,8 @@ for (const [folder, from] of skip ? [] : Object.entries(FOLDERS)) {
   for (const dialect of Object.keys(READERS)) {
     test(`${folder} (${files.length} streams) read as ${dialect}`, async () => {
       assert.notEqual(files.length, 0);
-      for (const name of files) await replay(from, dialect, name, readFileSync(path.join(RECORDED, folder, name), "utf8"));
+      for (const name of files)
+        await replay(from, dialect, name, readFileSync(path.join(RECORDED, folder, name), "utf8"));
     });
   }
 }
@@ -161,7 +184,8 @@ async function replay(from, dialect, name, wire) {
   const { results: rows } = await rowOf(lastId);
   assert.equal(rows.length, 1, label);
   const [row] = rows;
-  if (want.usage === null || want.failed) return assert.deepEqual([row.settled_by, row.cost_nano_usd > 0], ["estimate", true], label);
+  if (want.usage === null || want.failed)
+    return assert.deepEqual([row.settled_by, row.cost_nano_usd > 0], ["estimate", true], label);
   const input = row.input_tokens + row.cache_read_tokens + row.cache_write_5m_tokens + row.cache_write_1h_tokens;
   assert.deepEqual({ input, cached: row.cache_read_tokens, output: row.output_tokens }, want.usage, label);
 }

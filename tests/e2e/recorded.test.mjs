@@ -34,9 +34,14 @@ after(() => gateway?.close());
 
 /** The recordings of a folder: `{ name, text }`. */
 function recorded(folder, ending) {
-  const files = readdirSync(path.join(RECORDED, folder)).filter((name) => name.endsWith(ending) && !name.endsWith(".req.json"));
+  const files = readdirSync(path.join(RECORDED, folder)).filter(
+    (name) => name.endsWith(ending) && !name.endsWith(".req.json"),
+  );
   assert.notEqual(files.length, 0, `${folder} holds no *${ending}`);
-  return files.map((name) => ({ name: `${folder}/${name}`, text: readFileSync(path.join(RECORDED, folder, name), "utf8") }));
+  return files.map((name) => ({
+    name: `${folder}/${name}`,
+    text: readFileSync(path.join(RECORDED, folder, name), "utf8"),
+  }));
 }
 
 /** The JSON of each event, but for `[DONE]` and comments. */
@@ -100,13 +105,19 @@ function billed(usage, price) {
     output_tokens: usage.completion_tokens ?? 0,
     reasoning_tokens: usage.completion_tokens_details?.reasoning_tokens ?? 0,
   };
-  const pico = BigInt(counts.input_tokens) * price.input + BigInt(cached) * price.cached + BigInt(counts.output_tokens) * price.output;
+  const pico =
+    BigInt(counts.input_tokens) * price.input +
+    BigInt(cached) * price.cached +
+    BigInt(counts.output_tokens) * price.output;
   return { counts, nano: (pico + 999n) / 1_000n };
 }
 
 /** Nano-USD as a decimal number of USD, without trailing zeros. */
 function decimal(nano) {
-  const [whole, fraction] = [nano / 1_000_000_000n, (nano % 1_000_000_000n).toString().padStart(9, "0").replace(/0+$/, "")];
+  const [whole, fraction] = [
+    nano / 1_000_000_000n,
+    (nano % 1_000_000_000n).toString().padStart(9, "0").replace(/0+$/, ""),
+  ];
   return fraction === "" ? `${whole}` : `${whole}.${fraction}`;
 }
 
@@ -163,14 +174,21 @@ test("recorded chat streams reach the client byte for byte, and their last usage
   await each(replays, async ([name, { text, asked }]) => {
     const stream_options = asked ? { stream_options: { include_usage: true } } : {};
     const messages = [{ role: "user", content: name }];
-    const response = await post("/v1/chat/completions", account.key, { model: "chat", messages, stream: true, ...stream_options });
+    const response = await post("/v1/chat/completions", account.key, {
+      model: "chat",
+      messages,
+      stream: true,
+      ...stream_options,
+    });
     assert.equal(response.status, 200, name);
     assert.equal(response.headers.get("content-type"), "text/event-stream; charset=utf-8");
     served.set(response.headers.get("x-request-id"), name);
     const usage = lastUsage(text);
     const want = expected(text, asked, usage && decimal(billed(usage, CHAT).nano));
     // The state behind reasoning says whose it is.
-    const got = Buffer.from(await response.arrayBuffer()).toString("utf8").replaceAll(/"oi-[0-9a-z]{8}-~/g, '"');
+    const got = Buffer.from(await response.arrayBuffer())
+      .toString("utf8")
+      .replaceAll(/"oi-[0-9a-z]{8}-~/g, '"');
     if (!want.endsWith("ERROR")) return assert.equal(got, want, name);
     const before = want.slice(0, -"ERROR".length);
     assert.equal(got.slice(0, before.length), before, name);
@@ -202,7 +220,11 @@ test("recorded embeddings reach the client byte for byte where they come as aske
     const theirs = JSON.parse(text);
     const encoding_format = typeof theirs.data[0].embedding === "string" ? "base64" : "float";
     gateway.upstream.answer("embed", bytes(text, { headers: { "content-type": "application/json" } }));
-    const response = await post("/v1/embeddings", account.key, { model: "embed", input: ["hello", "world"], encoding_format });
+    const response = await post("/v1/embeddings", account.key, {
+      model: "embed",
+      input: ["hello", "world"],
+      encoding_format,
+    });
     assert.equal(await response.text(), text, name);
     const { counts, nano } = billed(theirs.usage, EMBED);
     assert.equal(response.headers.get("x-oneinterface-cost"), decimal(nano), name);
@@ -229,7 +251,10 @@ test("recorded errors are answered in our words and cost nothing", { skip }, asy
       // A refused key, or an unknown model, is the operator's fault and not the caller's.
       // With success, it is the caller's where the words say so.
       const told = sent === 200 && [400, 500].includes(status) && response.status === 400 ? 400 : sent;
-      const want = { 400: [400, "invalid_request"], 429: [429, "rate_limit_exceeded"] }[told] ?? [503, "upstream_unavailable"];
+      const want = { 400: [400, "invalid_request"], 429: [429, "rate_limit_exceeded"] }[told] ?? [
+        503,
+        "upstream_unavailable",
+      ];
       assert.deepEqual([response.status, JSON.parse(body).error.code], want, name);
       const { error, message, detail } = JSON.parse(text);
       const theirs = [error?.message, error, message, detail].find((value) => typeof value === "string");

@@ -35,7 +35,11 @@ const TEXT = '{"type":"text","text":"a"}';
 
 /** Sends a body packed, as attackers do; resolves to `[status, code, message]`. */
 async function send(path, body, { key = customer.key, pack = gzipSync, encoding = "gzip" } = {}) {
-  const headers = { "content-type": "application/json", "content-encoding": encoding, accept: "application/json, text/event-stream" };
+  const headers = {
+    "content-type": "application/json",
+    "content-encoding": encoding,
+    accept: "application/json, text/event-stream",
+  };
   const response = await gateway.fetch(path, { method: "POST", key, headers, body: pack(body) });
   const text = await response.text();
   const { error } = JSON.parse(text);
@@ -48,7 +52,11 @@ async function beside(what, attacks) {
     const attacked = Promise.all(Array.from({ length: 8 }, () => attacks()).flat());
     const served = [];
     for (let n = 0; n < 20; n += 1) {
-      const response = await gateway.fetch("/v1/chat/completions", { method: "POST", key: customer.key, body: chatBody("chat") });
+      const response = await gateway.fetch("/v1/chat/completions", {
+        method: "POST",
+        key: customer.key,
+        body: chatBody("chat"),
+      });
       await response.text();
       served.push(response.status);
     }
@@ -71,22 +79,42 @@ test("a million tiny parts are 413 on every route and in every place, for accoun
     "/v1/responses": [`{"model":"chat","input":[${many('{"role":"user","content":"a"}', MILLION)}]}`],
     "/v1/messages": [`{"model":"chat","max_tokens":9,"messages":[{"role":"user","content":[${many(TEXT, MILLION)}]}]}`],
     "/v1/messages/count_tokens": [`{"model":"chat","messages":[{"role":"user","content":[${many(TEXT, MILLION)}]}]}`],
-    "/v1/embeddings": [`{"model":"embed","input":[${many("[1]", MILLION)}]}`, `{"model":"embed","input":[${many('"a"', MILLION)}]}`, `{"model":"embed","input":[${many("1", MILLION)}]}`],
+    "/v1/embeddings": [
+      `{"model":"embed","input":[${many("[1]", MILLION)}]}`,
+      `{"model":"embed","input":[${many('"a"', MILLION)}]}`,
+      `{"model":"embed","input":[${many("1", MILLION)}]}`,
+    ],
     "/v1/quote": [`{"model":"chat","messages":[{"role":"user","content":[${many(TEXT, MILLION)}]}]}`],
-    "/mcp": [`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"chat_completion","arguments":{"model":"chat","messages":[${many('{"role":"user","content":"a"}', MILLION)}]}}}`],
+    "/mcp": [
+      `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"chat_completion","arguments":{"model":"chat","messages":[${many('{"role":"user","content":"a"}', MILLION)}]}}}`,
+    ],
     "/v1/completions": [`{"model":"chat",${Array.from({ length: 300_000 }, (_, n) => `"a${n}":1`).join(",")}}`],
   };
   for (const [path, list] of Object.entries(bodies)) {
     for (const body of list) {
-      const answers = await beside(`${path} with ${body.slice(0, 60)}…`, () => [send(path, body), send(path, body, { key: poor.key })]);
+      const answers = await beside(`${path} with ${body.slice(0, 60)}…`, () => [
+        send(path, body),
+        send(path, body, { key: poor.key }),
+      ]);
       for (const [status, code, message] of answers) {
         // The account without credit is asked first where the body is large by then; what finds no room comes again.
-        assert.ok((status === 413 && code === "invalid_request" && / more than \d+ /.test(message)) || (status === 402 && code === "insufficient_credit") || status === 503, `${path}: ${status} ${message}`);
+        assert.ok(
+          (status === 413 && code === "invalid_request" && / more than \d+ /.test(message)) ||
+            (status === 402 && code === "insufficient_credit") ||
+            status === 503,
+          `${path}: ${status} ${message}`,
+        );
       }
-      assert.ok(answers.some(([status]) => status === 413), path);
+      assert.ok(
+        answers.some(([status]) => status === 413),
+        path,
+      );
     }
   }
-  assert.deepEqual(gateway.upstream.requests.filter(({ body }) => body.length > 1_000), []);
+  assert.deepEqual(
+    gateway.upstream.requests.filter(({ body }) => body.length > 1_000),
+    [],
+  );
 });
 
 test("depth and long names are 400", async () => {
@@ -97,7 +125,11 @@ test("depth and long names are 400", async () => {
     ["one level too many", nested("[", "]", 100), /nested more than 100 levels deep/],
     ["a name of 8 MB", `{"${"a".repeat(8 * MB)}":1}`, /name is longer than 4096 bytes/],
   ]) {
-    const answers = await beside(name, () => [send("/v1/chat/completions", body), send("/mcp", body), send("/v1/messages", body, { key: poor.key })]);
+    const answers = await beside(name, () => [
+      send("/v1/chat/completions", body),
+      send("/mcp", body),
+      send("/v1/messages", body, { key: poor.key }),
+    ]);
     for (const [status, code, said] of answers) {
       assert.deepEqual([status, code], [400, "invalid_request"], said);
       assert.match(said, message);
@@ -115,7 +147,9 @@ test("an account without credit is told so before a large body is read, and with
     [body(2 * MB), { pack: Buffer.from, encoding: "identity" }],
     [items, {}],
   ]) {
-    const answers = await beside(`${text.length} bytes of an account without credit`, () => [send("/v1/chat/completions", text, { ...options, key: poor.key })]);
+    const answers = await beside(`${text.length} bytes of an account without credit`, () => [
+      send("/v1/chat/completions", text, { ...options, key: poor.key }),
+    ]);
     // Those that find no room are told to come again.
     for (const [status, code] of answers) assert.ok([402, 503].includes(status), `${status} ${code}`);
     assert.ok(answers.some(([status]) => status === 402));

@@ -45,7 +45,10 @@ test("the body arrives byte for byte", async () => {
 
 test("an image arrives byte for byte", async () => {
   const url = `data:image/png;base64,${"iVBORw0KGgo".repeat(20_000)}`;
-  const content = [{ type: "text", text: "look" }, { type: "image_url", image_url: { url, detail: "low" } }];
+  const content = [
+    { type: "text", text: "look" },
+    { type: "image_url", image_url: { url, detail: "low" } },
+  ];
   const body = chatBody("chat", { messages: [{ role: "user", content }] });
   assert.equal(await sent(body), body);
 });
@@ -62,7 +65,10 @@ test("trap_04 usage is asked for in every stream", async () => {
     [body(), body().replace(/}$/, `,${asked}}`)],
     [body({ stream_options: { include_usage: false } }), body({ stream_options: { include_usage: true } })],
     [body({ stream_options: null }), body({ stream_options: { include_usage: true } })],
-    [body({ stream_options: { include_obfuscation: false } }), body({ stream_options: { include_obfuscation: false, include_usage: true } })],
+    [
+      body({ stream_options: { include_obfuscation: false } }),
+      body({ stream_options: { include_obfuscation: false, include_usage: true } }),
+    ],
     [body({ stream_options: { include_usage: true } }), body({ stream_options: { include_usage: true } })],
   ]) {
     gateway.upstream.answerOnce("chat", stream);
@@ -76,7 +82,11 @@ test("nothing is stored, and no tier is chosen, in the operator's account", asyn
 });
 
 test("an embeddings request arrives byte for byte", async () => {
-  const vectors = { object: "list", data: [{ object: "embedding", index: 0, embedding: [1] }], usage: { prompt_tokens: 1 } };
+  const vectors = {
+    object: "list",
+    data: [{ object: "embedding", index: 0, embedding: [1] }],
+    usage: { prompt_tokens: 1 },
+  };
   gateway.upstream.answer("embed", json(vectors));
   const body = '{ "user":"u", "input":["caf\\u00e9", "👋"],"dimensions":256 ,"model":"embed","zeta":1.0 }';
   const response = await post("/v1/embeddings", body);
@@ -110,7 +120,10 @@ test("the upstream gets its own key and nothing of the client's", async () => {
   for (const text of [account.key, "session=secret", "client/1", "10.1.2.3", "org-1", "mine"]) {
     assert.ok(!everything.includes(text), `${text} in ${everything}`);
   }
-  assert.deepEqual(["x-api-key", "cookie", "openai-organization", "openai-beta"].filter((name) => name in seen.headers), []);
+  assert.deepEqual(
+    ["x-api-key", "cookie", "openai-organization", "openai-beta"].filter((name) => name in seen.headers),
+    [],
+  );
 });
 
 test("the key goes where the upstream wants it, and nowhere else", async () => {
@@ -132,19 +145,33 @@ test("an upstream without a secret gets no credentials", async () => {
   assert.equal(response.status, 200, await response.text());
   const [seen] = gateway.upstream.requests;
   assert.equal(seen.path, "/reseller/v1/chat/completions");
-  assert.deepEqual([seen.headers.authorization, seen.headers["x-api-key"], seen.headers["api-key"]], [undefined, undefined, undefined]);
+  assert.deepEqual(
+    [seen.headers.authorization, seen.headers["x-api-key"], seen.headers["api-key"]],
+    [undefined, undefined, undefined],
+  );
 });
 
 test("an upstream whose secret is not set, or bound to no host of its own, is never called", async () => {
   const own = await gateway.account();
   for (const model of ["unset", "unbound"]) {
-    const response = await gateway.fetch("/v1/chat/completions", { method: "POST", key: own.key, body: chatBody(model) });
+    const response = await gateway.fetch("/v1/chat/completions", {
+      method: "POST",
+      key: own.key,
+      body: chatBody(model),
+    });
     const expected = errorBody("upstream_unavailable", "All providers of this model are temporarily unavailable.");
     assert.deepEqual([response.status, await response.json()], [503, expected], model);
   }
   assert.deepEqual(gateway.upstream.requests, []);
-  assert.deepEqual((await gateway.journal(own)).map(({ kind }) => kind), ["grant"]);
-  assert.ok(gateway.logs().some((line) => line.includes("upstream unbound: UNBOUND_KEY is not bound to its host in SECRET_HOSTS")));
+  assert.deepEqual(
+    (await gateway.journal(own)).map(({ kind }) => kind),
+    ["grant"],
+  );
+  assert.ok(
+    gateway
+      .logs()
+      .some((line) => line.includes("upstream unbound: UNBOUND_KEY is not bound to its host in SECRET_HOSTS")),
+  );
 });
 
 test("what changes the provider's price, or names state there, is refused by name", async () => {
@@ -168,10 +195,17 @@ test("what changes the provider's price, or names state there, is refused by nam
     [{ messages: file }, state("messages[0].content[0].file_id")],
     [{ Service_Tier: "priority" }, ["Service_Tier", "Unknown field `Service_Tier`; it is spelled `service_tier`."]],
   ]) {
-    const response = await gateway.fetch("/v1/chat/completions", { method: "POST", key: own.key, body: chatBody("chat", more) });
+    const response = await gateway.fetch("/v1/chat/completions", {
+      method: "POST",
+      key: own.key,
+      body: chatBody("chat", more),
+    });
     assert.deepEqual([response.status, await response.json()], [400, errorBody("invalid_request", message, param)]);
     assert.equal(response.headers.get("x-should-retry"), "false");
   }
   assert.deepEqual(gateway.upstream.requests, []);
-  assert.deepEqual((await gateway.journal(own)).map(({ kind }) => kind), ["grant"]);
+  assert.deepEqual(
+    (await gateway.journal(own)).map(({ kind }) => kind),
+    ["grant"],
+  );
 });

@@ -54,8 +54,16 @@ test("a key, a balance, a model, a body", async () => {
   await fails(clientOf("oi_none"), request, { as: OpenAI.AuthenticationError, status: 401, code: "invalid_api_key" });
   const { key } = await gateway.account({ usd: "0" });
   await fails(clientOf(key), request, { as: OpenAI.APIError, status: 402, code: "insufficient_credit" });
-  await fails(clientOf(account.key), { ...request, model: "none" }, { as: OpenAI.NotFoundError, status: 404, code: "model_not_available" });
-  await fails(clientOf(account.key), { ...request, input: 5 }, { as: OpenAI.BadRequestError, status: 400, code: "invalid_request" });
+  await fails(
+    clientOf(account.key),
+    { ...request, model: "none" },
+    { as: OpenAI.NotFoundError, status: 404, code: "model_not_available" },
+  );
+  await fails(
+    clientOf(account.key),
+    { ...request, input: 5 },
+    { as: OpenAI.BadRequestError, status: 400, code: "invalid_request" },
+  );
   assert.equal(gateway.upstream.requests.length, 0);
   await assertPaid(gateway, account, 0);
 });
@@ -69,10 +77,23 @@ for (const dialect of UPSTREAMS) {
     const theirs = await clientOf(another.key).responses.create({ ...request, model });
     gateway.upstream.forget();
     for (const previous_response_id of [theirs.id, "resp_abc123"]) {
-      await fails(clientOf(account.key), { ...request, model, previous_response_id }, { as: OpenAI.BadRequestError, status: 400, code: "invalid_request" });
+      await fails(
+        clientOf(account.key),
+        { ...request, model, previous_response_id },
+        { as: OpenAI.BadRequestError, status: 400, code: "invalid_request" },
+      );
     }
-    for (const more of [{ background: true }, { conversation: "conv_1" }, { input: [{ type: "item_reference", id: "msg_1" }] }, { prompt: { id: "pmpt_1" } }]) {
-      await fails(clientOf(account.key), { ...request, model, ...more }, { as: OpenAI.BadRequestError, status: 400, code: "invalid_request" });
+    for (const more of [
+      { background: true },
+      { conversation: "conv_1" },
+      { input: [{ type: "item_reference", id: "msg_1" }] },
+      { prompt: { id: "pmpt_1" } },
+    ]) {
+      await fails(
+        clientOf(account.key),
+        { ...request, model, ...more },
+        { as: OpenAI.BadRequestError, status: 400, code: "invalid_request" },
+      );
     }
     assert.equal(gateway.upstream.requests.length, 0);
     await assertPaid(gateway, account, 0);
@@ -81,7 +102,11 @@ for (const dialect of UPSTREAMS) {
   test(`an upstream that speaks ${dialect} fails`, async () => {
     const theirs = { error: { message: THEIR_WORDS, type: "server_error", code: null }, type: "error" };
     gateway.upstream.answer(model, json(theirs, { status: 500 }));
-    await fails(client, { ...request, model }, { as: OpenAI.InternalServerError, status: 503, code: "upstream_unavailable", attempts: client.maxRetries + 1 });
+    await fails(
+      client,
+      { ...request, model },
+      { as: OpenAI.InternalServerError, status: 503, code: "upstream_unavailable", attempts: client.maxRetries + 1 },
+    );
   });
 
   test(`a stream of an upstream that speaks ${dialect} breaks: what was said is read and paid for`, async () => {
@@ -110,7 +135,11 @@ test("stored responses are not to be had", async () => {
   const { id } = await client.responses.create({ ...request, store: true });
   assert.equal(gateway.upstream.seen("agent-responses").at(-1).json.store, false);
   gateway.upstream.forget();
-  for (const ask of [(id) => client.responses.retrieve(id), (id) => client.responses.delete(id), (id) => client.responses.cancel(id)]) {
+  for (const ask of [
+    (id) => client.responses.retrieve(id),
+    (id) => client.responses.delete(id),
+    (id) => client.responses.cancel(id),
+  ]) {
     const error = await ask(id).then(
       () => assert.fail("it did not fail"),
       (error) => error,

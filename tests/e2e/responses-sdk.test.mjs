@@ -30,20 +30,42 @@ const COUNTS = {
   output_tokens_details: { reasoning_tokens: 0 },
   total_tokens: 150,
 };
-const SCHEMA = { type: "object", properties: { city: { type: "string" } }, required: ["city"], additionalProperties: false };
-const WEATHER = { type: "function", name: "get_weather", description: "The weather in a city.", parameters: SCHEMA, strict: true };
+const SCHEMA = {
+  type: "object",
+  properties: { city: { type: "string" } },
+  required: ["city"],
+  additionalProperties: false,
+};
+const WEATHER = {
+  type: "function",
+  name: "get_weather",
+  description: "The weather in a city.",
+  parameters: SCHEMA,
+  strict: true,
+};
 const PATCH = { type: "custom", name: "apply_patch", description: "Applies a patch.", format: { type: "text" } };
-const PIXEL = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
+const PIXEL =
+  "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
 
 // What Open Responses requires to be there, be it null.
-const FIELDS = `id object created_at completed_at status incomplete_details model previous_response_id instructions output
+const FIELDS =
+  `id object created_at completed_at status incomplete_details model previous_response_id instructions output
   error tools tool_choice truncation parallel_tool_calls text top_p presence_penalty frequency_penalty top_logprobs
   temperature reasoning usage max_output_tokens max_tool_calls store background service_tier metadata
   safety_identifier prompt_cache_key`.split(/\s+/);
 
 function countsOf({ usage }) {
-  const { input_tokens, input_tokens_details: input, output_tokens, output_tokens_details: output, total_tokens } = usage;
-  const details = { input_tokens_details: { cached_tokens: input.cached_tokens }, output_tokens_details: { reasoning_tokens: output.reasoning_tokens } };
+  const {
+    input_tokens,
+    input_tokens_details: input,
+    output_tokens,
+    output_tokens_details: output,
+    total_tokens,
+  } = usage;
+  const details = {
+    input_tokens_details: { cached_tokens: input.cached_tokens },
+    output_tokens_details: { reasoning_tokens: output.reasoning_tokens },
+  };
   return { input_tokens, output_tokens, total_tokens, ...details };
 }
 
@@ -68,15 +90,26 @@ for (const dialect of UPSTREAMS) {
 
   test(`text, whole${on}`, async () => {
     answer([text(WORDS)]);
-    const { data, response } = await client.responses.create({ ...request, instructions: "Be brief.", metadata: { a: "b" } }).withResponse();
-    assert.deepEqual(FIELDS.filter((field) => !(field in data)), []);
+    const { data, response } = await client.responses
+      .create({ ...request, instructions: "Be brief.", metadata: { a: "b" } })
+      .withResponse();
+    assert.deepEqual(
+      FIELDS.filter((field) => !(field in data)),
+      [],
+    );
     assert.deepEqual([data.object, data.status, data.model, data.output_text], ["response", "completed", model, WORDS]);
-    assert.deepEqual([data.instructions, data.metadata, data.store, data.error], ["Be brief.", { a: "b" }, false, null]);
+    assert.deepEqual(
+      [data.instructions, data.metadata, data.store, data.error],
+      ["Be brief.", { a: "b" }, false, null],
+    );
     assert.deepEqual(countsOf(data), COUNTS);
     assert.equal(Number(response.headers.get("x-oneinterface-cost")), COST_USD);
     assert.match(data._request_id, /^req_[0-9a-v]{26}$/);
     const { turns } = reached(gateway, model).at(-1);
-    assert.deepEqual(turns.map(({ text }) => text), ["Be brief.", "Say hello."]);
+    assert.deepEqual(
+      turns.map(({ text }) => text),
+      ["Be brief.", "Say hello."],
+    );
     const [row] = await assertPaid(gateway, account, 1);
     assert.deepEqual([row.input_tokens, row.cache_read_tokens, row.output_tokens], [100, 20, 30]);
   });
@@ -85,35 +118,76 @@ for (const dialect of UPSTREAMS) {
     answer([text(WORDS)]);
     const { response, events } = await streamedResponse(request);
     assert.deepEqual([response.output_text, response.status, countsOf(response)], [WORDS, "completed", COUNTS]);
-    assert.deepEqual(events.map(({ sequence_number: number }) => number), events.map((_, index) => index));
+    assert.deepEqual(
+      events.map(({ sequence_number: number }) => number),
+      events.map((_, index) => index),
+    );
     const types = events.map(({ type }) => type);
-    const first = ["response.created", "response.in_progress", "response.output_item.added", "response.content_part.added", "response.output_text.delta"];
-    const last = ["response.output_text.done", "response.content_part.done", "response.output_item.done", "response.completed"];
+    const first = [
+      "response.created",
+      "response.in_progress",
+      "response.output_item.added",
+      "response.content_part.added",
+      "response.output_text.delta",
+    ];
+    const last = [
+      "response.output_text.done",
+      "response.content_part.done",
+      "response.output_item.done",
+      "response.completed",
+    ];
     assert.deepEqual([types.slice(0, 5), types.slice(-4)], [first, last]);
     assert.ok(types.filter((type) => type === "response.output_text.delta").length > 1, "it came in one piece");
-    assert.deepEqual(FIELDS.filter((field) => !(field in events[0].response)), []);
+    assert.deepEqual(
+      FIELDS.filter((field) => !(field in events[0].response)),
+      [],
+    );
     assert.equal(events.at(-1).response.usage.cost, COST_USD);
     await assertPaid(gateway, account, 1);
   });
 
   test(`two tools at once, and their results${on}`, async () => {
-    const calls = [tool("call_1", { name: "get_weather" }, '{"city": "Zürich \\u2603"}'), tool("call_2", { name: "get_weather" }, '{"city":"Rome"}')];
+    const calls = [
+      tool("call_1", { name: "get_weather" }, '{"city": "Zürich \\u2603"}'),
+      tool("call_2", { name: "get_weather" }, '{"city":"Rome"}'),
+    ];
     for (const streamed of [true, false]) {
       answer(calls);
-      const asked = { ...request, input: [{ role: "user", content: "The weather?" }], tools: [WEATHER], tool_choice: "required" };
+      const asked = {
+        ...request,
+        input: [{ role: "user", content: "The weather?" }],
+        tools: [WEATHER],
+        tool_choice: "required",
+      };
       const { output } = await respond(asked, streamed);
       const made = output.filter(({ type }) => type === "function_call");
       const inputs = made.map(({ name, arguments: args }) => [name, JSON.parse(args)]);
-      assert.deepEqual(inputs, [["get_weather", { city: "Zürich ☃" }], ["get_weather", { city: "Rome" }]]);
+      assert.deepEqual(inputs, [
+        ["get_weather", { city: "Zürich ☃" }],
+        ["get_weather", { city: "Rome" }],
+      ]);
 
       answer([text("Sunny.")]);
-      const results = made.map(({ call_id }, index) => ({ type: "function_call_output", call_id, output: ["sunny", "rain"][index] }));
-      const second = await respond({ ...asked, tool_choice: "auto", input: [...asked.input, ...output, ...results] }, streamed);
+      const results = made.map(({ call_id }, index) => ({
+        type: "function_call_output",
+        call_id,
+        output: ["sunny", "rain"][index],
+      }));
+      const second = await respond(
+        { ...asked, tool_choice: "auto", input: [...asked.input, ...output, ...results] },
+        streamed,
+      );
       assert.equal(second.output_text, "Sunny.");
       const [before, after] = reached(gateway, model).slice(-2);
-      assert.deepEqual(before.tools.map(({ name, schema }) => [name, schema]), [["get_weather", SCHEMA]]);
+      assert.deepEqual(
+        before.tools.map(({ name, schema }) => [name, schema]),
+        [["get_weather", SCHEMA]],
+      );
       const told = after.turns.flatMap((turn) => turn.calls);
-      assert.deepEqual(newResults(after), told.map(({ id }, index) => ({ id, text: ["sunny", "rain"][index] })));
+      assert.deepEqual(
+        newResults(after),
+        told.map(({ id }, index) => ({ id, text: ["sunny", "rain"][index] })),
+      );
     }
     await assertPaid(gateway, account, 4);
   });
@@ -124,7 +198,11 @@ for (const dialect of UPSTREAMS) {
       // An upstream without such tools is offered a function, whose one argument is the text.
       const call = ({ tools: [offered] }) => {
         const [field] = Object.keys(offered.schema?.properties ?? {});
-        return tool("call_1", { name: "apply_patch", custom: offered.custom }, offered.custom ? patch : JSON.stringify({ [field]: patch }));
+        return tool(
+          "call_1",
+          { name: "apply_patch", custom: offered.custom },
+          offered.custom ? patch : JSON.stringify({ [field]: patch }),
+        );
       };
       gateway.upstream.answer(model, (http, seen) => says([call(reached(gateway, model).at(-1))])(http, seen));
       const asked = { ...request, input: [{ role: "user", content: "Patch it." }], tools: [PATCH] };
@@ -136,7 +214,10 @@ for (const dialect of UPSTREAMS) {
       const result = { type: "custom_tool_call_output", call_id: made.call_id, output: "Success." };
       await respond({ ...asked, input: [...asked.input, ...output, result] }, streamed);
       const after = reached(gateway, model).at(-1);
-      assert.deepEqual(newResults(after).map(({ text }) => text), ["Success."]);
+      assert.deepEqual(
+        newResults(after).map(({ text }) => text),
+        ["Success."],
+      );
       const [told] = after.turns.flatMap((turn) => turn.calls);
       assert.ok(told.input === patch || Object.values(JSON.parse(told.input))[0] === patch, told.input);
     }
@@ -144,7 +225,9 @@ for (const dialect of UPSTREAMS) {
 
   test(`thought goes back to its provider, and to no other${on}`, async () => {
     for (const streamed of [true, false]) {
-      answer([thinking("Let me think.", "c3RhdGU="), tool("call_1", { name: "get_weather" }, '{"city":"Rome"}')], { usage: { ...USAGE, reasoning: 10 } });
+      answer([thinking("Let me think.", "c3RhdGU="), tool("call_1", { name: "get_weather" }, '{"city":"Rome"}')], {
+        usage: { ...USAGE, reasoning: 10 },
+      });
       const asked = {
         ...request,
         input: [{ role: "user", content: "The weather?" }],
@@ -154,7 +237,10 @@ for (const dialect of UPSTREAMS) {
         reasoning: { effort: "high", summary: "auto" },
       };
       const { output, usage } = await respond(asked, streamed);
-      assert.deepEqual(output.map(({ type }) => type), ["reasoning", "function_call"]);
+      assert.deepEqual(
+        output.map(({ type }) => type),
+        ["reasoning", "function_call"],
+      );
       assert.equal(usage.output_tokens_details.reasoning_tokens, 10);
       const shown = [...(output[0].summary ?? []), ...(output[0].content ?? [])].map(({ text }) => text).join("");
       assert.equal(shown, "Let me think.");
@@ -165,8 +251,15 @@ for (const dialect of UPSTREAMS) {
         gateway.upstream.answer(`agent-${name}`, says([text("Sunny.")]));
         await respond({ ...asked, model: `agent-${name}`, input: [...asked.input, ...output, result] }, streamed);
         const { turns, body } = reached(gateway, `agent-${name}`).at(-1);
-        const states = turns.flatMap((turn) => turn.thinking).map(({ opaque }) => opaque).filter((opaque) => opaque !== null);
-        assert.deepEqual(states, name === dialect && dialect !== "chat" ? ["c3RhdGU="] : [], `from ${dialect} to ${name}`);
+        const states = turns
+          .flatMap((turn) => turn.thinking)
+          .map(({ opaque }) => opaque)
+          .filter((opaque) => opaque !== null);
+        assert.deepEqual(
+          states,
+          name === dialect && dialect !== "chat" ? ["c3RhdGU="] : [],
+          `from ${dialect} to ${name}`,
+        );
         assert.doesNotMatch(JSON.stringify(body), /"oi-\w+-/);
         assert.equal(newResults({ turns })[0].text, "sunny");
       }
@@ -181,7 +274,11 @@ for (const dialect of UPSTREAMS) {
     assert.deepEqual(JSON.parse(response.output_text), { city: "Rome" });
     assert.deepEqual(response.text.format, format);
     const { body } = reached(gateway, model).at(-1);
-    const schema = { chat: body.response_format?.json_schema?.schema, messages: body.output_config?.format?.schema, responses: body.text?.format?.schema }[dialect];
+    const schema = {
+      chat: body.response_format?.json_schema?.schema,
+      messages: body.output_config?.format?.schema,
+      responses: body.text?.format?.schema,
+    }[dialect];
     assert.deepEqual(schema, SCHEMA);
   });
 
@@ -214,7 +311,13 @@ test("a stream that lacks numbers and parts is made whole", async () => {
     const { sequence_number, output_index, content_index, ...rest } = event;
     return `event: ${event.type}\ndata: ${JSON.stringify(rest)}\n\n`;
   };
-  const item = { id: "msg_1", type: "message", role: "assistant", status: "completed", content: [{ type: "output_text", text: "Hello." }] };
+  const item = {
+    id: "msg_1",
+    type: "message",
+    role: "assistant",
+    status: "completed",
+    content: [{ type: "output_text", text: "Hello." }],
+  };
   const usage = { input_tokens: 10, output_tokens: 2, total_tokens: 12 };
   const events = [
     { type: "response.created", response: { id: "resp_1", object: "response", status: "in_progress" } },
@@ -222,12 +325,24 @@ test("a stream that lacks numbers and parts is made whole", async () => {
     { type: "response.content_part.added", item_id: "msg_1", part: { type: "output_text", text: "" } },
     { type: "response.output_text.delta", item_id: "msg_1", delta: "Hello." },
     { type: "response.output_item.done", item },
-    { type: "response.completed", response: { id: "resp_1", object: "response", status: "completed", output: [item], usage } },
+    {
+      type: "response.completed",
+      response: { id: "resp_1", object: "response", status: "completed", output: [item], usage },
+    },
   ];
   gateway.upstream.answer("agent-incomplete", eventStream(events.map(bare).join("")));
   const { response, events: read } = await streamedResponse({ model: "agent-incomplete", input: "Say hello." });
-  assert.deepEqual([response.output_text, response.usage.input_tokens, response.usage.output_tokens], ["Hello.", 10, 2]);
-  assert.deepEqual(read.map(({ sequence_number: number }) => number), read.map((_, index) => index));
-  assert.deepEqual(FIELDS.filter((field) => !(field in response)), []);
+  assert.deepEqual(
+    [response.output_text, response.usage.input_tokens, response.usage.output_tokens],
+    ["Hello.", 10, 2],
+  );
+  assert.deepEqual(
+    read.map(({ sequence_number: number }) => number),
+    read.map((_, index) => index),
+  );
+  assert.deepEqual(
+    FIELDS.filter((field) => !(field in response)),
+    [],
+  );
   await assertPaid(gateway, account, 1);
 });

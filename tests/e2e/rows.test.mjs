@@ -44,7 +44,9 @@ async function requests(key, count) {
 
 /** Waits until D1 has the account's rows up to the last full batch. */
 async function delivered(account, rows) {
-  const select = gateway.db.prepare("SELECT count(*) AS rows FROM journal WHERE account_id = ?").bind(account.accountId);
+  const select = gateway.db
+    .prepare("SELECT count(*) AS rows FROM journal WHERE account_id = ?")
+    .bind(account.accountId);
   for (const deadline = performance.now() + DELIVERY_LIMIT_MS; (await select.first("rows")) < rows; await sleep(20)) {
     if (performance.now() > deadline) assert.fail(`D1 has not ${rows} rows`);
   }
@@ -69,11 +71,25 @@ test("a million requests cost what ARCHITECTURE.md says", async (t) => {
   const after = await counted();
   const rows = less(after.rows, before.rows);
   const total = BATCHES * BATCH;
-  const { "INSERT INTO holds": admitted, "UPDATE holds": resolved, "INSERT INTO journal": entered, "DELETE FROM holds": removed, ...others } = rows;
+  const {
+    "INSERT INTO holds": admitted,
+    "UPDATE holds": resolved,
+    "INSERT INTO journal": entered,
+    "DELETE FROM holds": removed,
+    ...others
+  } = rows;
   const rest = Object.fromEntries(Object.entries(others).filter(([statement]) => !statement.startsWith("update")));
-  assert.deepEqual({ admitted, resolved, entered }, { admitted: total, resolved: total, entered: total }, "three rows a request");
+  assert.deepEqual(
+    { admitted, resolved, entered },
+    { admitted: total, resolved: total, entered: total },
+    "three rows a request",
+  );
   assert.equal(removed, total - BATCH);
-  assert.equal(after.d1_rows - before.d1_rows, 2 * total + 2, "and two in D1, the row and the sum of its day; the grant stands in an index");
+  assert.equal(
+    after.d1_rows - before.d1_rows,
+    2 * total + 2,
+    "and two in D1, the row and the sum of its day; the grant stands in an index",
+  );
 
   // Cursors, snapshots of what keys have spent, and alarms, a request.
   const alarms = after.alarms - before.alarms;
@@ -81,6 +97,8 @@ test("a million requests cost what ARCHITECTURE.md says", async (t) => {
   assert.ok(shared > 0 && shared < 0.1, `${shared} rows a request: ${JSON.stringify({ rest, alarms })}`);
   const objectRows = 3 + 1 + shared;
   const usd = objectRows * LIST_PRICES.objectRow + 2 * LIST_PRICES.d1Row + OTHER_USD;
-  t.diagnostic(`${objectRows.toFixed(2)} rows of the object and 2 of D1 a request: $${usd.toFixed(2)} a million requests`);
+  t.diagnostic(
+    `${objectRows.toFixed(2)} rows of the object and 2 of D1 a request: $${usd.toFixed(2)} a million requests`,
+  );
   assert.equal(usd.toFixed(1), "7.0");
 });

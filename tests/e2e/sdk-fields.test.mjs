@@ -21,9 +21,12 @@ function constant(file, name) {
 const listed = (file) => [...constant(file, "FIELDS").matchAll(/^ {4}\(\s*"([a-z_]+)"/gm)].map(([, name]) => name);
 
 /** The same where a field's rule stands on lines of its own. */
-const listedApart = (file) => [...constant(file, "FIELDS").matchAll(/^ {4}\(\n {8}"([a-z_]+)"/gm)].map(([, name]) => name);
+const listedApart = (file) =>
+  [...constant(file, "FIELDS").matchAll(/^ {4}\(\n {8}"([a-z_]+)"/gm)].map(([, name]) => name);
 
-const refused = ["PRICED_FIELDS", "STATE_FIELDS"].flatMap((name) => strings(constant("policy.rs", name).replaceAll(/\/\/.*/g, "")));
+const refused = ["PRICED_FIELDS", "STATE_FIELDS"].flatMap((name) =>
+  strings(constant("policy.rs", name).replaceAll(/\/\/.*/g, "")),
+);
 const known = (file, more = []) => new Set([...listed(file), ...listedApart(file), ...refused, ...more]);
 
 /** The members of an interface of an SDK. */
@@ -39,12 +42,19 @@ function members(module, name) {
 const OPENAI = "openai/resources";
 const ANTHROPIC = "@anthropic-ai/sdk/resources";
 // The SDK sends `betas` as a header. The others are refused in wire.rs.
-const MESSAGES = known("anthropic_messages/fields.rs", ["betas", ...strings(constant("anthropic_messages/wire.rs", "REFUSED_FIELDS"))]);
+const MESSAGES = known("anthropic_messages/fields.rs", [
+  "betas",
+  ...strings(constant("anthropic_messages/wire.rs", "REFUSED_FIELDS")),
+]);
 
 for (const [module, name, verdicts] of [
   [`${OPENAI}/chat/completions/completions.d.ts`, "ChatCompletionCreateParamsBase", known("openai_chat/fields.rs")],
   [`${OPENAI}/responses/responses.d.ts`, "ResponseCreateParamsBase", known("openai_responses/fields.rs")],
-  [`${OPENAI}/completions.d.ts`, "CompletionCreateParamsBase", new Set(["user", ...strings(constant("openai_completions/wire.rs", "KNOWN_FIELDS"))])],
+  [
+    `${OPENAI}/completions.d.ts`,
+    "CompletionCreateParamsBase",
+    new Set(["user", ...strings(constant("openai_completions/wire.rs", "KNOWN_FIELDS"))]),
+  ],
   [`${OPENAI}/embeddings.d.ts`, "EmbeddingCreateParams", known("openai_embeddings/fields.rs")],
   [`${ANTHROPIC}/messages/messages.d.ts`, "MessageCreateParamsBase", MESSAGES],
   [`${ANTHROPIC}/beta/messages/messages.d.ts`, "MessageCreateParamsBase", MESSAGES],

@@ -10,11 +10,21 @@ import { demo, json } from "./upstream.mjs";
 
 const gateway = await startGateway();
 for (const model of ["chat", "their-name", "embed"]) gateway.upstream.answer(model, demo());
-gateway.upstream.answer("resold", json({ error: { message: "slow down" } }, { status: 429, headers: { "retry-after": "7" } }));
+gateway.upstream.answer(
+  "resold",
+  json({ error: { message: "slow down" } }, { status: 429, headers: { "retry-after": "7" } }),
+);
 
 const { key } = await gateway.account();
 const { key: poor_key } = await gateway.account({ usd: "0" });
-const models = { chat: "chat", renamed: "vendor/renamed", embed: "embed", busy: "resold", down: "dead", unknown: "nobody" };
+const models = {
+  chat: "chat",
+  renamed: "vendor/renamed",
+  embed: "embed",
+  busy: "resold",
+  down: "dead",
+  unknown: "nobody",
+};
 console.log(JSON.stringify({ url: gateway.url, key, poor_key, models }));
 
 process.stdin.resume().once("end", async () => {

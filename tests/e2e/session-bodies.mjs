@@ -42,13 +42,27 @@ export function claudeCodeBody(model, messages, more = {}) {
       { type: "text", text: "CWD: /home/dev\nDate: 2026-11-24", ...EPHEMERAL },
     ],
     tools: [
-      { name: "Bash", description: "Runs a command.", input_schema: object({ command: string, timeout: { type: "number" } }, ["command"]) },
-      { name: "Edit", description: "Edits a file.", input_schema: object({ file_path: string, old_string: string, new_string: string }) },
+      {
+        name: "Bash",
+        description: "Runs a command.",
+        input_schema: object({ command: string, timeout: { type: "number" } }, ["command"]),
+      },
+      {
+        name: "Edit",
+        description: "Edits a file.",
+        input_schema: object({ file_path: string, old_string: string, new_string: string }),
+      },
       { name: "Read", description: "Reads a file.", input_schema: object({ file_path: string }) },
       { name: "ToolSearch", description: "Finds tools.", input_schema: object({ query: string }) },
       { name: "DeferredToolPlaceholder", description: "None.", input_schema: object({}), defer_loading: true },
     ],
-    metadata: { user_id: JSON.stringify({ device_id: "4bed6ed3", account_uuid: "", session_id: "8928b840-017b-4c89-909c-6336cd935222" }) },
+    metadata: {
+      user_id: JSON.stringify({
+        device_id: "4bed6ed3",
+        account_uuid: "",
+        session_id: "8928b840-017b-4c89-909c-6336cd935222",
+      }),
+    },
     max_tokens: 32000,
     thinking: { type: "adaptive", display: "omitted" },
     context_management: { edits: [{ type: "clear_thinking_20251015", keep: "all" }] },
@@ -99,8 +113,18 @@ export function codexBody(model, input, more = {}) {
       fn("exec_command", { cmd: string, workdir: string }),
       fn("write_stdin", { session_id: { type: "number" }, chars: string }),
       fn("view_image", { path: string }),
-      { type: "custom", name: "apply_patch", description: "Edits files.", format: { type: "grammar", syntax: "lark", definition: "start: /(.|\\n)*/" } },
-      { type: "namespace", name: "multi_agent_v1", description: "Agents.", tools: [fn("spawn_agent", { task: string }), fn("wait_agent", { target: string })] },
+      {
+        type: "custom",
+        name: "apply_patch",
+        description: "Edits files.",
+        format: { type: "grammar", syntax: "lark", definition: "start: /(.|\\n)*/" },
+      },
+      {
+        type: "namespace",
+        name: "multi_agent_v1",
+        description: "Agents.",
+        tools: [fn("spawn_agent", { task: string }), fn("wait_agent", { target: string })],
+      },
       { type: "web_search", external_web_access: true },
     ],
     tool_choice: "auto",
@@ -116,7 +140,12 @@ export function codexBody(model, input, more = {}) {
 
 /** What the user says to Codex, with what it puts before. */
 export function codexTurn(words) {
-  const message = (id, role, text) => ({ type: "message", id: `msg_${id}`, role, content: [{ type: "input_text", text }] });
+  const message = (id, role, text) => ({
+    type: "message",
+    id: `msg_${id}`,
+    role,
+    content: [{ type: "input_text", text }],
+  });
   return [
     message("96c66635", "developer", "You are a coding agent."),
     message("01a20d15", "user", "<environment_context>\n  <cwd>/home/dev</cwd>\n</environment_context>"),

@@ -37,7 +37,11 @@ test("sign up, account, top-up, key, answer, usage, budget, sign out", async () 
   assert.equal(error, null);
   const token = () => auth.getSession().then(({ data: { session } }) => session?.access_token);
   const call = async (method, path, body) => {
-    const response = await gateway.fetch(`/console/api${path}`, { method, key: await token(), ...(body && { body: JSON.stringify(body) }) });
+    const response = await gateway.fetch(`/console/api${path}`, {
+      method,
+      key: await token(),
+      ...(body && { body: JSON.stringify(body) }),
+    });
     const text = await response.text();
     return { status: response.status, body: text === "" ? null : JSON.parse(text) };
   };
@@ -65,10 +69,16 @@ test("sign up, account, top-up, key, answer, usage, budget, sign out", async () 
 
   // 4. Its row, its day, and a file whose sum is the journal's.
   const [row] = (await call("GET", "/usage")).body.data;
-  assert.deepEqual([row.key_name, row.model, row.endpoint, row.cost_usd], ["first", "chat", "/v1/chat/completions", "0.00007"]);
+  assert.deepEqual(
+    [row.key_name, row.model, row.endpoint, row.cost_usd],
+    ["first", "chat", "/v1/chat/completions", "0.00007"],
+  );
   const [day] = (await call("GET", "/usage/daily?by=model")).body.data;
   assert.deepEqual([day.group, day.requests, day.cost_usd], ["chat", 1, "0.00007"]);
-  const file = (await exported(gateway, await token())).rows.reduce((sum, { cost_usd: cost }) => sum + nanoUsd(cost), 0n);
+  const file = (await exported(gateway, await token())).rows.reduce(
+    (sum, { cost_usd: cost }) => sum + nanoUsd(cost),
+    0n,
+  );
   const journal = (await get(gateway, await token(), "journal?kind=usage")).data;
   assert.equal(file, -journal.reduce((sum, { amount_usd: amount }) => sum + nanoUsd(amount), 0n));
 
@@ -94,7 +104,10 @@ test("sign up, account, top-up, key, answer, usage, budget, sign out", async () 
   await sleep(1_000);
   assert.equal((await auth.signInWithPassword({ email: "new@example.com", password: "long enough" })).error, null);
   const again = await call("POST", "/account");
-  assert.deepEqual([again.status, again.body.account_id, again.body.balance_usd], [200, made.body.account_id, "20.99993"]);
+  assert.deepEqual(
+    [again.status, again.body.account_id, again.body.balance_usd],
+    [200, made.body.account_id, "20.99993"],
+  );
 
   // 9. The key ends at once.
   assert.equal((await call("DELETE", `/keys/${key.body.id}`)).status, 200);

@@ -20,26 +20,58 @@ const SETTLE_LIMIT_MS = 5_000;
 const COMMENT = ": keep-alive\n\n";
 const PING = 'event: ping\ndata: {"type":"ping"}\n\n';
 
-const chunk = (choices, more) => `data: ${JSON.stringify({ id: "chatcmpl-1", object: "chat.completion.chunk", created: 1, model: "m", choices, ...more })}\n\n`;
+const chunk = (choices, more) =>
+  `data: ${JSON.stringify({ id: "chatcmpl-1", object: "chat.completion.chunk", created: 1, model: "m", choices, ...more })}\n\n`;
 const said = (content) => chunk([{ index: 0, delta: { content }, finish_reason: null }]);
 const event = (data) => `event: ${data.type}\ndata: ${JSON.stringify(data)}\n\n`;
 const delta = (text) => event({ type: "content_block_delta", index: 0, delta: { type: "text_delta", text } });
-const MESSAGE = { id: "msg_1", type: "message", role: "assistant", model: "m", content: [], stop_reason: null, stop_sequence: null, usage: { input_tokens: 100, output_tokens: 1 } };
+const MESSAGE = {
+  id: "msg_1",
+  type: "message",
+  role: "assistant",
+  model: "m",
+  content: [],
+  stop_reason: null,
+  stop_sequence: null,
+  usage: { input_tokens: 100, output_tokens: 1 },
+};
 const ITEM = { id: "msg_1", type: "message", role: "assistant", status: "in_progress", content: [] };
 const PART = { type: "output_text", text: "", annotations: [], logprobs: [] };
 const at = { item_id: "msg_1", output_index: 0, content_index: 0 };
-const response = (more) => ({ id: "resp_1", object: "response", created_at: 1, model: "m", status: "in_progress", output: [], ...more });
+const response = (more) => ({
+  id: "resp_1",
+  object: "response",
+  created_at: 1,
+  model: "m",
+  status: "in_progress",
+  output: [],
+  ...more,
+});
 const numbered = (...events) => events.map((data, sequence_number) => event({ ...data, sequence_number }));
 const DONE_PART = { ...PART, text: "one two" };
 const DONE_ITEM = { ...ITEM, status: "completed", content: [DONE_PART] };
 
 /** A stream of each dialect as its beginning, its middle and its end. */
 const STREAMS = {
-  chat: [said("one "), said("two"), chunk([{ index: 0, delta: {}, finish_reason: "stop" }]) + chunk([], { usage: { prompt_tokens: 100, completion_tokens: 2, total_tokens: 102 } }) + "data: [DONE]\n\n"],
+  chat: [
+    said("one "),
+    said("two"),
+    chunk([{ index: 0, delta: {}, finish_reason: "stop" }]) +
+      chunk([], { usage: { prompt_tokens: 100, completion_tokens: 2, total_tokens: 102 } }) +
+      "data: [DONE]\n\n",
+  ],
   messages: [
-    event({ type: "message_start", message: MESSAGE }) + event({ type: "content_block_start", index: 0, content_block: { type: "text", text: "" } }) + delta("one "),
+    event({ type: "message_start", message: MESSAGE }) +
+      event({ type: "content_block_start", index: 0, content_block: { type: "text", text: "" } }) +
+      delta("one "),
     delta("two"),
-    event({ type: "content_block_stop", index: 0 }) + event({ type: "message_delta", delta: { stop_reason: "end_turn", stop_sequence: null }, usage: { output_tokens: 2 } }) + event({ type: "message_stop" }),
+    event({ type: "content_block_stop", index: 0 }) +
+      event({
+        type: "message_delta",
+        delta: { stop_reason: "end_turn", stop_sequence: null },
+        usage: { output_tokens: 2 },
+      }) +
+      event({ type: "message_stop" }),
   ],
   responses: (([first, item, part, one, two, ...rest]) => [first + item + part + one, two, rest.join("")])(
     numbered(
@@ -51,7 +83,14 @@ const STREAMS = {
       { type: "response.output_text.done", ...at, text: "one two", logprobs: [] },
       { type: "response.content_part.done", ...at, part: DONE_PART },
       { type: "response.output_item.done", output_index: 0, item: DONE_ITEM },
-      { type: "response.completed", response: response({ status: "completed", output: [DONE_ITEM], usage: { input_tokens: 100, output_tokens: 2, total_tokens: 102 } }) },
+      {
+        type: "response.completed",
+        response: response({
+          status: "completed",
+          output: [DONE_ITEM],
+          usage: { input_tokens: 100, output_tokens: 2, total_tokens: 102 },
+        }),
+      },
     ),
   ),
 };
@@ -100,7 +139,12 @@ const forever = () => new Promise(() => {});
 
 function ask(client, upstream, more = {}) {
   const { path, body } = CLIENTS[client];
-  return gateway.fetch(path, { method: "POST", key: account.key, body: JSON.stringify({ model: `agent-${upstream}`, stream: true, ...body }), ...more });
+  return gateway.fetch(path, {
+    method: "POST",
+    key: account.key,
+    body: JSON.stringify({ model: `agent-${upstream}`, stream: true, ...body }),
+    ...more,
+  });
 }
 
 for (const upstream of UPSTREAMS) {
@@ -111,7 +155,10 @@ for (const upstream of UPSTREAMS) {
       const plain = await (await ask(client, upstream)).text();
       await hurry(SPEED);
       // The silence begins in the middle of an event.
-      gateway.upstream.answer(`agent-${upstream}`, script(beginning + middle.slice(0, 20), silent, middle.slice(20), end));
+      gateway.upstream.answer(
+        `agent-${upstream}`,
+        script(beginning + middle.slice(0, 20), silent, middle.slice(20), end),
+      );
       const kept = await (await ask(client, upstream)).text();
       const keepAlive = client === "messages" ? PING : COMMENT;
       const count = kept.split(keepAlive).length - 1;
@@ -195,7 +242,10 @@ for (const client of UPSTREAMS) {
       let goOn;
       const gone = new Promise((resolve) => (goOn = resolve));
       const [beginning, middle] = STREAMS[upstream];
-      gateway.upstream.answer(`agent-${upstream}`, script(beginning, () => gone, middle, forever));
+      gateway.upstream.answer(
+        `agent-${upstream}`,
+        script(beginning, () => gone, middle, forever),
+      );
       await leave(own.key, client, upstream, "one");
       await sleep(50);
       goOn();

@@ -76,13 +76,20 @@ function slow(path, { headers = {}, length = MB, begin = "{" } = {}) {
 /** A request of each kind by others: chat, a large chat, a form, an event of Stripe's. All must be served. */
 async function othersAreServed(what) {
   const chat = (more) => gateway.fetch(CHAT, { method: "POST", key: customer.key, body: chatBody("chat", more) });
-  const event = signed({ id: "evt_1", object: "event", type: "nobody.cares", livemode: false, data: { object: {} } }, SECRETS[0]);
+  const event = signed(
+    { id: "evt_1", object: "event", type: "nobody.cares", livemode: false, data: { object: {} } },
+    SECRETS[0],
+  );
   const asked = [
     ...Array.from({ length: 10 }, () => chat()),
     chat({ user: "x".repeat(3 * MB) }),
     gateway.fetch("/console/api/keys", { method: "POST", key: gateway.session(customer), body: '{"name":"another"}' }),
     gateway.fetch("/console/api/keys", { method: "POST", key: customer.key, body: '{"name":"another"}' }),
-    gateway.fetch("/webhooks/stripe", { method: "POST", body: event.payload, headers: { "stripe-signature": event.header, "cf-connecting-ip": "3.18.12.63" } }),
+    gateway.fetch("/webhooks/stripe", {
+      method: "POST",
+      body: event.payload,
+      headers: { "stripe-signature": event.header, "cf-connecting-ip": "3.18.12.63" },
+    }),
   ];
   const statuses = [];
   for (const response of await Promise.all(asked)) {
@@ -107,71 +114,148 @@ async function attack(what, clients) {
   });
   assert.ok(most.sum < ISOLATE_MB, `${what}: ${JSON.stringify(most)}`);
   // All of the room is free again.
-  const largest = await gateway.fetch(CHAT, { method: "POST", key: customer.key, body: chatBody("chat", { user: "x".repeat(31 * MB) }) });
+  const largest = await gateway.fetch(CHAT, {
+    method: "POST",
+    key: customer.key,
+    body: chatBody("chat", { user: "x".repeat(31 * MB) }),
+  });
   assert.equal(largest.status, 200, await largest.text());
   const counts = {};
   for (const { status } of result) counts[status] = (counts[status] ?? 0) + 1;
-  console.log(`${what}: ${JSON.stringify(counts)}, at most ${most.wasm.toFixed(1)} MB of WebAssembly and ${most.heap.toFixed(1)} MB of heap`);
+  console.log(
+    `${what}: ${JSON.stringify(counts)}, at most ${most.wasm.toFixed(1)} MB of WebAssembly and ${most.heap.toFixed(1)} MB of heap`,
+  );
   return { counts, answers: result };
 }
 
 const times = (count, one) => () => Array.from({ length: count }, (_, n) => one(n));
 const bearer = (key) => ({ authorization: `Bearer ${key}` });
-const onlyThese = (counts, ...statuses) => assert.deepEqual(Object.keys(counts).filter((status) => !statuses.includes(status)), []);
+const onlyThese = (counts, ...statuses) =>
+  assert.deepEqual(
+    Object.keys(counts).filter((status) => !statuses.includes(status)),
+    [],
+  );
 
 test("193 slow webhooks without a signature, and as many with one that could be Stripe's", async () => {
-  const plain = await attack("193 unsigned webhooks", times(193, () => slow("/webhooks/stripe", { length: 250_000 })));
+  const plain = await attack(
+    "193 unsigned webhooks",
+    times(193, () => slow("/webhooks/stripe", { length: 250_000 })),
+  );
   onlyThese(plain.counts, "400", "cut");
   const header = `t=${Math.floor(Date.now() / 1_000)},v1=${"ab".repeat(32)}`;
-  const formed = await attack("193 webhooks with a signature of the right form", times(193, () => slow("/webhooks/stripe", { length: 250_000, headers: { "stripe-signature": header } })));
+  const formed = await attack(
+    "193 webhooks with a signature of the right form",
+    times(193, () => slow("/webhooks/stripe", { length: 250_000, headers: { "stripe-signature": header } })),
+  );
   onlyThese(formed.counts, "408", "503", "cut");
-  const many = await attack("500 such webhooks from 500 addresses", times(500, (n) => slow("/webhooks/stripe", { length: 250_000, headers: { "stripe-signature": header, "cf-connecting-ip": `10.1.${n >> 8}.${n & 255}` } })));
+  const many = await attack(
+    "500 such webhooks from 500 addresses",
+    times(500, (n) =>
+      slow("/webhooks/stripe", {
+        length: 250_000,
+        headers: { "stripe-signature": header, "cf-connecting-ip": `10.1.${n >> 8}.${n & 255}` },
+      }),
+    ),
+  );
   onlyThese(many.counts, "408", "503", "cut");
 });
 
 test("770 slow forms without credentials, and as many of one account", async () => {
-  const plain = await attack("770 forms without credentials", times(770, () => slow("/console/api/keys", { length: 64_000 })));
+  const plain = await attack(
+    "770 forms without credentials",
+    times(770, () => slow("/console/api/keys", { length: 64_000 })),
+  );
   onlyThese(plain.counts, "401", "429", "cut");
   const poor = await gateway.account({ usd: "0" });
-  const own = await attack("770 forms of one account", times(770, () => slow("/console/api/keys", { length: 64_000, headers: bearer(poor.key) })));
+  const own = await attack(
+    "770 forms of one account",
+    times(770, () => slow("/console/api/keys", { length: 64_000, headers: bearer(poor.key) })),
+  );
   onlyThese(own.counts, "408", "503", "cut");
 });
 
 test("48 slow requests with a free key, with a length, without one, packed, and with many keys of one account", async () => {
   const poor = await gateway.account({ usd: "0" });
-  const small = await attack("48 requests of 1 MB", times(48, () => slow(CHAT, { headers: bearer(poor.key) })));
+  const small = await attack(
+    "48 requests of 1 MB",
+    times(48, () => slow(CHAT, { headers: bearer(poor.key) })),
+  );
   onlyThese(small.counts, "408", "cut");
-  assert.deepEqual(small.answers.find(({ status }) => status === 408)?.body ?? null, errorBody("invalid_request", "The request body arrived too slowly."));
+  assert.deepEqual(
+    small.answers.find(({ status }) => status === 408)?.body ?? null,
+    errorBody("invalid_request", "The request body arrived too slowly."),
+  );
   // The account is asked before more than 1 MB is read.
-  const large = await attack("48 requests of 32 MB", times(48, () => slow(CHAT, { headers: bearer(poor.key), length: 32 * MB })));
+  const large = await attack(
+    "48 requests of 32 MB",
+    times(48, () => slow(CHAT, { headers: bearer(poor.key), length: 32 * MB })),
+  );
   onlyThese(large.counts, "402", "cut");
-  const unknown = await attack("48 requests of an unknown length", times(48, () => slow(CHAT, { headers: bearer(poor.key), length: null })));
+  const unknown = await attack(
+    "48 requests of an unknown length",
+    times(48, () => slow(CHAT, { headers: bearer(poor.key), length: null })),
+  );
   onlyThese(unknown.counts, "408", "cut");
-  const packed = await attack("48 packed requests", times(48, () => slow(CHAT, { headers: { ...bearer(poor.key), "content-encoding": "gzip" }, begin: gzipSync(chatBody("chat")).subarray(0, 20) })));
+  const packed = await attack(
+    "48 packed requests",
+    times(48, () =>
+      slow(CHAT, {
+        headers: { ...bearer(poor.key), "content-encoding": "gzip" },
+        begin: gzipSync(chatBody("chat")).subarray(0, 20),
+      }),
+    ),
+  );
   onlyThese(packed.counts, "408", "400", "cut");
   const keys = await Promise.all(Array.from({ length: 10 }, () => gateway.key(poor)));
-  const many = await attack("300 requests with ten keys of one account", times(300, (n) => slow(CHAT, { headers: bearer(keys[n % 10]) })));
+  const many = await attack(
+    "300 requests with ten keys of one account",
+    times(300, (n) => slow(CHAT, { headers: bearer(keys[n % 10]) })),
+  );
   onlyThese(many.counts, "408", "503", "cut");
-  const messages = await attack("48 messages", times(48, () => slow("/v1/messages", { headers: { "x-api-key": poor.key } })));
+  const messages = await attack(
+    "48 messages",
+    times(48, () => slow("/v1/messages", { headers: { "x-api-key": poor.key } })),
+  );
   const { body } = messages.answers.find(({ status }) => status === 408);
-  assert.deepEqual([body.type, body.error.type, body.error.code], ["error", "invalid_request_error", "invalid_request"]);
+  assert.deepEqual(
+    [body.type, body.error.type, body.error.code],
+    ["error", "invalid_request_error", "invalid_request"],
+  );
 });
 
 test("an account with credit that sends nine tenths at once and then a byte a second is cut", async () => {
   const begin = Buffer.from(chatBody("chat", { user: "x".repeat(9 * MB) })).subarray(0, -2);
   const rich = await gateway.account({ usd: "1000" });
-  const { counts } = await attack("3 requests of 10 MB that stop near their end", times(3, () => slow(CHAT, { headers: bearer(rich.key), length: 10 * MB, begin })));
+  const { counts } = await attack(
+    "3 requests of 10 MB that stop near their end",
+    times(3, () => slow(CHAT, { headers: bearer(rich.key), length: 10 * MB, begin })),
+  );
   onlyThese(counts, "408", "503", "cut");
   assert.ok(counts["408"] >= 1, JSON.stringify(counts));
 });
 
 test("a length that lies, and slow bodies of every other route that takes one", async () => {
   const headers = bearer(customer.key);
-  const routes = ["/v1/completions", "/v1/responses", "/v1/embeddings", "/v1/messages/count_tokens", "/v1/quote", "/mcp", "/console/api/topups", "/operator/entries"];
-  const { answers } = await attack("six slow requests to each other route", () => routes.flatMap((route) => times(6, () => slow(route, { headers, length: 60_000 }))()));
+  const routes = [
+    "/v1/completions",
+    "/v1/responses",
+    "/v1/embeddings",
+    "/v1/messages/count_tokens",
+    "/v1/quote",
+    "/mcp",
+    "/console/api/topups",
+    "/operator/entries",
+  ];
+  const { answers } = await attack("six slow requests to each other route", () =>
+    routes.flatMap((route) => times(6, () => slow(route, { headers, length: 60_000 }))()),
+  );
   routes.forEach((route, at) => {
     const statuses = answers.slice(at * 6, at * 6 + 6).map(({ status }) => status);
     const expected = route === "/operator/entries" ? [401, 429, "cut"] : [408, "cut"];
-    assert.deepEqual(statuses.filter((status) => !expected.includes(status)), [], route);
+    assert.deepEqual(
+      statuses.filter((status) => !expected.includes(status)),
+      [],
+      route,
+    );
   });
 });

@@ -8,14 +8,26 @@ import { json } from "./upstream.mjs";
 const MODEL = "agent-both";
 const SIGNED = { chat: "signed-in-chat", messages: "signed-in-messages" };
 const THOUGHT = "I think.";
-const detail = (signature) => ({ type: "reasoning.text", text: THOUGHT, signature, format: "anthropic-claude-v1", index: 0 });
+const detail = (signature) => ({
+  type: "reasoning.text",
+  text: THOUGHT,
+  signature,
+  format: "anthropic-claude-v1",
+  index: 0,
+});
 const ANSWERS = {
   chat: {
     id: "c",
     object: "chat.completion",
     created: 1,
     model: MODEL,
-    choices: [{ index: 0, message: { role: "assistant", content: "hello", reasoning_details: [detail(SIGNED.chat)] }, finish_reason: "stop" }],
+    choices: [
+      {
+        index: 0,
+        message: { role: "assistant", content: "hello", reasoning_details: [detail(SIGNED.chat)] },
+        finish_reason: "stop",
+      },
+    ],
     usage: { prompt_tokens: 5, completion_tokens: 5, total_tokens: 10 },
   },
   messages: {
@@ -23,7 +35,10 @@ const ANSWERS = {
     type: "message",
     role: "assistant",
     model: MODEL,
-    content: [{ type: "thinking", thinking: THOUGHT, signature: SIGNED.messages }, { type: "text", text: "hello" }],
+    content: [
+      { type: "thinking", thinking: THOUGHT, signature: SIGNED.messages },
+      { type: "text", text: "hello" },
+    ],
     stop_reason: "end_turn",
     stop_sequence: null,
     usage: { input_tokens: 5, output_tokens: 5 },
@@ -39,7 +54,13 @@ const CLIENTS = {
   messages: {
     path: "/v1/messages",
     signature: (answer) => answer.content[0].signature,
-    turn: (signature) => ({ role: "assistant", content: [{ type: "thinking", thinking: THOUGHT, signature }, { type: "text", text: "hello" }] }),
+    turn: (signature) => ({
+      role: "assistant",
+      content: [
+        { type: "thinking", thinking: THOUGHT, signature },
+        { type: "text", text: "hello" },
+      ],
+    }),
   },
 };
 
@@ -52,7 +73,9 @@ before(async () => {
 after(() => gateway.close());
 beforeEach(() => {
   gateway.upstream.forget();
-  gateway.upstream.answer(MODEL, (http, seen) => json(ANSWERS[seen.path.endsWith("/messages") ? "messages" : "chat"])(http));
+  gateway.upstream.answer(MODEL, (http, seen) =>
+    json(ANSWERS[seen.path.endsWith("/messages") ? "messages" : "chat"])(http),
+  );
 });
 
 async function ask(client, messages) {

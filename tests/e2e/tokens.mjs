@@ -7,7 +7,12 @@ import http from "node:http";
 export function newKey(alg, kid = randomUUID()) {
   const options = alg === "ES256" ? ["ec", { namedCurve: "P-256" }] : ["rsa", { modulusLength: 2048 }];
   const { privateKey, publicKey } = generateKeyPairSync(...options);
-  return { alg, kid, privateKey, jwk: { kid, alg, use: "sig", key_ops: ["verify"], ...publicKey.export({ format: "jwk" }) } };
+  return {
+    alg,
+    kid,
+    privateKey,
+    jwk: { kid, alg, use: "sig", key_ops: ["verify"], ...publicKey.export({ format: "jwk" }) },
+  };
 }
 
 /** A token of these texts, signed by a key of `newKey`, by a shared secret (a string), or by nobody (null). */

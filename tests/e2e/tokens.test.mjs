@@ -44,7 +44,11 @@ test("many who come at once cost one fetch", async () => {
 test("every configured way to sign opens the console and MCP", async () => {
   const hs = signTexts(JSON.stringify({ alg: "HS256", typ: "JWT" }), JSON.stringify(project.claims()), secret);
   for (const token of [project.token(ec), project.token(rsa), hs]) {
-    const headers = { authorization: `Bearer ${token}`, "content-type": "application/json", accept: "application/json, text/event-stream" };
+    const headers = {
+      authorization: `Bearer ${token}`,
+      "content-type": "application/json",
+      accept: "application/json, text/event-stream",
+    };
     const made = await gateway.fetch("/console/api/account", { method: "POST", headers });
     const account = await made.json();
     assert.deepEqual([made.status, account.user.email, account.balance_usd], [200, "a@example.com", "0"]);
@@ -150,7 +154,8 @@ test("without any key nobody knows, and says so", async () => {
     "an error": (response) => response.writeHead(500).end(),
     "what is no set": (response) => response.end("<html>"),
     "a redirect": (response) => response.writeHead(302, { location: `${project.url}/keys` }).end(),
-    "too much": (response) => response.end(JSON.stringify({ keys: project.keys.map(({ jwk }) => jwk), pad: "x".repeat(70_000) })),
+    "too much": (response) =>
+      response.end(JSON.stringify({ keys: project.keys.map(({ jwk }) => jwk), pad: "x".repeat(70_000) })),
     silence: () => {},
   };
   for (const [name, answer] of Object.entries(answers)) {

@@ -20,7 +20,8 @@ async function start(vars) {
   return gateway;
 }
 
-const ask = (gateway, key, model) => gateway.fetch("/v1/chat/completions", { method: "POST", key, body: chatBody(model) });
+const ask = (gateway, key, model) =>
+  gateway.fetch("/v1/chat/completions", { method: "POST", key, body: chatBody(model) });
 
 async function listed(gateway, key) {
   const { data } = await (await gateway.fetch("/v1/models", { key })).json();
@@ -40,7 +41,10 @@ test("trap_23 off: such a model is not available, and not listed", async () => {
   }
   assert.deepEqual(await listed(gateway, account.key), []);
   assert.deepEqual(gateway.upstream.requests, []);
-  assert.deepEqual((await gateway.journal(account)).map(({ kind }) => kind), ["grant"]);
+  assert.deepEqual(
+    (await gateway.journal(account)).map(({ kind }) => kind),
+    ["grant"],
+  );
 });
 
 test("trap_23 on: it is served at no cost, and marked in its usage row", async () => {
@@ -53,7 +57,14 @@ test("trap_23 on: it is served at no cost, and marked in its usage row", async (
   }
   const rows = await gateway.usageRows(account, 2);
   assert.deepEqual(
-    rows.map((row) => [row.model, row.unpriced, row.cost_nano_usd, row.input_tokens, row.output_tokens, row.billing_status]),
+    rows.map((row) => [
+      row.model,
+      row.unpriced,
+      row.cost_nano_usd,
+      row.input_tokens,
+      row.output_tokens,
+      row.billing_status,
+    ]),
     UNPRICED.map((model) => [model, 1, 0, 10, 5, "settled"]),
   );
   assert.deepEqual(await listed(gateway, account.key), UNPRICED);

@@ -13,7 +13,9 @@ import { eventStream, json, startUpstream } from "./upstream.mjs";
 const LIMITS = ["max_tokens", "max_completion_tokens", "max_output_tokens"];
 const CREDENTIALS = ["authorization", "x-api-key", "api-key"];
 
-const SHIPPED = ["catalog.toml", "catalog.examples.toml"].map((name) => readFileSync(path.join(ROOT, name), "utf8")).join("\n");
+const SHIPPED = ["catalog.toml", "catalog.examples.toml"]
+  .map((name) => readFileSync(path.join(ROOT, name), "utf8"))
+  .join("\n");
 const ENTRIES = SHIPPED.split(/^(?=\[\[(?:upstream|model)\]\]$)/m);
 
 let upstream;
@@ -24,7 +26,9 @@ before(async () => {
   const folder = mkdtempSync(path.join(os.tmpdir(), "kinds-"));
   const catalogue = path.join(folder, "catalog.toml");
   writeFileSync(catalogue, KINDS.flatMap(entriesOf).join("\n"));
-  const names = [...new Set(KINDS.flatMap(({ upstream }) => entry("upstream", upstream).match(/^secret = "(.*)"$/m)?.[1] ?? []))];
+  const names = [
+    ...new Set(KINDS.flatMap(({ upstream }) => entry("upstream", upstream).match(/^secret = "(.*)"$/m)?.[1] ?? [])),
+  ];
   const secrets = Object.fromEntries(names.map((name) => [name, keyOf(name)]));
   const vars = { SECRET_HOSTS: names.map((name) => `${name}=${upstream.host}`).join(" ") };
   try {
@@ -60,7 +64,11 @@ function entriesOf({ upstream, model }) {
   const [head, ...routes] = entry("model", model).split(/^(?=\[\[model\.route\]\]$)/m);
   const own = routes.find((route) => route.includes(`upstream = "${upstream}"\n`));
   assert.ok(own, `${model} has no route to ${upstream}`);
-  return [moved, head.replace(/^id = .*$/m, `id = "by-${upstream}"`), own.includes("model =") ? own : `${own}model = "${model}"\n`];
+  return [
+    moved,
+    head.replace(/^id = .*$/m, `id = "by-${upstream}"`),
+    own.includes("model =") ? own : `${own}model = "${model}"\n`,
+  ];
 }
 
 function ask(account, kind, stream) {
@@ -68,14 +76,24 @@ function ask(account, kind, stream) {
   // Asked for in the field that this kind of model does not have, where it has one alone.
   const limit = kind.limit === "max_completion_tokens" ? "max_tokens" : "max_completion_tokens";
   const body = JSON.stringify({ model: `by-${kind.upstream}`, messages, [limit]: 100, ...(stream && { stream }) });
-  return gateway.fetch("/v1/chat/completions", { method: "POST", key: account.key, headers: { "content-type": "application/json" }, body });
+  return gateway.fetch("/v1/chat/completions", {
+    method: "POST",
+    key: account.key,
+    headers: { "content-type": "application/json" },
+    body,
+  });
 }
 
 function check(kind, stream, { method, path, headers, json: body }) {
   const secret = entry("upstream", kind.upstream).match(/^secret = "(.*)"$/m)?.[1];
-  const credentials = Object.fromEntries(Object.entries(kind.credentials).map(([name, text]) => [name, text.replace("KEY", () => keyOf(secret))]));
+  const credentials = Object.fromEntries(
+    Object.entries(kind.credentials).map(([name, text]) => [name, text.replace("KEY", () => keyOf(secret))]),
+  );
   assert.deepEqual([method, path.replace(/^\/(https?)\//, "$1://")], ["POST", kind.url]);
-  assert.deepEqual(Object.fromEntries(CREDENTIALS.flatMap((name) => (headers[name] === undefined ? [] : [[name, headers[name]]]))), credentials);
+  assert.deepEqual(
+    Object.fromEntries(CREDENTIALS.flatMap((name) => (headers[name] === undefined ? [] : [[name, headers[name]]]))),
+    credentials,
+  );
   assert.equal(headers["content-type"], "application/json");
   assert.equal(headers["anthropic-version"] !== undefined, kind.upstream === "anthropic");
   assert.equal(body.model, kind.theirs);
@@ -110,6 +128,9 @@ function streamedText(wire) {
   assert.ok(wire.endsWith("data: [DONE]\n\n"), wire);
   const data = wire.split("\n\n").filter((event) => event.startsWith("data: {"));
   const choices = data.flatMap((event) => JSON.parse(event.slice("data: ".length)).choices);
-  assert.ok(choices.some(({ finish_reason: finish }) => finish === "stop"), wire);
+  assert.ok(
+    choices.some(({ finish_reason: finish }) => finish === "stop"),
+    wire,
+  );
   return choices.map(({ delta }) => delta.content ?? "").join("");
 }

@@ -37,7 +37,8 @@ async function hurry(speed) {
   assert.equal(answer.status, 204);
 }
 
-const ask = (account, model) => gateway.fetch("/v1/chat/completions", { method: "POST", key: account.key, body: chatBody(model, { stream: true }) });
+const ask = (account, model) =>
+  gateway.fetch("/v1/chat/completions", { method: "POST", key: account.key, body: chatBody(model, { stream: true }) });
 
 /** Answers with headers at once, and with `text` after so long; resolves `answered` to when that began. */
 function late(ms, text) {
@@ -54,7 +55,10 @@ function late(ms, text) {
 
 const good = (model) => events(completionChunks(model));
 /** What a client of "patient" reads of it that did not ask for the usage. */
-const told = (model) => good(model).replace(/data: [^\n]*"usage"[^\n]*\n\n/, "").replaceAll(model, "patient");
+const told = (model) =>
+  good(model)
+    .replace(/data: [^\n]*"usage"[^\n]*\n\n/, "")
+    .replaceAll(model, "patient");
 
 /** The text of a stream, and when its headers and each piece of it came. */
 async function readTimed(response) {
@@ -108,7 +112,10 @@ test("keep-alives are no answer: the next upstream gives it", async () => {
   const count = text.split(COMMENT).length - 1;
   assert.ok(count === 2, `${count} keep-alives`);
   assert.equal(text.replaceAll(COMMENT, ""), told("patient-second"));
-  assert.deepEqual(gateway.upstream.requests.map(({ upstream }) => upstream), ["patient", "backup"]);
+  assert.deepEqual(
+    gateway.upstream.requests.map(({ upstream }) => upstream),
+    ["patient", "backup"],
+  );
   assert.equal(await gateway.upstream.seen("patient-first")[0].closed, "cut");
   assert.deepEqual(await settled(account), ["backup", "completed", "settled"]);
   assert.deepEqual(await gateway.balance(account), { balance: BALANCE - COST_NANO_USD, held: 0n });
@@ -141,5 +148,8 @@ test("for a client that leaves meanwhile nobody else is asked", async () => {
   sent.destroy();
   assert.equal(await gateway.upstream.seen("patient-first")[0].closed, "cut");
   assert.deepEqual(await settled(account), ["patient", "client_gone", "settled"]);
-  assert.deepEqual(gateway.upstream.requests.map((seen) => seen.upstream), ["patient"]);
+  assert.deepEqual(
+    gateway.upstream.requests.map((seen) => seen.upstream),
+    ["patient"],
+  );
 });

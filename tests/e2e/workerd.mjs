@@ -16,7 +16,13 @@ const MODULE_TYPES = { ".js": "ESModule", ".wasm": "CompiledWasm" };
  * keeps its data, which is else gone when it ends; `entry` is a module that stands before the bundle's
  * own and imports it as "./entry.js"; `inspect` opens the inspector, see `getInspectorUrl`.
  */
-export function createTestHarness({ root, state, inspect, port, workers: [{ configPath, prebuiltWorkerDir, entry, vars, secrets }] }) {
+export function createTestHarness({
+  root,
+  state,
+  inspect,
+  port,
+  workers: [{ configPath, prebuiltWorkerDir, entry, vars, secrets }],
+}) {
   const { workerOptions } = unstable_getMiniflareWorkerOptions(path.join(root, configPath));
   const logs = [];
   const miniflare = new Miniflare(
@@ -53,7 +59,8 @@ export function createTestHarness({ root, state, inspect, port, workers: [{ conf
         await db.batch(statements.map((sql) => db.prepare(sql)));
       }
     },
-    getDurableObjectStorage: (binding, which) => miniflare.unsafeGetDurableObjectStorage(NAME, className(binding), which),
+    getDurableObjectStorage: (binding, which) =>
+      miniflare.unsafeGetDurableObjectStorage(NAME, className(binding), which),
     async scheduled({ cron }) {
       const { outcome } = await (await miniflare.getWorker(NAME)).scheduled({ cron });
       if (outcome !== "ok") throw new Error(`the cron ended with ${outcome}`);

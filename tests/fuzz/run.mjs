@@ -41,10 +41,14 @@ await main(async () => {
 
 function options() {
   const { values } = parseArgs({
-    options: { seconds: { type: "string", default: "60" }, target: { type: "string", multiple: true, default: TARGETS } },
+    options: {
+      seconds: { type: "string", default: "60" },
+      target: { type: "string", multiple: true, default: TARGETS },
+    },
   });
   const seconds = Number(values.seconds);
-  if (!Number.isInteger(seconds) || seconds < 1) throw new StepFailed(`--seconds ${values.seconds}: not a number of seconds.`);
+  if (!Number.isInteger(seconds) || seconds < 1)
+    throw new StepFailed(`--seconds ${values.seconds}: not a number of seconds.`);
   const unknown = values.target.find((target) => !TARGETS.includes(target));
   if (unknown) throw new StepFailed(`--target ${unknown}: there are ${TARGETS.join(", ")}.`);
   return { seconds, targets: values.target };
@@ -68,7 +72,12 @@ async function fuzzed(target, seconds) {
   const kept = path.join(ROOT, "fuzz/corpus", target);
   mkdirSync(kept, { recursive: true });
   cpSync(kept, grown, { recursive: true });
-  const limits = [`-max_total_time=${seconds}`, `-timeout=${TIMEOUT_SECONDS}`, "-max_len=65536", "-print_final_stats=1"];
+  const limits = [
+    `-max_total_time=${seconds}`,
+    `-timeout=${TIMEOUT_SECONDS}`,
+    "-max_len=65536",
+    "-print_final_stats=1",
+  ];
   const binary = path.join(ROOT, "fuzz/target", await hostTriple(), "release", target);
   const artifacts = path.join(ROOT, "fuzz/artifacts", target);
   mkdirSync(artifacts, { recursive: true });

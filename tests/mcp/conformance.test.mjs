@@ -23,7 +23,11 @@ after(async () => {
 
 function conform(name, ...args) {
   const script = path.join(HERE, "node_modules", name, "dist/index.js");
-  const child = launch(process.execPath, [script, "server", "--url", `${proxy.url}/mcp`, ...args], { cwd: HERE, stdio: ["ignore", "pipe", "pipe"], timeout: 110_000 });
+  const child = launch(process.execPath, [script, "server", "--url", `${proxy.url}/mcp`, ...args], {
+    cwd: HERE,
+    stdio: ["ignore", "pipe", "pipe"],
+    timeout: 110_000,
+  });
   let output = "";
   for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (text) => (output += text));
   return new Promise((resolve, reject) => {
@@ -34,7 +38,14 @@ function conform(name, ...args) {
 
 for (const [title, name, ...args] of [
   ["the released suite", "@modelcontextprotocol/conformance", "--expected-failures", "expected-failures.yml"],
-  ["the suite of 2026-07-28", "conformance-alpha", "--requirements", "2026-07-28", "--expected-failures", "expected-failures-2026-07-28.yml"],
+  [
+    "the suite of 2026-07-28",
+    "conformance-alpha",
+    "--requirements",
+    "2026-07-28",
+    "--expected-failures",
+    "expected-failures-2026-07-28.yml",
+  ],
 ]) {
   test(`${title} finds no failure but those that are expected`, async () => {
     const { code, output } = await conform(name, ...args);

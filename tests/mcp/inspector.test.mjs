@@ -9,7 +9,10 @@ import { completionChunks } from "../e2e/chat.mjs";
 import { startGateway } from "../e2e/harness.mjs";
 import { events, eventStream } from "../e2e/upstream.mjs";
 
-const INSPECTOR = path.join(import.meta.dirname, "node_modules/@modelcontextprotocol/inspector/clients/launcher/build/index.js");
+const INSPECTOR = path.join(
+  import.meta.dirname,
+  "node_modules/@modelcontextprotocol/inspector/clients/launcher/build/index.js",
+);
 
 let gateway;
 let account;
@@ -29,7 +32,12 @@ after(async () => {
 function inspect(...args) {
   const header = `Authorization: Bearer ${account.key}`;
   const all = [INSPECTOR, "--cli", `${gateway.url}/mcp`, "--transport", "http", "--header", header, ...args];
-  const child = launch(process.execPath, all, { cwd: home, stdio: ["ignore", "pipe", "pipe"], timeout: 60_000, env: { PATH: process.env.PATH, HOME: home } });
+  const child = launch(process.execPath, all, {
+    cwd: home,
+    stdio: ["ignore", "pipe", "pipe"],
+    timeout: 60_000,
+    env: { PATH: process.env.PATH, HOME: home },
+  });
   let [out, err] = ["", ""];
   child.stdout.setEncoding("utf8").on("data", (text) => (out += text));
   child.stderr.setEncoding("utf8").on("data", (text) => (err += text));
@@ -48,7 +56,13 @@ function inspect(...args) {
 
 /** What a tool says; `args` are NAME=VALUE. */
 async function call(tool, ...args) {
-  const { isError, structuredContent } = await inspect("--method", "tools/call", "--tool-name", tool, ...args.flatMap((arg) => ["--tool-arg", arg]));
+  const { isError, structuredContent } = await inspect(
+    "--method",
+    "tools/call",
+    "--tool-name",
+    tool,
+    ...args.flatMap((arg) => ["--tool-arg", arg]),
+  );
   assert.ok(!isError, tool);
   return structuredContent;
 }
@@ -71,6 +85,13 @@ test("it reads resources and prompts", async () => {
   assert.equal((await inspect("--method", "resources/list")).resources.length, 2);
   const { contents } = await inspect("--method", "resources/read", "--uri", "oneinterface://models/chat");
   assert.equal(JSON.parse(contents[0].text).id, "chat");
-  const { messages } = await inspect("--method", "prompts/get", "--prompt-name", "choose_model", "--prompt-args", "task=haiku");
+  const { messages } = await inspect(
+    "--method",
+    "prompts/get",
+    "--prompt-name",
+    "choose_model",
+    "--prompt-args",
+    "task=haiku",
+  );
   assert.match(messages[0].content.text, /task: haiku/);
 });

@@ -8,7 +8,8 @@ export async function startProxy(origin, key) {
     const { hostname, port } = new URL(origin);
     // A client that was told of the proxy's address means the gateway's.
     const own = `127.0.0.1:${server.address().port}`;
-    const there = (text) => text?.replace(own, `${hostname}:${port}`).replace(`localhost:${server.address().port}`, `localhost:${port}`);
+    const there = (text) =>
+      text?.replace(own, `${hostname}:${port}`).replace(`localhost:${server.address().port}`, `localhost:${port}`);
     const headers = { ...request.headers, host: there(request.headers.host), authorization: `Bearer ${key}` };
     if (headers.origin) headers.origin = there(headers.origin);
     const onward = http.request({ hostname, port, path: request.url, method: request.method, headers });

@@ -60,16 +60,28 @@ for (const [name, connect] of Object.entries(CLIENTS)) {
       await gateway.usageRows(account, 1);
       assert.equal((await say("get_usage")).requests.length, 1);
       const wrong = await call({ name: "get_usage", arguments: { days: 1_000 } });
-      assert.deepEqual([wrong.isError, wrong.content[0].text], [true, "The arguments do not fit the tool's input schema: the field `days` must be a whole number from 1 to 90."]);
+      assert.deepEqual(
+        [wrong.isError, wrong.content[0].text],
+        [
+          true,
+          "The arguments do not fit the tool's input schema: the field `days` must be a whole number from 1 to 90.",
+        ],
+      );
 
       const { resources } = await client.listResources();
-      assert.deepEqual(resources.map(({ name: one }) => one), ["models", "usage"]);
+      assert.deepEqual(
+        resources.map(({ name: one }) => one),
+        ["models", "usage"],
+      );
       assert.equal((await client.listResourceTemplates()).resourceTemplates.length, 2);
       const { contents } = await client.readResource({ uri: "oneinterface://models/chat" });
       assert.equal(JSON.parse(contents[0].text).id, "chat");
       await assert.rejects(client.readResource({ uri: "oneinterface://models/nobody" }), /no such resource/i);
       const { prompts } = await client.listPrompts();
-      assert.deepEqual(prompts.map(({ name: one }) => one), ["choose_model", "explain_spend"]);
+      assert.deepEqual(
+        prompts.map(({ name: one }) => one),
+        ["choose_model", "explain_spend"],
+      );
       const prompt = await client.getPrompt({ name: "explain_spend", arguments: { days: "30" } });
       assert.match(prompt.messages[0].content.text, /days 30/);
       const ref = { type: "ref/resource", uri: "oneinterface://models/{id}" };
@@ -82,15 +94,30 @@ for (const [name, connect] of Object.entries(CLIENTS)) {
 
   test(`${name}: progress while the model speaks`, async () => {
     const account = await gateway.account();
-    const chunk = (choices, more) => ({ id: "c", object: "chat.completion.chunk", created: 1, model: "chat", choices, ...more });
-    const words = ["One ", "two ", "three"].map((content) => chunk([{ index: 0, delta: { content }, finish_reason: null }]));
-    const end = [chunk([{ index: 0, delta: {}, finish_reason: "stop" }]), chunk([], { usage: { prompt_tokens: 9, completion_tokens: 3, total_tokens: 12 } })];
+    const chunk = (choices, more) => ({
+      id: "c",
+      object: "chat.completion.chunk",
+      created: 1,
+      model: "chat",
+      choices,
+      ...more,
+    });
+    const words = ["One ", "two ", "three"].map((content) =>
+      chunk([{ index: 0, delta: { content }, finish_reason: null }]),
+    );
+    const end = [
+      chunk([{ index: 0, delta: {}, finish_reason: "stop" }]),
+      chunk([], { usage: { prompt_tokens: 9, completion_tokens: 3, total_tokens: 12 } }),
+    ];
     gateway.upstream.answer("chat", eventStream(events([...words, ...end]), { sizes: [150], delayMs: 20 }));
     const { client, call } = await connect(account.key);
     try {
       await client.listTools();
       const heard = [];
-      const result = await call({ name: "chat_completion", arguments: HELLO }, { onprogress: ({ message }) => heard.push(message) });
+      const result = await call(
+        { name: "chat_completion", arguments: HELLO },
+        { onprogress: ({ message }) => heard.push(message) },
+      );
       assert.equal(result.structuredContent.text, "One two three");
       assert.equal(heard.join(""), "One two three");
     } finally {
@@ -118,9 +145,21 @@ test("the owner's session has all seven tools, and asks a model with them", asyn
 
 test("the current SDK, at 2026-07-28: a call that is aborted leaves the model", async () => {
   const account = await gateway.account();
-  const chunk = (choices, more) => ({ id: "c", object: "chat.completion.chunk", created: 1, model: "chat", choices, ...more });
-  const words = Array.from({ length: 60 }, () => chunk([{ index: 0, delta: { content: "word " }, finish_reason: null }]));
-  const end = [chunk([{ index: 0, delta: {}, finish_reason: "stop" }]), chunk([], { usage: { prompt_tokens: 9, completion_tokens: 60, total_tokens: 69 } })];
+  const chunk = (choices, more) => ({
+    id: "c",
+    object: "chat.completion.chunk",
+    created: 1,
+    model: "chat",
+    choices,
+    ...more,
+  });
+  const words = Array.from({ length: 60 }, () =>
+    chunk([{ index: 0, delta: { content: "word " }, finish_reason: null }]),
+  );
+  const end = [
+    chunk([{ index: 0, delta: {}, finish_reason: "stop" }]),
+    chunk([], { usage: { prompt_tokens: 9, completion_tokens: 60, total_tokens: 69 } }),
+  ];
   gateway.upstream.answer("chat", eventStream(events([...words, ...end]), { sizes: [150], delayMs: 50 }));
   const { client, call } = await CLIENTS["the current SDK, at 2026-07-28"](account.key);
   try {

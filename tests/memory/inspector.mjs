@@ -30,7 +30,8 @@ export class Inspector {
       else waiting?.resolve(result);
     });
     inspector.#socket.addEventListener("close", () => {
-      for (const { reject } of inspector.#waiting.values()) reject(new Error("the inspector has closed the connection"));
+      for (const { reject } of inspector.#waiting.values())
+        reject(new Error("the inspector has closed the connection"));
     });
     await inspector.#call("Runtime.enable");
     return inspector;
@@ -46,7 +47,10 @@ export class Inspector {
    * the objects of a prototype, V8 collects first, and at once.
    */
   async collectGarbage() {
-    const { result } = await this.#call("Runtime.evaluate", { contextId: this.#context, expression: "(class {}).prototype" });
+    const { result } = await this.#call("Runtime.evaluate", {
+      contextId: this.#context,
+      expression: "(class {}).prototype",
+    });
     await this.#call("Runtime.queryObjects", { prototypeObjectId: result.objectId, objectGroup: GROUP });
     await this.#call("Runtime.releaseObject", { objectId: result.objectId });
     await this.#call("Runtime.releaseObjectGroup", { objectGroup: GROUP });

@@ -35,7 +35,11 @@ const LANES = 12;
 const SEED = 7;
 
 await main(async () => {
-  const options = { streams: { type: "string", default: "1000" }, rounds: { type: "string", default: "3" }, attacks: { type: "string" } };
+  const options = {
+    streams: { type: "string", default: "1000" },
+    rounds: { type: "string", default: "3" },
+    attacks: { type: "string" },
+  };
   const { values } = parseArgs({ options: { ...options, help: { type: "boolean", short: "h", default: false } } });
   const [streams, rounds] = [Number(values.streams), Number(values.rounds)];
   if (values.help) return console.log(HELP);
@@ -56,7 +60,9 @@ async function measureStreams(streams, rounds) {
     const measure = async () => ({ ...(await meter.read()), rss: residentMb(pid) });
     console.log("round  moment   wasm    heap     rss   (MB)");
     const show = (round, moment, { wasm, heap, rss }) =>
-      console.log(`${String(round).padStart(5)}  ${moment.padEnd(5)} ${[wasm, heap, rss].map((mb) => mb.toFixed(1).padStart(7)).join(" ")}`);
+      console.log(
+        `${String(round).padStart(5)}  ${moment.padEnd(5)} ${[wasm, heap, rss].map((mb) => mb.toFixed(1).padStart(7)).join(" ")}`,
+      );
     show(0, "start", await measure());
     const open = [];
     let lost = 0;
@@ -127,17 +133,21 @@ function openStreams(gateway, { key }, streams) {
   const one = (n) =>
     new Promise((resolve) => {
       const headers = { authorization: `Bearer ${key}`, "content-type": "application/json" };
-      const request = http.request(`${gateway.url}/v1/chat/completions`, { method: "POST", headers, agent }, async (response) => {
-        let text = "";
-        response.once("data", () => ++count === streams && begun());
-        try {
-          for await (const part of response) text += part;
-        } catch {
-          // A stream that breaks is a lost one.
-        }
-        if (response.statusCode !== 200) begun();
-        resolve(response.statusCode === 200 && text.endsWith("data: [DONE]\n\n"));
-      });
+      const request = http.request(
+        `${gateway.url}/v1/chat/completions`,
+        { method: "POST", headers, agent },
+        async (response) => {
+          let text = "";
+          response.once("data", () => ++count === streams && begun());
+          try {
+            for await (const part of response) text += part;
+          } catch {
+            // A stream that breaks is a lost one.
+          }
+          if (response.statusCode !== 200) begun();
+          resolve(response.statusCode === 200 && text.endsWith("data: [DONE]\n\n"));
+        },
+      );
       request.once("error", () => resolve(begun() ?? false));
       setTimeout(() => request.end(chatBody("chat", { stream: true, max_tokens: 100 })), n * PACE_MS);
     });

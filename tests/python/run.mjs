@@ -29,7 +29,15 @@ async function ensureVenv() {
   rmSync(VENV, { recursive: true, force: true });
   await step("installing the Python packages", async () => {
     await run("python3", ["-m", "venv", VENV]);
-    await run(PYTHON, ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement", REQUIREMENTS]);
+    await run(PYTHON, [
+      "-m",
+      "pip",
+      "install",
+      "--quiet",
+      "--disable-pip-version-check",
+      "--requirement",
+      REQUIREMENTS,
+    ]);
   });
   copyFileSync(REQUIREMENTS, INSTALLED);
 }

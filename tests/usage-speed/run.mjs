@@ -54,7 +54,8 @@ async function fill(gateway, account, rows) {
   const first = Date.now() - DAYS * DAY_MS;
   // Row 1 is the grant. One key was used a year ago alone and one model sixty times; one request in a thousand broke
   // off.
-  const insert = gateway.db.prepare(`WITH RECURSIVE n(seq) AS (SELECT CAST(?2 AS INTEGER) UNION ALL SELECT seq + 1 FROM n WHERE seq + 1 < ?3)
+  const insert =
+    gateway.db.prepare(`WITH RECURSIVE n(seq) AS (SELECT CAST(?2 AS INTEGER) UNION ALL SELECT seq + 1 FROM n WHERE seq + 1 < ?3)
     INSERT INTO journal (account_id, seq, id, kind, at_ms, amount_nano_usd, balance_after_nano_usd, key_id, endpoint,
       model, upstream, input_tokens, cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens, output_tokens,
       reasoning_tokens, web_searches, status, billing_status, settled_by, uncollected_nano_usd, price_version, unpriced,
@@ -72,7 +73,10 @@ async function fill(gateway, account, rows) {
     process.stderr.write(`\r${end - 2} of ${rows} rows`);
   }
   // The account object knows its last row and that D1 has this row.
-  await gateway.rows(account, `INSERT INTO journal (seq, id, kind, at_ms, amount_nano, balance_after_nano) VALUES (${rows + 2}, 'end', 'adjustment', ${Date.now()}, 0, 100000000000)`);
+  await gateway.rows(
+    account,
+    `INSERT INTO journal (seq, id, kind, at_ms, amount_nano, balance_after_nano) VALUES (${rows + 2}, 'end', 'adjustment', ${Date.now()}, 0, 100000000000)`,
+  );
   await gateway.rows(account, `UPDATE account SET delivered_seq = ${rows + 1}`);
   await gateway.evict(account);
   const { sums } = await gateway.db.prepare("SELECT count(*) AS sums FROM usage_daily").first();
@@ -90,7 +94,11 @@ async function measure(gateway, account, rows, runs) {
   const questions = [];
   for (const [name, query] of QUESTIONS) {
     questions.push([name, "usage", () => query]);
-    questions.push([`${name}, anywhere`, "usage", () => ({ ...query, cursor: String(2 + Math.floor(Math.random() * rows)) })]);
+    questions.push([
+      `${name}, anywhere`,
+      "usage",
+      () => ({ ...query, cursor: String(2 + Math.floor(Math.random() * rows)) }),
+    ]);
   }
   questions.push(["30 days by model", "usage/daily", () => ({ by: "model" })]);
   questions.push(["180 days by key", "usage/daily", () => ({ by: "key", from: day(180) })]);
@@ -130,7 +138,9 @@ async function exportAll(gateway, account, rows) {
   }
   if (lines !== rows + 1) throw new StepFailed(`the export has ${lines} lines`);
   const seconds = (performance.now() - started) / 1_000;
-  console.log(`export: ${lines} lines, ${(bytes / 1e6).toFixed(0)} MB in ${seconds.toFixed(1)} s; workerd had ${before} MB before and ${largest} MB at most`);
+  console.log(
+    `export: ${lines} lines, ${(bytes / 1e6).toFixed(0)} MB in ${seconds.toFixed(1)} s; workerd had ${before} MB before and ${largest} MB at most`,
+  );
 }
 
 /** Returns the resident memory of the workerd processes of this process, in MB. */
@@ -142,9 +152,15 @@ function residentMb() {
 
 /** Prints the query plans of the Worker's own statements. */
 async function plans(db) {
-  for (const [name, parameters] of [["before", 12], ["after", 13]]) {
+  for (const [name, parameters] of [
+    ["before", 12],
+    ["after", 13],
+  ]) {
     const sql = readFileSync(path.join(ROOT, `src/d1/requests/${name}.sql`), "utf8");
-    const { results } = await db.prepare(`EXPLAIN QUERY PLAN ${sql}`).bind(...Array(parameters).fill(null)).all();
+    const { results } = await db
+      .prepare(`EXPLAIN QUERY PLAN ${sql}`)
+      .bind(...Array(parameters).fill(null))
+      .all();
     console.log(`\nsrc/d1/requests/${name}.sql`);
     for (const { detail } of results) console.log(`  ${detail}`);
   }

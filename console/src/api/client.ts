@@ -30,7 +30,10 @@ export interface Ask {
 }
 
 /** Asks and resolves to the successful response, whatever its body is. Throws `ApiError`. */
-export async function ask(path: string, { method = "GET", params = {}, body, signal, token }: Ask = {}): Promise<Response> {
+export async function ask(
+  path: string,
+  { method = "GET", params = {}, body, signal, token }: Ask = {},
+): Promise<Response> {
   const bearer = token === undefined ? await accessToken() : token;
   const headers: Record<string, string> = {};
   if (bearer !== null) headers.authorization = `Bearer ${bearer}`;

@@ -91,7 +91,10 @@ function takeRequest(queries: QueryClient, row: UsageRow) {
   });
   for (const { queryKey } of queries.getQueryCache().findAll({ queryKey: ["usage", "list"] })) {
     const filters = queryKey[2] as UsageFilters;
-    queries.setQueryData<InfiniteData<Page<UsageRow>>>(queryKey, (list) => list && { ...list, pages: withRow(list.pages, row, filters) });
+    queries.setQueryData<InfiniteData<Page<UsageRow>>>(
+      queryKey,
+      (list) => list && { ...list, pages: withRow(list.pages, row, filters) },
+    );
   }
   queries.setQueryData(["settled", row.request_id], row);
   refreshLater(queries);

@@ -18,7 +18,8 @@ export interface UsageFilters {
   status?: string | undefined;
 }
 
-export const configQuery = () => queryOptions({ queryKey: ["public", "config"], queryFn: fetchConfig, staleTime: Infinity });
+export const configQuery = () =>
+  queryOptions({ queryKey: ["public", "config"], queryFn: fetchConfig, staleTime: Infinity });
 
 /** Makes the account on the first sign-in, and shows it on every other. */
 export const accountQuery = () =>
@@ -66,7 +67,8 @@ export const keysQuery = () =>
 export const journalQuery = (kind: string) =>
   infiniteQueryOptions({
     queryKey: ["journal", kind],
-    queryFn: ({ pageParam, signal }) => askJson<Page<JournalRow>>(`${API}/journal`, { params: { kind, cursor: pageParam, limit: 50 }, signal }),
+    queryFn: ({ pageParam, signal }) =>
+      askJson<Page<JournalRow>>(`${API}/journal`, { params: { kind, cursor: pageParam, limit: 50 }, signal }),
     initialPageParam: null as string | null,
     getNextPageParam: ({ next_cursor }) => next_cursor,
   });
@@ -82,13 +84,17 @@ export const topUpsQuery = () =>
 export const topUpPagesQuery = () =>
   infiniteQueryOptions({
     queryKey: ["topups", "pages"],
-    queryFn: ({ pageParam, signal }) => askJson<Page<TopUp>>(`${API}/topups`, { params: { cursor: pageParam, limit: 50 }, signal }),
+    queryFn: ({ pageParam, signal }) =>
+      askJson<Page<TopUp>>(`${API}/topups`, { params: { cursor: pageParam, limit: 50 }, signal }),
     initialPageParam: null as string | null,
     getNextPageParam: ({ next_cursor }) => next_cursor,
   });
 
 export const autoTopUpQuery = () =>
-  queryOptions({ queryKey: ["topups", "auto"], queryFn: ({ signal }) => askJson<AutoTopUp>(`${API}/topups/auto`, { signal }) });
+  queryOptions({
+    queryKey: ["topups", "auto"],
+    queryFn: ({ signal }) => askJson<AutoTopUp>(`${API}/topups/auto`, { signal }),
+  });
 
 export const modelsQuery = () =>
   queryOptions({
@@ -102,7 +108,10 @@ async function everyPage<Row>(path: string, signal: AbortSignal, token?: null): 
   let cursor: string | null | undefined = null;
   do {
     const params: Params = cursor ? { cursor } : {};
-    const page: Page<Row> = await askJson<Page<Row>>(path, token === null ? { params, signal, token } : { params, signal });
+    const page: Page<Row> = await askJson<Page<Row>>(
+      path,
+      token === null ? { params, signal, token } : { params, signal },
+    );
     rows.push(...page.data);
     cursor = page.next_cursor;
   } while (cursor);

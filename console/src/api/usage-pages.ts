@@ -13,5 +13,7 @@ export function withRow(pages: Page<UsageRow>[], row: UsageRow, filters: UsageFi
 function fits(row: UsageRow, { from, to, ...equal }: UsageFilters): boolean {
   const day = row.created_at.slice(0, 10);
   if ((from && day < from) || (to && day > to)) return false;
-  return (["key_id", "model", "endpoint", "status"] as const).every((name) => !equal[name] || equal[name] === row[name]);
+  return (["key_id", "model", "endpoint", "status"] as const).every(
+    (name) => !equal[name] || equal[name] === row[name],
+  );
 }

@@ -78,7 +78,10 @@ export async function signOutEverywhere(): Promise<void> {
       if (!(error instanceof ApiError && error.status === 401)) throw error;
     });
     const ended = await (await authClient())?.signOut({ scope: "global" });
-    if (ended?.error) throw new Error("Your sessions are refused from now on, but the sign-in service did not end them: a device could renew its own. Try again.");
+    if (ended?.error)
+      throw new Error(
+        "Your sessions are refused from now on, but the sign-in service did not end them: a device could renew its own. Try again.",
+      );
   } finally {
     isEndingAll = false;
   }

@@ -29,8 +29,24 @@ export default function Bars({ data }: { data: ChartData }) {
       <BarChart data={data.days} margin={MARGIN} accessibilityLayer={false}>
         {/* Intervals and points are given: to find them, Recharts measures every label in the page. */}
         {step >= 2 && <CartesianGrid vertical={false} verticalPoints={NO_POINTS} stroke="var(--line)" />}
-        <XAxis dataKey="day" tickFormatter={showDay} tick={TICK} tickLine={false} axisLine={AXIS} interval={Math.ceil(data.days.length / marks) - 1} />
-        <YAxis tickFormatter={axisUsd} tick={TICK} tickLine={false} axisLine={false} width={width} ticks={ticks} domain={domain} interval={0} />
+        <XAxis
+          dataKey="day"
+          tickFormatter={showDay}
+          tick={TICK}
+          tickLine={false}
+          axisLine={AXIS}
+          interval={Math.ceil(data.days.length / marks) - 1}
+        />
+        <YAxis
+          tickFormatter={axisUsd}
+          tick={TICK}
+          tickLine={false}
+          axisLine={false}
+          width={width}
+          ticks={ticks}
+          domain={domain}
+          interval={0}
+        />
         {isPointedAt && <Tooltip cursor={CURSOR} isAnimationActive={false} content={<Tip data={data} />} />}
         {step >= 1 && <Bar dataKey={heightOf} shape={Stack} isAnimationActive={false} maxBarSize={34} />}
       </BarChart>
@@ -80,7 +96,14 @@ function Stack({ x = 0, y = 0, width = 0, height = 0, payload }: StackProps) {
   return (
     <g>
       {payload.heights.map((part, index) => (
-        <rect key={index} x={x} y={y + height - below(index) * scale} width={width} height={part * scale} fill={`var(--series-${index + 1})`} />
+        <rect
+          key={index}
+          x={x}
+          y={y + height - below(index) * scale}
+          width={width}
+          height={part * scale}
+          fill={`var(--series-${index + 1})`}
+        />
       ))}
     </g>
   );
@@ -95,7 +118,9 @@ interface TipProps {
 function Tip({ active, label, data }: TipProps) {
   const day = active ? data.days.find((one) => one.day === label) : undefined;
   if (!day) return null;
-  const shown = data.series.map(({ id, name }, index) => ({ id: id ?? "rest", name, index, cost: day.exact[index] ?? 0n })).filter(({ cost }) => cost > 0n);
+  const shown = data.series
+    .map(({ id, name }, index) => ({ id: id ?? "rest", name, index, cost: day.exact[index] ?? 0n }))
+    .filter(({ cost }) => cost > 0n);
   return (
     <div className="chart-tip">
       <strong>{showDay(day.day)}</strong>

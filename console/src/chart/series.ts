@@ -41,7 +41,11 @@ interface Row {
  * Fills `days` (UTC days, oldest first) with `rows`; days without any are zero. `labels` names groups. Groups are told
  * apart by their ids, for two keys may have one name.
  */
-export function chartData(rows: readonly Row[], days: readonly string[], labels: (group: string) => string = (group) => group): ChartData {
+export function chartData(
+  rows: readonly Row[],
+  days: readonly string[],
+  labels: (group: string) => string = (group) => group,
+): ChartData {
   const totals = new Map<string, bigint>();
   for (const { group, cost_usd } of rows) {
     const id = group ?? "";
@@ -50,7 +54,10 @@ export function chartData(rows: readonly Row[], days: readonly string[], labels:
   const ranked = [...totals].sort(([a, x], [b, y]) => (x === y ? a.localeCompare(b) : x > y ? -1 : 1));
   // One more in its own colour takes no more room than "Other" would.
   const named = ranked.length <= NAMED + 1 ? ranked : ranked.slice(0, NAMED);
-  const nameOf = distinct(named.map(([id]) => id), labels);
+  const nameOf = distinct(
+    named.map(([id]) => id),
+    labels,
+  );
   const series: Series[] = named.map(([id, total]) => ({ id, name: nameOf(id), total }));
   const rest = ranked.slice(named.length);
   if (rest.length > 0) series.push({ id: null, name: OTHER, total: rest.reduce((sum, [, total]) => sum + total, 0n) });

@@ -29,7 +29,10 @@ export function SpendChart({ data, what }: { data: ChartData; what: string }) {
   }
   return (
     <div>
-      <figure className="chart" aria-label={`${what}: ${showUsd(data.total)} in ${plural(data.requests, "request")}. The figures follow as a table.`}>
+      <figure
+        className="chart"
+        aria-label={`${what}: ${showUsd(data.total)} in ${plural(data.requests, "request")}. The figures follow as a table.`}
+      >
         <Suspense fallback={<Skeleton height={240} />}>
           <Bars data={data} />
         </Suspense>
@@ -48,25 +51,39 @@ export function SpendChart({ data, what }: { data: ChartData; what: string }) {
           <table className="table">
             <thead>
               <tr>
-                <th scope="col"><span>Day (UTC)</span></th>
-                <th scope="col" className="end"><span>Requests</span></th>
-                <th scope="col" className="end"><span>Total</span></th>
+                <th scope="col">
+                  <span>Day (UTC)</span>
+                </th>
+                <th scope="col" className="end">
+                  <span>Requests</span>
+                </th>
+                <th scope="col" className="end">
+                  <span>Total</span>
+                </th>
                 {data.series.map(({ id, name }) => (
-                  <th key={id ?? "rest"} scope="col" className="end"><span>{name}</span></th>
+                  <th key={id ?? "rest"} scope="col" className="end">
+                    <span>{name}</span>
+                  </th>
                 ))}
               </tr>
             </thead>
             <tbody>
-              {data.days.filter((day) => day.requests > 0).map((day) => (
-                <tr key={day.day}>
-                  <td>{showDay(day.day)}</td>
-                  <td className="end">{showCount(day.requests)}</td>
-                  <td className="end"><strong>{showUsd(day.total)}</strong></td>
-                  {day.exact.map((cost, index) => (
-                    <td key={index} className="end">{showUsd(cost)}</td>
-                  ))}
-                </tr>
-              ))}
+              {data.days
+                .filter((day) => day.requests > 0)
+                .map((day) => (
+                  <tr key={day.day}>
+                    <td>{showDay(day.day)}</td>
+                    <td className="end">{showCount(day.requests)}</td>
+                    <td className="end">
+                      <strong>{showUsd(day.total)}</strong>
+                    </td>
+                    {day.exact.map((cost, index) => (
+                      <td key={index} className="end">
+                        {showUsd(cost)}
+                      </td>
+                    ))}
+                  </tr>
+                ))}
             </tbody>
           </table>
         </div>

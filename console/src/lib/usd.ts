@@ -52,7 +52,10 @@ export function toHeight(nano: bigint): number {
  * `null`.
  */
 export function readUsd(typed: string, decimals = 9): string | null {
-  const text = typed.trim().replace(/^\$\s*/, "").replace(/,(?=\d{3}(\D|$))/g, "");
+  const text = typed
+    .trim()
+    .replace(/^\$\s*/, "")
+    .replace(/,(?=\d{3}(\D|$))/g, "");
   const match = /^(\d{1,12})(?:\.(\d*))?$/.exec(text);
   if (!match || (match[2] ?? "").length > decimals) return null;
   return toUsd(parseUsd(match[2] ? `${match[1]}.${match[2]}` : (match[1] ?? "0")));

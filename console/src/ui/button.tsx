@@ -10,7 +10,17 @@ interface Props extends ButtonHTMLAttributes<HTMLButtonElement> {
 }
 
 /** A button; without children it shows its icon and is named by `aria-label`. */
-export function Button({ look, size, icon, busy = false, className = "", children, disabled, type = "button", ...rest }: Props) {
+export function Button({
+  look,
+  size,
+  icon,
+  busy = false,
+  className = "",
+  children,
+  disabled,
+  type = "button",
+  ...rest
+}: Props) {
   const classes = ["button", look, size, children ? "" : "icon-only", className].filter(Boolean).join(" ");
   return (
     <button type={type} className={classes} disabled={disabled || busy} aria-busy={busy || undefined} {...rest}>

@@ -76,12 +76,26 @@ interface ConfirmProps {
 }
 
 /** Asks before something that cannot be taken back. */
-export function Confirm({ title, description, action, busy, failure, open, onClose, onConfirm, children }: ConfirmProps) {
+export function Confirm({
+  title,
+  description,
+  action,
+  busy,
+  failure,
+  open,
+  onClose,
+  onConfirm,
+  children,
+}: ConfirmProps) {
   return (
     <Dialog title={title} description={description} open={open} onClose={onClose} narrow alert>
       <div className="body stack">
         {children}
-        {failure && <p role="alert" className="notice danger">{failure}</p>}
+        {failure && (
+          <p role="alert" className="notice danger">
+            {failure}
+          </p>
+        )}
       </div>
       <footer>
         <Button onClick={onClose}>Cancel</Button>

@@ -3,7 +3,8 @@ const PATHS = {
   home: "M2.5 7.2 8 2.8l5.5 4.4v5.6a.7.7 0 0 1-.7.7H3.2a.7.7 0 0 1-.7-.7zM6.3 13.5V9.2h3.4v4.3",
   key: "M9.8 9.2a3.4 3.4 0 1 0-3-3L2.5 10.5v3h3v-1.8h1.7V10h1.7zM10.9 5.2v.01",
   chart: "M2.5 13.5h11M4.3 11V8M8 11V3.5M11.7 11V6",
-  wallet: "M3 4.5h9.3c.7 0 1.2.5 1.2 1.2v6.1c0 .7-.5 1.2-1.2 1.2H3.7c-.7 0-1.2-.5-1.2-1.2V4c0-.6.5-1 1-1h8M10.8 8.7v.01",
+  wallet:
+    "M3 4.5h9.3c.7 0 1.2.5 1.2 1.2v6.1c0 .7-.5 1.2-1.2 1.2H3.7c-.7 0-1.2-.5-1.2-1.2V4c0-.6.5-1 1-1h8M10.8 8.7v.01",
   models: "M8 2.2 13.5 5 8 7.8 2.5 5zM2.5 8 8 10.8 13.5 8M2.5 11 8 13.8l5.5-2.8",
   book: "M3 3h3.8c.7 0 1.2.5 1.2 1.2v9c0-.6-.5-1-1.2-1H3zM13 3H9.2C8.5 3 8 3.5 8 4.2v9c0-.6.5-1 1.2-1H13z",
   settings: "M2.5 4.5h5M11 4.5h2.5M2.5 11.5H5M8.5 11.5h5M9.2 2.8v3.4M6.8 9.8v3.4",
@@ -37,7 +38,16 @@ export type IconName = keyof typeof PATHS;
 
 export function Icon({ name, className = "" }: { name: IconName; className?: string }) {
   return (
-    <svg className={`icon ${className}`} viewBox="0 0 16 16" fill="none" stroke="currentColor" strokeWidth="1.5" strokeLinecap="round" strokeLinejoin="round" aria-hidden="true">
+    <svg
+      className={`icon ${className}`}
+      viewBox="0 0 16 16"
+      fill="none"
+      stroke="currentColor"
+      strokeWidth="1.5"
+      strokeLinecap="round"
+      strokeLinejoin="round"
+      aria-hidden="true"
+    >
       <path d={PATHS[name]} />
     </svg>
   );

@@ -11,7 +11,9 @@ export function useReturnFocus() {
       const opener = document.activeElement?.closest("[role=menu]")?.getAttribute("aria-labelledby");
       before.current = opener ? document.getElementById(opener) : document.activeElement;
       // A form is opened to be filled in: its first field has the focus, not the button that closes it.
-      const field = event.currentTarget instanceof HTMLElement && event.currentTarget.querySelector<HTMLElement>("form :is(input, select, textarea)");
+      const field =
+        event.currentTarget instanceof HTMLElement &&
+        event.currentTarget.querySelector<HTMLElement>("form :is(input, select, textarea)");
       if (!field) return;
       event.preventDefault();
       field.focus();

@@ -60,7 +60,17 @@ interface Props<Row extends object> {
   empty?: ReactNode;
 }
 
-export function DataTable<Row extends object>({ label, columns, data, rowId, sort = [], search = "", long = false, onNearEnd, empty }: Props<Row>) {
+export function DataTable<Row extends object>({
+  label,
+  columns,
+  data,
+  rowId,
+  sort = [],
+  search = "",
+  long = false,
+  onNearEnd,
+  empty,
+}: Props<Row>) {
   const [sorting, setSorting] = useState<SortingState>(sort);
   const table = useTable({
     features,
@@ -89,12 +99,20 @@ export function DataTable<Row extends object>({ label, columns, data, rowId, sor
   }, [long, onNearEnd, last, rows.length]);
 
   if (rows.length === 0 && empty) return empty;
-  const drawn = long ? shown.map(({ index }) => ({ index, row: rows[index] })) : rows.map((row, index) => ({ index, row }));
+  const drawn = long
+    ? shown.map(({ index }) => ({ index, row: rows[index] }))
+    : rows.map((row, index) => ({ index, row }));
   const before = shown[0]?.start ?? 0;
   const after = long ? virtual.getTotalSize() - (shown.at(-1)?.end ?? 0) : 0;
 
   return (
-    <div className={`table-wrap ${long ? "long" : ""}`} ref={scroll} tabIndex={0} role="region" aria-label={`${label}, table`}>
+    <div
+      className={`table-wrap ${long ? "long" : ""}`}
+      ref={scroll}
+      tabIndex={0}
+      role="region"
+      aria-label={`${label}, table`}
+    >
       <table className="table" aria-rowcount={long ? rows.length + 1 : undefined}>
         <thead>
           {table.getHeaderGroups().map((group) => (
@@ -153,4 +171,5 @@ function Gap({ height }: { height: number }) {
   );
 }
 
-const classes = (meta: Meta | undefined) => [meta?.end && "end", meta?.wideOnly && "wide-only"].filter(Boolean).join(" ");
+const classes = (meta: Meta | undefined) =>
+  [meta?.end && "end", meta?.wideOnly && "wide-only"].filter(Boolean).join(" ");

@@ -102,7 +102,8 @@ function AutoForm({ settings }: { settings: AutoTopUp }) {
     say(text);
   };
   const save = useMutation({
-    mutationFn: (body: Fields & { enabled: boolean }) => askJson<AutoTopUp>("/console/api/topups/auto", { method: "PUT", body }),
+    mutationFn: (body: Fields & { enabled: boolean }) =>
+      askJson<AutoTopUp>("/console/api/topups/auto", { method: "PUT", body }),
     onSuccess: done("Automatic top-up is saved."),
   });
   const forget = useMutation({
@@ -143,8 +144,8 @@ function AutoForm({ settings }: { settings: AutoTopUp }) {
       {settings.enabled && !method && !stopped && (
         <p className="notice warn">
           <Icon name="alert" />
-          Nothing is topped up: it was switched on, but there is no kept payment method. It goes on by itself when you keep one; save it
-          switched off if it shall not.
+          Nothing is topped up: it was switched on, but there is no kept payment method. It goes on by itself when you
+          keep one; save it switched off if it shall not.
         </p>
       )}
       {stopped && (
@@ -196,7 +197,9 @@ function AutoForm({ settings }: { settings: AutoTopUp }) {
       </p>
       {(refusesWithout || save.error) && (
         <p className="notice danger" role="alert">
-          {refusesWithout ? "It cannot be switched on without a kept payment method: keep one with your next top-up." : messageOf(save.error)}
+          {refusesWithout
+            ? "It cannot be switched on without a kept payment method: keep one with your next top-up."
+            : messageOf(save.error)}
         </p>
       )}
       <div className="actions">

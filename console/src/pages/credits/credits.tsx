@@ -27,7 +27,11 @@ export default function Credits() {
         balance.data && (
           <span className="small">
             <strong className="num">{showUsd(balance.data.balance_usd)}</strong> balance
-            {parseUsd(balance.data.held_usd) > 0n && <>, <span className="num">{showUsd(balance.data.held_usd)}</span> held</>}
+            {parseUsd(balance.data.held_usd) > 0n && (
+              <>
+                , <span className="num">{showUsd(balance.data.held_usd)}</span> held
+              </>
+            )}
             {" · "}
             <LiveMark running={balance.data.running} />
           </span>
@@ -36,7 +40,14 @@ export default function Credits() {
     >
       <div className="stack">
         <Returned />
-        <Loaded query={config} loading={<div className="card"><SkeletonRows rows={6} height={40} /></div>}>
+        <Loaded
+          query={config}
+          loading={
+            <div className="card">
+              <SkeletonRows rows={6} height={40} />
+            </div>
+          }
+        >
           {({ payments }) =>
             payments ? (
               <div className="credit-grid">
@@ -59,7 +70,15 @@ export default function Credits() {
         <section className="card" aria-labelledby="history">
           <header>
             <h2 id="history">History</h2>
-            <Choices label="What to show" value={history} onChange={setHistory} options={[["topups", "Top-ups"], ["journal", "Every entry"]]} />
+            <Choices
+              label="What to show"
+              value={history}
+              onChange={setHistory}
+              options={[
+                ["topups", "Top-ups"],
+                ["journal", "Every entry"],
+              ]}
+            />
           </header>
           {history === "topups" ? <TopUps /> : <Journal />}
         </section>

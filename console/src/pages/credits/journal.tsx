@@ -45,24 +45,42 @@ export function Journal() {
           <table className="table">
             <thead>
               <tr>
-                <th scope="col" className="wide-only"><span>Time</span></th>
-                <th scope="col" className="wide-only"><span>Kind</span></th>
-                <th scope="col"><span>What</span></th>
-                <th scope="col" className="end"><span>Amount</span></th>
-                <th scope="col" className="end wide-only"><span>Balance</span></th>
+                <th scope="col" className="wide-only">
+                  <span>Time</span>
+                </th>
+                <th scope="col" className="wide-only">
+                  <span>Kind</span>
+                </th>
+                <th scope="col">
+                  <span>What</span>
+                </th>
+                <th scope="col" className="end">
+                  <span>Amount</span>
+                </th>
+                <th scope="col" className="end wide-only">
+                  <span>Balance</span>
+                </th>
               </tr>
             </thead>
             <tbody>
               {rows.map((row) => (
                 <tr key={row.seq}>
-                  <td className="nowrap wide-only" title={showFullTime(row.at)}>{showTime(row.at)}</td>
-                  <td className="wide-only"><Badge tone={TONES[row.kind]}>{row.kind}</Badge></td>
+                  <td className="nowrap wide-only" title={showFullTime(row.at)}>
+                    {showTime(row.at)}
+                  </td>
+                  <td className="wide-only">
+                    <Badge tone={TONES[row.kind]}>{row.kind}</Badge>
+                  </td>
                   <td>
                     {row.description}
                     <span className="narrow-only small muted">{showTime(row.at)}</span>
                   </td>
-                  <td className={`end ${parseUsd(row.amount_usd) > 0n ? "amount-in" : ""}`}><Usd amount={row.amount_usd} signed /></td>
-                  <td className="end wide-only"><Usd amount={row.balance_after_usd} /></td>
+                  <td className={`end ${parseUsd(row.amount_usd) > 0n ? "amount-in" : ""}`}>
+                    <Usd amount={row.amount_usd} signed />
+                  </td>
+                  <td className="end wide-only">
+                    <Usd amount={row.balance_after_usd} />
+                  </td>
                 </tr>
               ))}
             </tbody>

@@ -76,7 +76,9 @@ function Waiting({ id }: { id: string }) {
   return (
     <p className="notice" role="status">
       <Icon name={isUnknown ? "info" : "refresh"} />
-      {isUnknown ? "This payment is not among the last ones of your account." : "Waiting for word of your payment. It takes seconds, seldom minutes."}
+      {isUnknown
+        ? "This payment is not among the last ones of your account."
+        : "Waiting for word of your payment. It takes seconds, seldom minutes."}
     </p>
   );
 }

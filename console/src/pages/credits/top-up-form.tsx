@@ -19,7 +19,10 @@ export function TopUpForm() {
   const [wrong, setWrong] = useState<string | null>(null);
   const pay = useMutation({
     mutationFn: (amount_usd: string) =>
-      askJson<{ id: string; checkout_url: string }>("/console/api/topups", { method: "POST", body: { amount_usd, ...(save && { save_method: true }) } }),
+      askJson<{ id: string; checkout_url: string }>("/console/api/topups", {
+        method: "POST",
+        body: { amount_usd, ...(save && { save_method: true }) },
+      }),
     onSuccess: ({ checkout_url }) => {
       // It is the gateway's word, but an address of another kind would run as a script here.
       if (/^https?:/.test(checkout_url)) location.assign(checkout_url);
@@ -45,8 +48,7 @@ export function TopUpForm() {
         <legend className="hidden-visually">Amount</legend>
         {PRESETS.map((amount) => (
           <label key={amount}>
-            <input type="radio" name={name} checked={preset === amount} onChange={() => setPreset(amount)} />
-            ${amount}
+            <input type="radio" name={name} checked={preset === amount} onChange={() => setPreset(amount)} />${amount}
           </label>
         ))}
       </fieldset>

@@ -36,11 +36,21 @@ export function TopUps() {
         <table className="table">
           <thead>
             <tr>
-              <th scope="col"><span>Time</span></th>
-              <th scope="col" className="wide-only"><span>Kind</span></th>
-              <th scope="col" className="wide-only"><span>Status</span></th>
-              <th scope="col"><span>Receipt</span></th>
-              <th scope="col" className="end"><span>Amount</span></th>
+              <th scope="col">
+                <span>Time</span>
+              </th>
+              <th scope="col" className="wide-only">
+                <span>Kind</span>
+              </th>
+              <th scope="col" className="wide-only">
+                <span>Status</span>
+              </th>
+              <th scope="col">
+                <span>Receipt</span>
+              </th>
+              <th scope="col" className="end">
+                <span>Amount</span>
+              </th>
             </tr>
           </thead>
           <tbody>
@@ -50,10 +60,14 @@ export function TopUps() {
                 <tr key={topUp.id}>
                   <td className="nowrap" title={showFullTime(topUp.at)}>
                     {showTime(topUp.at)}
-                    <span className="narrow-only"><Badge tone={tone}>{label}</Badge></span>
+                    <span className="narrow-only">
+                      <Badge tone={tone}>{label}</Badge>
+                    </span>
                   </td>
                   <td className="wide-only">{topUp.kind === "auto" ? "Automatic" : "By you"}</td>
-                  <td className="wide-only"><Badge tone={tone}>{label}</Badge></td>
+                  <td className="wide-only">
+                    <Badge tone={tone}>{label}</Badge>
+                  </td>
                   <td>
                     {topUp.receipt_url && /^https?:/.test(topUp.receipt_url) ? (
                       <a href={topUp.receipt_url} target="_blank" rel="noreferrer">
@@ -63,7 +77,9 @@ export function TopUps() {
                       <span className="muted">—</span>
                     )}
                   </td>
-                  <td className="end"><Usd amount={topUp.amount_usd} /></td>
+                  <td className="end">
+                    <Usd amount={topUp.amount_usd} />
+                  </td>
                 </tr>
               );
             })}

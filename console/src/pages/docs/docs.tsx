@@ -20,19 +20,46 @@ interface Tool {
 }
 
 const TOOLS: Tool[] = [
-  { id: "openai", name: "OpenAI SDK", code: [snippets.openaiPython, snippets.openaiNode], outro: <p>The same client speaks the responses API and embeddings, to every model that has them.</p> },
-  { id: "anthropic", name: "Anthropic SDK", code: [snippets.anthropicPython, snippets.anthropicNode], outro: <p>Every model answers in Anthropic's messages, not Claude's alone.</p> },
+  {
+    id: "openai",
+    name: "OpenAI SDK",
+    code: [snippets.openaiPython, snippets.openaiNode],
+    outro: <p>The same client speaks the responses API and embeddings, to every model that has them.</p>,
+  },
+  {
+    id: "anthropic",
+    name: "Anthropic SDK",
+    code: [snippets.anthropicPython, snippets.anthropicNode],
+    outro: <p>Every model answers in Anthropic's messages, not Claude's alone.</p>,
+  },
   { id: "curl", name: "cURL", code: [snippets.curl, snippets.curlStream] },
-  { id: "cursor", name: "Cursor", code: [snippets.cursor], outro: <p>Cursor calls from its own servers, so it needs a gateway that the internet can reach. Other tools that take an OpenAI-compatible provider want the same three lines.</p> },
+  {
+    id: "cursor",
+    name: "Cursor",
+    code: [snippets.cursor],
+    outro: (
+      <p>
+        Cursor calls from its own servers, so it needs a gateway that the internet can reach. Other tools that take an
+        OpenAI-compatible provider want the same three lines.
+      </p>
+    ),
+  },
   {
     id: "claude-code",
     name: "Claude Code",
-    intro: <p>Three ways. The first two have Claude Code's own requests go through One Interface; the third leaves them as they are, and adds tools.</p>,
+    intro: (
+      <p>
+        Three ways. The first two have Claude Code's own requests go through One Interface; the third leaves them as
+        they are, and adds tools.
+      </p>
+    ),
     code: [snippets.claudeToken, snippets.claudeBare, snippets.claudeMcp, snippets.claudeHelper],
     outro: (
       <p>
-        Claude Code takes a model that it does not know for one of a million tokens; <code>CLAUDE_CODE_AUTO_COMPACT_WINDOW</code> sets the real window. With{" "}
-        <code>CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY=1</code> its <code>/model</code> lists the Claude models of the gateway.
+        Claude Code takes a model that it does not know for one of a million tokens;{" "}
+        <code>CLAUDE_CODE_AUTO_COMPACT_WINDOW</code> sets the real window. With{" "}
+        <code>CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY=1</code> its <code>/model</code> lists the Claude models of the
+        gateway.
       </p>
     ),
   },
@@ -42,7 +69,8 @@ const TOOLS: Tool[] = [
     code: [snippets.codex],
     outro: (
       <p>
-        Then <code>codex</code> finds the key in the environment. <code>model_context_window</code> in the same file tells it the window of a model that it does not know.
+        Then <code>codex</code> finds the key in the environment. <code>model_context_window</code> in the same file
+        tells it the window of a model that it does not know.
       </p>
     ),
   },
@@ -69,13 +97,17 @@ export default function Docs() {
         <section aria-labelledby="key">
           <h2 id="key">Your key</h2>
           <p>
-            <Link href="/keys?new=1">Create a key</Link>, with a budget if you like, and put it into the environment. It is shown once. Keep it on your servers: whoever has it spends from your balance.
+            <Link href="/keys?new=1">Create a key</Link>, with a budget if you like, and put it into the environment. It
+            is shown once. Keep it on your servers: whoever has it spends from your balance.
           </p>
           <Code text={snippets.exportKey} what="the command" />
         </section>
         <section aria-labelledby="client">
           <h2 id="client">Your client</h2>
-          <Tabs.Root value={tool} onValueChange={(id) => setParams(id === FIRST ? {} : { tool: id }, { replace: true })}>
+          <Tabs.Root
+            value={tool}
+            onValueChange={(id) => setParams(id === FIRST ? {} : { tool: id }, { replace: true })}
+          >
             <Tabs.List className="tabs" aria-label="Client">
               {TOOLS.map(({ id, name }) => (
                 <Tabs.Trigger key={id} value={id}>
@@ -102,14 +134,20 @@ export default function Docs() {
             <table className="table">
               <thead>
                 <tr>
-                  <th scope="col"><span>Code</span></th>
-                  <th scope="col"><span>Meaning</span></th>
+                  <th scope="col">
+                    <span>Code</span>
+                  </th>
+                  <th scope="col">
+                    <span>Meaning</span>
+                  </th>
                 </tr>
               </thead>
               <tbody>
                 {ERRORS.map(([code, meaning]) => (
                   <tr key={code}>
-                    <td><code>{code}</code></td>
+                    <td>
+                      <code>{code}</code>
+                    </td>
                     <td>{meaning}</td>
                   </tr>
                 ))}

@@ -54,12 +54,22 @@ export const columns = (now: number, act: (what: KeyAction, key: Key) => void, n
       header: "Last used",
       meta: { wideOnly: true },
       cell: ({ getValue }) =>
-        getValue() ? <span className="nowrap" title={showFullTime(getValue())}>{showAgo(getValue(), now)}</span> : <span className="muted">Never</span>,
+        getValue() ? (
+          <span className="nowrap" title={showFullTime(getValue())}>
+            {showAgo(getValue(), now)}
+          </span>
+        ) : (
+          <span className="muted">Never</span>
+        ),
     }),
     helper.accessor("created_at", {
       header: "Created",
       meta: { wideOnly: true },
-      cell: ({ getValue }) => <span className="nowrap" title={showFullTime(getValue())}>{showDate(getValue())}</span>,
+      cell: ({ getValue }) => (
+        <span className="nowrap" title={showFullTime(getValue())}>
+          {showDate(getValue())}
+        </span>
+      ),
     }),
     helper.display({
       id: "actions",
@@ -78,7 +88,8 @@ interface StateProps {
 function State({ apiKey, now, nameOf }: StateProps) {
   if (apiKey.revoked_at) return <Badge tone="danger">Revoked</Badge>;
   if (hasExpired(apiKey, now)) return <Badge tone="danger">Expired</Badge>;
-  if (apiKey.replaced_by) return <Replaced by={nameOf(apiKey.replaced_by)} endsAt={apiKey.limits.expires_at} now={now} />;
+  if (apiKey.replaced_by)
+    return <Replaced by={nameOf(apiKey.replaced_by)} endsAt={apiKey.limits.expires_at} now={now} />;
   if (apiKey.running > 0) return <Badge tone="accent">{apiKey.running} running</Badge>;
   const { expires_at } = apiKey.limits;
   if (!expires_at) return <Badge tone="ok">Active</Badge>;
@@ -114,7 +125,10 @@ function Spent({ apiKey: { limits, spent_usd, name, replaced_by } }: { apiKey: K
   const percent = spentPercent(spent_usd, budget.usd);
   return (
     <span className="small">
-      <span className="num">{showUsd(spent_usd)}</span> <span className="muted key-budget">of {showUsd(budget.usd)} {PERIODS[budget.period]}</span>
+      <span className="num">{showUsd(spent_usd)}</span>{" "}
+      <span className="muted key-budget">
+        of {showUsd(budget.usd)} {PERIODS[budget.period]}
+      </span>
       <span
         className={`meter ${percent >= HIGH_PERCENT ? "high" : ""}`}
         role="meter"

@@ -60,7 +60,10 @@ export function limitsOf(form: KeyForm, now: number): { limits: Limits } | { wro
   if (form.permissions.length === 0) wrong.permissions = "A key that may do nothing is of no use.";
   if (form.budget.trim() !== "") {
     const usd = readUsd(form.budget);
-    if (usd === null || usd === "0") wrong.budget = hasDecimalComma(form.budget) ? "Decimals stand after a point, as 5.00." : "An amount above 0, as 5 or 0.25.";
+    if (usd === null || usd === "0")
+      wrong.budget = hasDecimalComma(form.budget)
+        ? "Decimals stand after a point, as 5.00."
+        : "An amount above 0, as 5 or 0.25.";
     else limits.budget = { usd, period: form.period };
   }
   const count = (field: "perMinute" | "atOnce") => {
@@ -83,7 +86,8 @@ export function limitsOf(form: KeyForm, now: number): { limits: Limits } | { wro
   if (models.some((line) => !MODEL.test(line))) wrong.models = "One id or pattern a line, as gpt-4o or claude-*.";
   else if (models.length > 0) limits.models = models;
   const addresses = lines(form.addresses);
-  if (addresses.some((line) => !ADDRESS.test(line))) wrong.addresses = "One address or range a line, as 203.0.113.0/24.";
+  if (addresses.some((line) => !ADDRESS.test(line)))
+    wrong.addresses = "One address or range a line, as 203.0.113.0/24.";
   else if (addresses.length > 0) limits.addresses = addresses;
   return Object.keys(wrong).length > 0 ? { wrong } : { limits };
 }
@@ -100,11 +104,17 @@ const FIELDS: Record<keyof Limits, (keyof KeyForm)[]> = {
 
 /** The limits that `form` changes in `before`: those that it has emptied are `null`, and all others stay unnamed. */
 export function changeOf(before: KeyForm, form: KeyForm, limits: Limits): ChangedLimits {
-  const names = (Object.keys(FIELDS) as (keyof Limits)[]).filter((limit) => FIELDS[limit].some((field) => form[field] !== before[field]));
+  const names = (Object.keys(FIELDS) as (keyof Limits)[]).filter((limit) =>
+    FIELDS[limit].some((field) => form[field] !== before[field]),
+  );
   return Object.fromEntries(names.map((limit) => [limit, limits[limit] ?? null]));
 }
 
-const lines = (text: string) => text.split(/[\n,]/).map((line) => line.trim()).filter(Boolean);
+const lines = (text: string) =>
+  text
+    .split(/[\n,]/)
+    .map((line) => line.trim())
+    .filter(Boolean);
 
 function localInput(date: Date): string {
   return new Date(date.getTime() - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);

@@ -15,7 +15,10 @@ export function MakeKey({ onClose, onMade }: { onClose: () => void; onMade: (mad
   const queries = useQueryClient();
   const make = useMutation({
     mutationFn: ({ form, limits }: Checked) =>
-      askJson<NewKey>("/console/api/keys", { method: "POST", body: { name: form.name.trim(), permissions: form.permissions, limits } }),
+      askJson<NewKey>("/console/api/keys", {
+        method: "POST",
+        body: { name: form.name.trim(), permissions: form.permissions, limits },
+      }),
     onSuccess: (made) => {
       void queries.invalidateQueries(keysQuery());
       onMade(made);
@@ -95,7 +98,12 @@ function KeyDialog({ title, first, action, busy, failure, isEdit = false, onClos
     <Dialog title={title} open onClose={onClose}>
       <form onSubmit={submit} noValidate>
         <div className="body stack">
-          <KeyFields form={form} wrong={wrong} isEdit={isEdit} change={(part) => setForm((before) => ({ ...before, ...part }))} />
+          <KeyFields
+            form={form}
+            wrong={wrong}
+            isEdit={isEdit}
+            change={(part) => setForm((before) => ({ ...before, ...part }))}
+          />
           {failure && (
             <p className="notice danger" role="alert">
               {failure}

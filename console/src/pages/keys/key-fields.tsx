@@ -35,7 +35,15 @@ interface Props {
 export function KeyFields({ form, wrong, isEdit, change }: Props) {
   return (
     <>
-      <TextField label="Name" placeholder="Production backend" maxLength={100} autoComplete="off" value={form.name} wrong={wrong.name} onText={(name) => change({ name })} />
+      <TextField
+        label="Name"
+        placeholder="Production backend"
+        maxLength={100}
+        autoComplete="off"
+        value={form.name}
+        wrong={wrong.name}
+        onText={(name) => change({ name })}
+      />
       <div className="row-fields">
         <TextField
           label="Budget"
@@ -48,22 +56,76 @@ export function KeyFields({ form, wrong, isEdit, change }: Props) {
           hint="Periods begin at 00:00 UTC."
           onText={(budget) => change({ budget })}
         />
-        <SelectField label="For" options={PERIODS} value={form.period} onText={(period) => change({ period: period as Period })} />
+        <SelectField
+          label="For"
+          options={PERIODS}
+          value={form.period}
+          onText={(period) => change({ period: period as Period })}
+        />
       </div>
       <div className="row-fields">
-        <SelectField label="Ends" options={ENDS} value={form.ends} wrong={form.ends === "own" ? null : wrong.endsAt} onText={(ends) => change({ ends })} />
-        {form.ends === "own" && <TextField label="At" type="datetime-local" value={form.endsAt} hint="In the time of this device." wrong={wrong.endsAt} onText={(endsAt) => change({ endsAt })} />}
+        <SelectField
+          label="Ends"
+          options={ENDS}
+          value={form.ends}
+          wrong={form.ends === "own" ? null : wrong.endsAt}
+          onText={(ends) => change({ ends })}
+        />
+        {form.ends === "own" && (
+          <TextField
+            label="At"
+            type="datetime-local"
+            value={form.endsAt}
+            hint="In the time of this device."
+            wrong={wrong.endsAt}
+            onText={(endsAt) => change({ endsAt })}
+          />
+        )}
       </div>
       {!isEdit && <Permissions form={form} wrong={wrong} change={change} />}
       <details className="more-limits" open={hasMore(form, wrong) || undefined}>
         <summary>Rate, models and addresses</summary>
         <div className="stack">
           <div className="row-fields">
-            <TextField label="Requests a minute" inputMode="numeric" placeholder="No limit" autoComplete="off" value={form.perMinute} wrong={wrong.perMinute} onText={(perMinute) => change({ perMinute })} />
-            <TextField label="Requests at once" inputMode="numeric" placeholder="No limit" autoComplete="off" value={form.atOnce} wrong={wrong.atOnce} onText={(atOnce) => change({ atOnce })} />
+            <TextField
+              label="Requests a minute"
+              inputMode="numeric"
+              placeholder="No limit"
+              autoComplete="off"
+              value={form.perMinute}
+              wrong={wrong.perMinute}
+              onText={(perMinute) => change({ perMinute })}
+            />
+            <TextField
+              label="Requests at once"
+              inputMode="numeric"
+              placeholder="No limit"
+              autoComplete="off"
+              value={form.atOnce}
+              wrong={wrong.atOnce}
+              onText={(atOnce) => change({ atOnce })}
+            />
           </div>
-          <TextArea label="Models" rows={3} spellCheck={false} placeholder={"gpt-4o\nclaude-*"} hint="One a line; * stands for anything. Empty: every model." value={form.models} wrong={wrong.models} onText={(models) => change({ models })} />
-          <TextArea label="Addresses" rows={3} spellCheck={false} placeholder={"203.0.113.0/24\n2001:db8::/32"} hint="Where requests may come from, one a line. Empty: anywhere." value={form.addresses} wrong={wrong.addresses} onText={(addresses) => change({ addresses })} />
+          <TextArea
+            label="Models"
+            rows={3}
+            spellCheck={false}
+            placeholder={"gpt-4o\nclaude-*"}
+            hint="One a line; * stands for anything. Empty: every model."
+            value={form.models}
+            wrong={wrong.models}
+            onText={(models) => change({ models })}
+          />
+          <TextArea
+            label="Addresses"
+            rows={3}
+            spellCheck={false}
+            placeholder={"203.0.113.0/24\n2001:db8::/32"}
+            hint="Where requests may come from, one a line. Empty: anywhere."
+            value={form.addresses}
+            wrong={wrong.addresses}
+            onText={(addresses) => change({ addresses })}
+          />
         </div>
       </details>
     </>
@@ -72,7 +134,9 @@ export function KeyFields({ form, wrong, isEdit, change }: Props) {
 
 function Permissions({ form, wrong, change }: Omit<Props, "isEdit">) {
   const toggle = (permission: Permission, isOn: boolean) =>
-    change({ permissions: isOn ? [...form.permissions, permission] : form.permissions.filter((other) => other !== permission) });
+    change({
+      permissions: isOn ? [...form.permissions, permission] : form.permissions.filter((other) => other !== permission),
+    });
   return (
     <fieldset className="stack tight">
       <legend className="field">
@@ -80,7 +144,11 @@ function Permissions({ form, wrong, change }: Omit<Props, "isEdit">) {
       </legend>
       {PERMISSIONS.map(([permission, label, meaning]) => (
         <label key={permission} className="check">
-          <input type="checkbox" checked={form.permissions.includes(permission)} onChange={(event) => toggle(permission, event.target.checked)} />
+          <input
+            type="checkbox"
+            checked={form.permissions.includes(permission)}
+            onChange={(event) => toggle(permission, event.target.checked)}
+          />
           <span>
             {label} <span className="muted small">{meaning}</span>
           </span>
@@ -96,4 +164,13 @@ function Permissions({ form, wrong, change }: Omit<Props, "isEdit">) {
 }
 
 const hasMore = (form: KeyForm, wrong: Wrong) =>
-  Boolean(form.perMinute || form.atOnce || form.models || form.addresses || wrong.perMinute || wrong.atOnce || wrong.models || wrong.addresses);
+  Boolean(
+    form.perMinute ||
+      form.atOnce ||
+      form.models ||
+      form.addresses ||
+      wrong.perMinute ||
+      wrong.atOnce ||
+      wrong.models ||
+      wrong.addresses,
+  );

@@ -29,7 +29,11 @@ export default function Keys() {
   const [show, setShow] = useState<"active" | "all">("active");
   const tableColumns = useMemo(() => {
     const starts = new Map(keys.data?.map((key) => [key.id, shownStart(key)]));
-    return columns(now, (what, key) => setOpen({ what, key }), (id) => starts.get(id) ?? id);
+    return columns(
+      now,
+      (what, key) => setOpen({ what, key }),
+      (id) => starts.get(id) ?? id,
+    );
   }, [now, keys.data]);
   const close = () => {
     setOpen(null);
@@ -45,7 +49,11 @@ export default function Keys() {
     </Button>
   );
   return (
-    <Page title="API keys" description="A key opens your account to whoever has it. Give each program its own, with limits." actions={makeButton}>
+    <Page
+      title="API keys"
+      description="A key opens your account to whoever has it. Give each program its own, with limits."
+      actions={makeButton}
+    >
       <section className="card" aria-label="API keys">
         <Loaded query={keys}>
           {(all) => {
@@ -59,7 +67,10 @@ export default function Keys() {
                     label="Which keys"
                     value={show}
                     onChange={setShow}
-                    options={[["active", `Active (${living.length})`], ["all", `All (${all.length})`]]}
+                    options={[
+                      ["active", `Active (${living.length})`],
+                      ["all", `All (${all.length})`],
+                    ]}
                   />
                 </header>
                 <DataTable
@@ -82,7 +93,9 @@ export default function Keys() {
       {open?.what === "make" && <MakeKey onClose={close} onMade={onMade} />}
       {open?.what === "edit" && <EditKey apiKey={open.key} onClose={close} />}
       {open?.what === "rotate" && <RotateKey apiKey={open.key} onClose={close} onMade={onMade} />}
-      {open?.what === "revoke" && <RevokeKey apiKey={open.key} ending={endingWith(keys.data ?? [], open.key, now)} onClose={close} />}
+      {open?.what === "revoke" && (
+        <RevokeKey apiKey={open.key} ending={endingWith(keys.data ?? [], open.key, now)} onClose={close} />
+      )}
       {made && <MadeKey made={made} onClose={() => setMade(null)} />}
     </Page>
   );

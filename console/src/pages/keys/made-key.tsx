@@ -32,8 +32,14 @@ export function MadeKey({ made, onClose }: { made: NewKey; onClose: () => void }
           <code data-testid="new-key">{made.key}</code>
           <CopyButton text={made.key} what="the key" worded look="primary" />
         </div>
-        {made.old_key_ends_at && <p className="notice">The old key works until {showFullTime(made.old_key_ends_at)}.</p>}
-        <Code caption="Put it into the environment, and see that it works" text={firstCommand(made.key, location.origin)} what="the command" />
+        {made.old_key_ends_at && (
+          <p className="notice">The old key works until {showFullTime(made.old_key_ends_at)}.</p>
+        )}
+        <Code
+          caption="Put it into the environment, and see that it works"
+          text={firstCommand(made.key, location.origin)}
+          what="the command"
+        />
         <label className="check">
           <input type="checkbox" checked={isSure} onChange={(event) => setSure(event.target.checked)} />
           <span>I have put the key where I keep secrets</span>

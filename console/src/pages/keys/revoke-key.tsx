@@ -16,7 +16,8 @@ export function RevokeKey({ apiKey, ending, onClose }: { apiKey: Key; ending: Ke
   const queries = useQueryClient();
   const say = useToast();
   const revoke = useMutation({
-    mutationFn: () => askJson<{ revoked: string[] }>(`/console/api/keys/${encodeURIComponent(apiKey.id)}`, { method: "DELETE" }),
+    mutationFn: () =>
+      askJson<{ revoked: string[] }>(`/console/api/keys/${encodeURIComponent(apiKey.id)}`, { method: "DELETE" }),
     onSuccess: (answer) => {
       void queries.invalidateQueries(keysQuery());
       const others = (answer?.revoked ?? []).filter((id) => id !== apiKey.id).length;
@@ -38,7 +39,9 @@ export function RevokeKey({ apiKey, ending, onClose }: { apiKey: Key; ending: Ke
       {ending.length > 0 && (
         <div className="notice warn ending-keys">
           <div>
-            <p>{plural(ending.length, "other key")} {ending.length === 1 ? "ends" : "end"} with it:</p>
+            <p>
+              {plural(ending.length, "other key")} {ending.length === 1 ? "ends" : "end"} with it:
+            </p>
             <ul>
               {ending.slice(0, NAMED).map((key) => (
                 <li key={key.id}>

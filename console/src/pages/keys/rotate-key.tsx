@@ -16,12 +16,23 @@ const GRACES: [string, string][] = [
 ];
 
 /** Makes a key with the same limits, and ends the old one after a while. */
-export function RotateKey({ apiKey, onClose, onMade }: { apiKey: Key; onClose: () => void; onMade: (made: NewKey) => void }) {
+export function RotateKey({
+  apiKey,
+  onClose,
+  onMade,
+}: {
+  apiKey: Key;
+  onClose: () => void;
+  onMade: (made: NewKey) => void;
+}) {
   const queries = useQueryClient();
   const [grace, setGrace] = useState("86400");
   const rotate = useMutation({
     mutationFn: () =>
-      askJson<NewKey>(`/console/api/keys/${encodeURIComponent(apiKey.id)}/rotate`, { method: "POST", body: { grace_seconds: Number(grace) } }),
+      askJson<NewKey>(`/console/api/keys/${encodeURIComponent(apiKey.id)}/rotate`, {
+        method: "POST",
+        body: { grace_seconds: Number(grace) },
+      }),
     onSuccess: (made) => {
       void queries.invalidateQueries(keysQuery());
       onMade(made);

@@ -37,7 +37,9 @@ export function endingWith(keys: readonly Key[], key: Key, now: number): Key[] {
 /** The end of a key by its date, in words for its badge, and whether it is near enough to warn. */
 export function endOf(expiresAt: string, now: number): { said: string; isNear: boolean } {
   const left = Date.parse(expiresAt) - now;
-  return left < FAR_MS ? { said: showAgo(expiresAt, now), isNear: left < NEAR_MS } : { said: `on ${showDate(expiresAt)}`, isNear: false };
+  return left < FAR_MS
+    ? { said: showAgo(expiresAt, now), isNear: left < NEAR_MS }
+    : { said: `on ${showDate(expiresAt)}`, isNear: false };
 }
 
 /** How much of its budget a key has spent, in whole percent, at most 100. */

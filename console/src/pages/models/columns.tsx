@@ -63,21 +63,48 @@ export const columns = helper.columns([
     meta: { end: true, wideOnly: true },
     cell: ({ getValue }) => {
       const limit = getValue();
-      return limit ? <span title={`${showCount(limit)} tokens`}>{showTokens(limit)}</span> : <span className="muted">—</span>;
+      return limit ? (
+        <span title={`${showCount(limit)} tokens`}>{showTokens(limit)}</span>
+      ) : (
+        <span className="muted">—</span>
+      );
     },
   }),
-  helper.accessor((model) => model.pricing?.input, { id: "input", header: "Input", sortFn: byPrice("input"), enableGlobalFilter: false, meta: { end: true }, cell: ({ row }) => <Price model={row.original} rate="input" /> }),
-  helper.accessor((model) => model.pricing?.cache_read, { id: "cache_read", header: "Cached", sortFn: byPrice("cache_read"), enableGlobalFilter: false, meta: { end: true, wideOnly: true }, cell: ({ row }) => <Price model={row.original} rate="cache_read" /> }),
-  helper.accessor((model) => model.pricing?.output, { id: "output", header: "Output", sortFn: byPrice("output"), enableGlobalFilter: false, meta: { end: true }, cell: ({ row }) => <Price model={row.original} rate="output" /> }),
+  helper.accessor((model) => model.pricing?.input, {
+    id: "input",
+    header: "Input",
+    sortFn: byPrice("input"),
+    enableGlobalFilter: false,
+    meta: { end: true },
+    cell: ({ row }) => <Price model={row.original} rate="input" />,
+  }),
+  helper.accessor((model) => model.pricing?.cache_read, {
+    id: "cache_read",
+    header: "Cached",
+    sortFn: byPrice("cache_read"),
+    enableGlobalFilter: false,
+    meta: { end: true, wideOnly: true },
+    cell: ({ row }) => <Price model={row.original} rate="cache_read" />,
+  }),
+  helper.accessor((model) => model.pricing?.output, {
+    id: "output",
+    header: "Output",
+    sortFn: byPrice("output"),
+    enableGlobalFilter: false,
+    meta: { end: true },
+    cell: ({ row }) => <Price model={row.original} rate="output" />,
+  }),
   helper.display({
     id: "capabilities",
     header: "Capabilities",
     meta: { wideOnly: true },
     cell: ({ row: { original: model } }) => (
       <span className="badges">
-        {model.capabilities.filter((capability) => capability in CAPABILITIES).map((capability) => (
-          <Badge key={capability}>{capabilityName(capability)}</Badge>
-        ))}
+        {model.capabilities
+          .filter((capability) => capability in CAPABILITIES)
+          .map((capability) => (
+            <Badge key={capability}>{capabilityName(capability)}</Badge>
+          ))}
       </span>
     ),
   }),

@@ -23,7 +23,8 @@ export default function Models() {
   const shown = useMemo(
     () =>
       models.data?.filter(
-        ({ owned_by, capabilities }) => (maker === "" || owned_by === maker) && [...wanted].every((capability) => capabilities.includes(capability)),
+        ({ owned_by, capabilities }) =>
+          (maker === "" || owned_by === maker) && [...wanted].every((capability) => capabilities.includes(capability)),
       ) ?? [],
     [models.data, maker, wanted],
   );
@@ -49,16 +50,36 @@ export default function Models() {
     );
   const makers = [...new Set(models.data?.map(({ owned_by }) => owned_by))].sort();
   return (
-    <Page title="Models" description="Prices are USD for a million tokens. Each model that writes answers at every endpoint but embeddings, whoever serves it; models for embeddings answer there alone.">
+    <Page
+      title="Models"
+      description="Prices are USD for a million tokens. Each model that writes answers at every endpoint but embeddings, whoever serves it; models for embeddings answer there alone."
+    >
       <div className="stack">
         <div className="stack">
           <div className="model-filters">
-            <TextField label="Search" type="search" placeholder="Name, id or maker" value={search} onText={(text) => set("q", text)} />
-            <SelectField label="Maker" value={maker} onText={(text) => set("maker", text)} options={[["", "All makers"], ...makers.map((name) => [name, name] as const)]} />
+            <TextField
+              label="Search"
+              type="search"
+              placeholder="Name, id or maker"
+              value={search}
+              onText={(text) => set("q", text)}
+            />
+            <SelectField
+              label="Maker"
+              value={maker}
+              onText={(text) => set("maker", text)}
+              options={[["", "All makers"], ...makers.map((name) => [name, name] as const)]}
+            />
           </div>
           <div className="chips" role="group" aria-label="Capabilities">
             {Object.keys(CAPABILITIES).map((capability) => (
-              <button key={capability} type="button" className="chip" aria-pressed={wanted.has(capability)} onClick={() => toggle(capability)}>
+              <button
+                key={capability}
+                type="button"
+                className="chip"
+                aria-pressed={wanted.has(capability)}
+                onClick={() => toggle(capability)}
+              >
                 {capabilityName(capability)}
               </button>
             ))}
@@ -80,7 +101,11 @@ export default function Models() {
                 search={deferred}
                 sort={[{ id: "name", desc: false }]}
                 empty={
-                  <Empty icon="search" title="No model fits" action={<Button onClick={() => setParams({}, { replace: true })}>Show all models</Button>}>
+                  <Empty
+                    icon="search"
+                    title="No model fits"
+                    action={<Button onClick={() => setParams({}, { replace: true })}>Show all models</Button>}
+                  >
                     Take a shorter word, or fewer capabilities.
                   </Empty>
                 }

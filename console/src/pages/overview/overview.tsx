@@ -58,11 +58,21 @@ function Spend({ days }: { days: string[] }) {
     <section className="card" aria-labelledby="spend">
       <header>
         <h2 id="spend">Spend, last {DAYS} days</h2>
-        <Choices label="Group by" value={by} onChange={setBy} options={[["model", "By model"], ["key", "By key"]]} />
+        <Choices
+          label="Group by"
+          value={by}
+          onChange={setBy}
+          options={[
+            ["model", "By model"],
+            ["key", "By key"],
+          ]}
+        />
       </header>
       <div className="body">
         <Loaded query={daily} loading={<ChartPlace />}>
-          {({ data }) => <SpendChart what="Spend by day" data={chartData(data, days, (group) => names.get(group) ?? group)} />}
+          {({ data }) => (
+            <SpendChart what="Spend by day" data={chartData(data, days, (group) => names.get(group) ?? group)} />
+          )}
         </Loaded>
       </div>
     </section>

@@ -12,16 +12,31 @@ import { Failed, Skeleton } from "../../ui/states.tsx";
 /** Balance, pace and the sum of the days that the chart shows. */
 export function Tiles({ daily, now }: { daily: DailyRow[] | undefined; now: number }) {
   const balance = useQuery(balanceQuery());
-  if (balance.error && !balance.data) return <div className="card"><Failed error={balance.error} retry={() => void balance.refetch()} /></div>;
+  if (balance.error && !balance.data)
+    return (
+      <div className="card">
+        <Failed error={balance.error} retry={() => void balance.refetch()} />
+      </div>
+    );
   const pace = daily && balance.data ? burn(daily, balance.data.available_usd, now) : null;
   const requests = daily?.reduce((sum, row) => sum + row.requests, 0);
   return (
     <div className="tiles">
-      <Tile title="Balance" mark={<LiveMark running={balance.data?.running ?? 0} />} figure={balance.data && showUsd(balance.data.balance_usd)}>
+      <Tile
+        title="Balance"
+        mark={<LiveMark running={balance.data?.running ?? 0} />}
+        figure={balance.data && showUsd(balance.data.balance_usd)}
+      >
         {balance.data && <BalanceFoot balance={balance.data} />}
       </Tile>
       <Tile title="Lasts" figure={pace && lasts(pace.daysLeft)}>
-        {pace && <span>{pace.perDay > 0n ? `at ${showUsd(pace.perDay)} a day, the pace of ${BURN_DAYS} days` : `Nothing was spent in the last ${BURN_DAYS} days`}</span>}
+        {pace && (
+          <span>
+            {pace.perDay > 0n
+              ? `at ${showUsd(pace.perDay)} a day, the pace of ${BURN_DAYS} days`
+              : `Nothing was spent in the last ${BURN_DAYS} days`}
+          </span>
+        )}
       </Tile>
       <Tile title="Spent in 30 days" figure={daily && showUsd(sumUsd(daily.map((row) => row.cost_usd)))}>
         {requests !== undefined && <span>{plural(requests, "request")}</span>}
@@ -56,7 +71,9 @@ function BalanceFoot({ balance }: { balance: Balance }) {
   return (
     <>
       <span>
-        {held ? `${showUsd(balance.held_usd)} held, ${showUsd(balance.available_usd)} available` : "All of it is available"}
+        {held
+          ? `${showUsd(balance.held_usd)} held, ${showUsd(balance.available_usd)} available`
+          : "All of it is available"}
         {owed && `; ${showUsd(balance.uncollected_usd)} could not be collected`}
       </span>
       <Link href="/credits" className="button compact">

@@ -24,7 +24,10 @@ export function KeyPanel() {
         body: {
           name: HOUR_KEY.name,
           permissions: ["inference"],
-          limits: { budget: { usd: HOUR_KEY.budgetUsd, period: "total" }, expires_at: new Date(Date.now() + HOUR_KEY.lifeMs).toISOString() },
+          limits: {
+            budget: { usd: HOUR_KEY.budgetUsd, period: "total" },
+            expires_at: new Date(Date.now() + HOUR_KEY.lifeMs).toISOString(),
+          },
         },
       }),
     onSuccess: ({ key }) => {
@@ -37,7 +40,8 @@ export function KeyPanel() {
       const made = hourKeyOf(await queries.fetchQuery({ ...keysQuery(), staleTime: 0 }), key, Date.now());
       if (made) await askJson(`/console/api/keys/${encodeURIComponent(made.id)}`, { method: "DELETE" });
     },
-    onError: (error) => say(`The key is forgotten, but whether it has ended is not known: ${messageOf(error)}`, "danger"),
+    onError: (error) =>
+      say(`The key is forgotten, but whether it has ended is not known: ${messageOf(error)}`, "danger"),
     // Whatever came of it, the page has it no longer.
     onSettled: () => {
       holdKey(null);
@@ -59,7 +63,17 @@ export function KeyPanel() {
         {held === null ? (
           <>
             <form className="stack" onSubmit={take} noValidate>
-              <TextField label="API key" type="password" autoComplete="off" spellCheck={false} placeholder="oi_…" value={pasted} wrong={wrong} hint="Held in this page's memory, and gone with it." onText={setPasted} />
+              <TextField
+                label="API key"
+                type="password"
+                autoComplete="off"
+                spellCheck={false}
+                placeholder="oi_…"
+                value={pasted}
+                wrong={wrong}
+                hint="Held in this page's memory, and gone with it."
+                onText={setPasted}
+              />
               <Button type="submit">Use this key</Button>
             </form>
             <Button look="primary" busy={make.isPending} onClick={() => make.mutate()}>
@@ -77,7 +91,9 @@ export function KeyPanel() {
               <h3>API key</h3>
               <p className="mono muted breaks">{shownKey(held)}</p>
             </div>
-            <p className="small muted">In this page's memory alone. One that was made here for an hour ends when it is forgotten.</p>
+            <p className="small muted">
+              In this page's memory alone. One that was made here for an hour ends when it is forgotten.
+            </p>
             <Button busy={forget.isPending} onClick={() => forget.mutate(held)}>
               Forget it
             </Button>

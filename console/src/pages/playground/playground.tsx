@@ -23,7 +23,8 @@ export default function Playground() {
   const { turns, send, stop, clear, isRunning } = useChat();
   const log = useRef<HTMLDivElement>(null);
   const form = useRef<HTMLFormElement>(null);
-  const talks = models.data?.filter(({ pricing, capabilities }) => !capabilities.includes("embeddings") && pricing?.output) ?? [];
+  const talks =
+    models.data?.filter(({ pricing, capabilities }) => !capabilities.includes("embeddings") && pricing?.output) ?? [];
   const model = chosen || (talks.find(({ id }) => id === PREFERRED) ?? talks[0])?.id || "";
   const canSend = key !== null && model !== "" && draft.trim() !== "" && !isRunning;
 
@@ -69,7 +70,15 @@ export default function Playground() {
             )}
           </div>
           <form onSubmit={submit} ref={form}>
-            <TextArea label="Message" rows={2} placeholder={key ? "Ask something" : "A key comes first"} disabled={key === null} value={draft} onText={setDraft} onKeyDown={onKey} />
+            <TextArea
+              label="Message"
+              rows={2}
+              placeholder={key ? "Ask something" : "A key comes first"}
+              disabled={key === null}
+              value={draft}
+              onText={setDraft}
+              onKeyDown={onKey}
+            />
             {isRunning ? (
               <Button icon="stop" onClick={halt}>
                 Stop
@@ -85,7 +94,12 @@ export default function Playground() {
           <KeyPanel />
           <section className="card" aria-label="Model">
             <div className="body stack">
-              <SelectField label="Model" value={model} onText={setChosen} options={talks.map(({ id }) => [id, id] as const)} />
+              <SelectField
+                label="Model"
+                value={model}
+                onText={setChosen}
+                options={talks.map(({ id }) => [id, id] as const)}
+              />
               <TextArea label="System prompt" rows={3} placeholder="None" value={system} onText={setSystem} />
             </div>
           </section>

@@ -39,7 +39,10 @@ function Meta({ turn }: { turn: Turn }) {
       {turn.state === "stopped" && <span>Stopped</span>}
       {settled ? (
         <span>
-          <strong data-testid="settled-cost"><Usd amount={settled.cost_usd} /></strong> settled
+          <strong data-testid="settled-cost">
+            <Usd amount={settled.cost_usd} />
+          </strong>{" "}
+          settled
         </span>
       ) : (
         <>
@@ -66,7 +69,8 @@ function useSettled({ requestId, state }: Turn): UsageRow | null {
       const page = await askJson<Page<UsageRow>>("/console/api/usage", { params: { limit: 20 }, signal });
       return page.data.find((row) => row.request_id === requestId) ?? null;
     },
-    refetchInterval: ({ state: { data: found, dataUpdateCount } }) => (found || dataUpdateCount >= POLLS ? false : POLL_MS),
+    refetchInterval: ({ state: { data: found, dataUpdateCount } }) =>
+      found || dataUpdateCount >= POLLS ? false : POLL_MS,
   });
   return data ?? null;
 }

@@ -50,7 +50,13 @@ export function useChat() {
     const change = (part: (answer: Turn) => Partial<Turn>) =>
       setTurns((all) => all.map((one) => (one.id === answerId ? { ...one, ...part(one) } : one)));
     try {
-      const pieces = streamChat({ key, model, messages, signal: controller.signal, onBegin: (requestId) => change(() => ({ requestId })) });
+      const pieces = streamChat({
+        key,
+        model,
+        messages,
+        signal: controller.signal,
+        onBegin: (requestId) => change(() => ({ requestId })),
+      });
       for await (const { content, reasoning, usage } of pieces) {
         change((answer) => ({
           text: answer.text + (content ?? ""),

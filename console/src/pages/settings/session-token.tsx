@@ -27,7 +27,8 @@ export function SessionToken() {
         <p className="notice warn">
           <Icon name="alert" />
           <span>
-            It may do everything that you may, and ends {showAgo(end, now)}, at {showFullTime(end)}. For a program, and for MCP, <Link href="/keys?new=1">create a key</Link>: it lasts, can be limited, and can be ended alone.
+            It may do everything that you may, and ends {showAgo(end, now)}, at {showFullTime(end)}. For a program, and
+            for MCP, <Link href="/keys?new=1">create a key</Link>: it lasts, can be limited, and can be ended alone.
           </span>
         </p>
         {isShown && <Code text={access_token} what="the session token" />}

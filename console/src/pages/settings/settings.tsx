@@ -67,7 +67,9 @@ function Mcp() {
       </header>
       <div className="body stack">
         <p>
-          Every model and this account as tools of Claude Code. Run it once in your terminal; <Link href="/keys?new=1">a key</Link> with the permissions that you want it to have is the best credential for it.
+          Every model and this account as tools of Claude Code. Run it once in your terminal;{" "}
+          <Link href="/keys?new=1">a key</Link> with the permissions that you want it to have is the best credential for
+          it.
         </p>
         <Code text={text} what="the command" />
       </div>
@@ -105,7 +107,9 @@ function Everywhere() {
         </Button>
       </header>
       <div className="body">
-        <p className="muted">Ends this session and every other, at once, on all devices. API keys go on: end those on the page of keys.</p>
+        <p className="muted">
+          Ends this session and every other, at once, on all devices. API keys go on: end those on the page of keys.
+        </p>
       </div>
       <Confirm
         title="Sign out everywhere?"

@@ -42,7 +42,15 @@ export default function Callback() {
         <PagePlace />
       ) : (
         <div className="card" role="alert">
-          <Empty icon="alert" title="You could not be signed in" action={<Link href="/" className="button primary">Back to sign-in</Link>}>
+          <Empty
+            icon="alert"
+            title="You could not be signed in"
+            action={
+              <Link href="/" className="button primary">
+                Back to sign-in
+              </Link>
+            }
+          >
             {failure}
           </Empty>
         </div>

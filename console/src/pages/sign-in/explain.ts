@@ -9,14 +9,16 @@ const WORDS: Record<string, string> = {
   over_request_rate_limit: "Too many attempts in a short time. Wait a minute.",
   signup_disabled: "New accounts are closed at the moment.",
   bad_code_verifier: "The link was opened in another browser than the one that asked for it. Ask for a new one here.",
-  pkce_code_verifier_not_found: "The link was opened in another browser than the one that asked for it. Ask for a new one here.",
+  pkce_code_verifier_not_found:
+    "The link was opened in another browser than the one that asked for it. Ask for a new one here.",
   flow_state_not_found: "This link has been used, or is too old. Ask for a new one.",
   flow_state_expired: "This link is too old. Ask for a new one.",
   otp_expired: "This link has been used, or is too old. Ask for a new one.",
   access_denied: "The provider says that you did not agree.",
 };
 
-const wordsFor = (code: unknown): string | undefined => (typeof code === "string" && Object.hasOwn(WORDS, code) ? WORDS[code] : undefined);
+const wordsFor = (code: unknown): string | undefined =>
+  typeof code === "string" && Object.hasOwn(WORDS, code) ? WORDS[code] : undefined;
 
 /** A failure that the address tells of. Anybody can write an address, so none of its text is shown. */
 export function explainAddress(code: string): string {

@@ -51,7 +51,9 @@ export function SignInForm({ providers }: { providers: string[] }) {
   };
 
   const byProvider = (provider: string) =>
-    void attempt((auth) => auth.signInWithOAuth({ provider: provider as Provider, options: { redirectTo: callbackUrl() } }));
+    void attempt((auth) =>
+      auth.signInWithOAuth({ provider: provider as Provider, options: { redirectTo: callbackUrl() } }),
+    );
 
   const change = (next: Way) => {
     setWay(next);

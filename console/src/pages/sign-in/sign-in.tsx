@@ -43,7 +43,8 @@ export default function SignIn() {
 function Gate() {
   const session = useSession();
   const config = useQuery(configQuery());
-  if (session.state === "failed") return <Failed error={new Error("The sign-in service could not be reached.")} retry={session.retry} />;
+  if (session.state === "failed")
+    return <Failed error={new Error("The sign-in service could not be reached.")} retry={session.retry} />;
   if (config.error) return <Failed error={config.error} retry={() => void config.refetch()} />;
   if (!config.data || session.state === "loading") return <SkeletonRows rows={6} height={38} />;
   if (session.state === "closed") {

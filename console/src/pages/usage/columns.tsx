@@ -23,7 +23,12 @@ export const columns = (open: (row: UsageRow) => void) =>
       enableSorting: false,
       cell: ({ row: { original } }) => (
         <span className="two-lines">
-          <button type="button" className="open model-cell" title="Everything about this request" onClick={() => open(original)}>
+          <button
+            type="button"
+            className="open model-cell"
+            title="Everything about this request"
+            onClick={() => open(original)}
+          >
             {original.model}
           </button>
           <span className="narrow-only small muted">{showTime(original.created_at)}</span>
@@ -31,9 +36,35 @@ export const columns = (open: (row: UsageRow) => void) =>
       ),
     }),
     helper.accessor(keyName, { id: "key", header: "Key", enableSorting: false, meta: { wideOnly: true } }),
-    helper.accessor("endpoint", { header: "Endpoint", enableSorting: false, meta: { wideOnly: true }, cell: ({ getValue }) => <span className="muted">{getValue()}</span> }),
-    helper.accessor("status", { header: "Status", enableSorting: false, meta: { wideOnly: true }, cell: ({ row }) => <Status row={row.original} /> }),
-    helper.accessor((row) => inputTokens(row), { id: "input", header: "In", enableSorting: false, meta: { end: true, wideOnly: true }, cell: ({ getValue }) => showCount(getValue()) }),
-    helper.accessor("output_tokens", { header: "Out", enableSorting: false, meta: { end: true, wideOnly: true }, cell: ({ getValue }) => showCount(getValue()) }),
-    helper.accessor("cost_usd", { header: "Cost", enableSorting: false, meta: { end: true }, cell: ({ getValue }) => <Usd amount={getValue()} /> }),
+    helper.accessor("endpoint", {
+      header: "Endpoint",
+      enableSorting: false,
+      meta: { wideOnly: true },
+      cell: ({ getValue }) => <span className="muted">{getValue()}</span>,
+    }),
+    helper.accessor("status", {
+      header: "Status",
+      enableSorting: false,
+      meta: { wideOnly: true },
+      cell: ({ row }) => <Status row={row.original} />,
+    }),
+    helper.accessor((row) => inputTokens(row), {
+      id: "input",
+      header: "In",
+      enableSorting: false,
+      meta: { end: true, wideOnly: true },
+      cell: ({ getValue }) => showCount(getValue()),
+    }),
+    helper.accessor("output_tokens", {
+      header: "Out",
+      enableSorting: false,
+      meta: { end: true, wideOnly: true },
+      cell: ({ getValue }) => showCount(getValue()),
+    }),
+    helper.accessor("cost_usd", {
+      header: "Cost",
+      enableSorting: false,
+      meta: { end: true },
+      cell: ({ getValue }) => <Usd amount={getValue()} />,
+    }),
   ]);

@@ -7,7 +7,14 @@ import { modelsQuery } from "../../api/queries.ts";
 import { ENDINGS } from "./status.tsx";
 import { RANGES, rangeProblem, type Chosen, type Range } from "./filters.ts";
 
-const ENDPOINTS = ["/v1/chat/completions", "/v1/responses", "/v1/messages", "/v1/embeddings", "/v1/completions", "/mcp"];
+const ENDPOINTS = [
+  "/v1/chat/completions",
+  "/v1/responses",
+  "/v1/messages",
+  "/v1/embeddings",
+  "/v1/completions",
+  "/mcp",
+];
 const ALL = ["", "All"] as const;
 
 interface Props {
@@ -22,7 +29,9 @@ export function FilterBar({ chosen, change, keys, daily }: Props) {
   const models = useQuery(modelsQuery());
   // What was used stands first; the rest of the catalogue follows.
   const used = chosen.by === "model" ? daily.map(({ group }) => group ?? "").filter(Boolean) : [];
-  const known = [...new Set([...used.sort(), ...(filters.model ? [filters.model] : []), ...(models.data ?? []).map(({ id }) => id)])];
+  const known = [
+    ...new Set([...used.sort(), ...(filters.model ? [filters.model] : []), ...(models.data ?? []).map(({ id }) => id)]),
+  ];
   const setRange = (range: Range) => {
     if (range === "own") change({ days: null, from: chosen.from, to: chosen.to });
     else change({ days: range === "30" ? null : range, from: null, to: null });
@@ -32,20 +41,43 @@ export function FilterBar({ chosen, change, keys, daily }: Props) {
     <div className="stack">
       <div className="range">
         <Choices label="Time" value={chosen.range} onChange={setRange} options={[...RANGES, ["own", "From … to"]]} />
-        {chosen.range === "own" && (
-          <OwnRange from={chosen.from} to={chosen.to} change={change} />
-        )}
+        {chosen.range === "own" && <OwnRange from={chosen.from} to={chosen.to} change={change} />}
         {hasFilters && (
-          <Button look="quiet" size="compact" icon="close" onClick={() => change({ key_id: null, model: null, endpoint: null, status: null })}>
+          <Button
+            look="quiet"
+            size="compact"
+            icon="close"
+            onClick={() => change({ key_id: null, model: null, endpoint: null, status: null })}
+          >
             Clear filters
           </Button>
         )}
       </div>
       <div className="filters">
-        <SelectField label="Model" value={filters.model ?? ""} onText={(model) => change({ model })} options={[ALL, ...known.map((id) => [id, id] as const)]} />
-        <SelectField label="Key" value={filters.key_id ?? ""} onText={(key_id) => change({ key_id })} options={[ALL, ...keys.map(({ id, name }) => [id, name] as const)]} />
-        <SelectField label="Endpoint" value={filters.endpoint ?? ""} onText={(endpoint) => change({ endpoint })} options={[ALL, ...ENDPOINTS.map((path) => [path, path] as const)]} />
-        <SelectField label="Status" value={filters.status ?? ""} onText={(status) => change({ status })} options={[ALL, ...Object.entries(ENDINGS).map(([status, { label }]) => [status, label] as const)]} />
+        <SelectField
+          label="Model"
+          value={filters.model ?? ""}
+          onText={(model) => change({ model })}
+          options={[ALL, ...known.map((id) => [id, id] as const)]}
+        />
+        <SelectField
+          label="Key"
+          value={filters.key_id ?? ""}
+          onText={(key_id) => change({ key_id })}
+          options={[ALL, ...keys.map(({ id, name }) => [id, name] as const)]}
+        />
+        <SelectField
+          label="Endpoint"
+          value={filters.endpoint ?? ""}
+          onText={(endpoint) => change({ endpoint })}
+          options={[ALL, ...ENDPOINTS.map((path) => [path, path] as const)]}
+        />
+        <SelectField
+          label="Status"
+          value={filters.status ?? ""}
+          onText={(status) => change({ status })}
+          options={[ALL, ...Object.entries(ENDINGS).map(([status, { label }]) => [status, label] as const)]}
+        />
       </div>
     </div>
   );
@@ -66,7 +98,13 @@ function OwnRange({ from, to, change }: { from: string; to: string; change: Prop
     setTyped(isWhole ? null : next);
     if (isWhole) change(next);
   };
-  const wired = { className: "input", type: "date", max: LAST_DAY, "aria-invalid": problem ? true : undefined, "aria-describedby": problem ? id : undefined } as const;
+  const wired = {
+    className: "input",
+    type: "date",
+    max: LAST_DAY,
+    "aria-invalid": problem ? true : undefined,
+    "aria-describedby": problem ? id : undefined,
+  } as const;
   return (
     <>
       <input {...wired} aria-label="From" value={shown.from} onChange={(event) => take({ from: event.target.value })} />

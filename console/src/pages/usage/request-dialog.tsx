@@ -34,19 +34,38 @@ export function RequestDialog({ row, onClose }: { row: UsageRow; onClose: () => 
           <Fact name="Id">
             <code>{row.request_id}</code> <CopyButton text={row.request_id} what="the request id" />
           </Fact>
-          <Fact name="Cost"><strong className="num">{showUsd(row.cost_usd)}</strong></Fact>
-          {parseUsd(row.uncollected_usd) > 0n && <Fact name="Not collected">{showUsd(row.uncollected_usd)}, beyond the balance</Fact>}
+          <Fact name="Cost">
+            <strong className="num">{showUsd(row.cost_usd)}</strong>
+          </Fact>
+          {parseUsd(row.uncollected_usd) > 0n && (
+            <Fact name="Not collected">{showUsd(row.uncollected_usd)}, beyond the balance</Fact>
+          )}
           {row.kind !== "usage" && <Fact name="Entry">{row.kind}: more than its hold covered</Fact>}
-          <Fact name="Status"><Status row={row} /></Fact>
+          <Fact name="Status">
+            <Status row={row} />
+          </Fact>
           {row.settled_by && <Fact name="Charged by">{SETTLED_BY[row.settled_by]}</Fact>}
-          <Fact name="Model"><code>{row.model}</code></Fact>
-          <Fact name="Endpoint"><code>{row.endpoint}</code></Fact>
+          <Fact name="Model">
+            <code>{row.model}</code>
+          </Fact>
+          <Fact name="Endpoint">
+            <code>{row.endpoint}</code>
+          </Fact>
           <Fact name="Key">{keyName(row)}</Fact>
           <Fact name="Began">{showFullTime(row.created_at)}</Fact>
-          <Fact name="Settled">{showFullTime(row.settled_at)}, after {seconds.toFixed(1)} s</Fact>
-          {counts.filter(([name, count]) => count > 0 || name === "Input" || name === "Output").map(([name, count]) => (
-            <Fact key={name} name={name}><span className="num">{showCount(count)}{name === "Web searches" ? "" : " tokens"}</span></Fact>
-          ))}
+          <Fact name="Settled">
+            {showFullTime(row.settled_at)}, after {seconds.toFixed(1)} s
+          </Fact>
+          {counts
+            .filter(([name, count]) => count > 0 || name === "Input" || name === "Output")
+            .map(([name, count]) => (
+              <Fact key={name} name={name}>
+                <span className="num">
+                  {showCount(count)}
+                  {name === "Web searches" ? "" : " tokens"}
+                </span>
+              </Fact>
+            ))}
         </dl>
       </div>
     </Dialog>

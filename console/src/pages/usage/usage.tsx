@@ -30,11 +30,17 @@ export default function Usage() {
   const names = useMemo(() => new Map(keys.data?.map(({ id, name }) => [id, name])), [keys.data]);
   const days = daysBetween(chosen.from, chosen.to);
   const chart = useMemo(
-    () => daily.data && chartData(daily.data.data, daysBetween(chosen.from, chosen.to), (group) => names.get(group) ?? group),
+    () =>
+      daily.data &&
+      chartData(daily.data.data, daysBetween(chosen.from, chosen.to), (group) => names.get(group) ?? group),
     [daily.data, chosen, names],
   );
   return (
-    <Page title="Usage" description="What each request did cost. Days are UTC days." actions={<Export filters={chosen.filters} />}>
+    <Page
+      title="Usage"
+      description="What each request did cost. Days are UTC days."
+      actions={<Export filters={chosen.filters} />}
+    >
       <div className="stack">
         <section className="card" aria-label="Filters">
           <div className="body">
@@ -44,13 +50,19 @@ export default function Usage() {
         <section className="card" aria-labelledby="chart">
           <header>
             <h2 id="chart">
-              {chart ? `${showUsd(chart.total)} in ${plural(chart.requests, "request")}` : `${plural(days.length, "day")}`}
+              {chart
+                ? `${showUsd(chart.total)} in ${plural(chart.requests, "request")}`
+                : `${plural(days.length, "day")}`}
             </h2>
             <Choices
               label="Group by"
               value={chosen.by}
               onChange={(by) => change({ by: by === "model" ? null : by })}
-              options={[["model", "Model"], ["key", "Key"], ["endpoint", "Endpoint"]]}
+              options={[
+                ["model", "Model"],
+                ["key", "Key"],
+                ["endpoint", "Endpoint"],
+              ]}
             />
           </header>
           <div className="body">
