@@ -54,6 +54,9 @@ const MAX_EVENT_BYTES: usize = 256 << 10;
 pub const LARGE_BYTES: usize = 1 << 20;
 const LARGE_ITEMS: u32 = 2_000;
 
+/// One part in so many of a large body must have arrived before memory is taken for all of it.
+const WORTH_PART: usize = 4;
+
 thread_local! {
     static MEMORY: RefCell<BodyMemory> = const { RefCell::new(BodyMemory::new()) };
 }
@@ -243,19 +246,23 @@ impl Reading {
             }
             self.scan.push(&piece)?;
             // The pieces, and the buffer that the next one comes in.
-            let expected = self.length.filter(|_| self.bytes.len() > LARGE_BYTES).unwrap_or(0);
+            let expected = self.expected(self.bytes.len()).unwrap_or(0);
             self.count(length.max(expected).saturating_add(pieces.buffer_bytes()))?;
             self.bytes.push(piece);
             if length > LARGE_BYTES || self.scan.items() > LARGE_ITEMS {
                 self.ask(may_pay).await?;
             }
-            if length > LARGE_BYTES
-                && let Some(whole) = self.length.filter(|whole| *whole > length)
-            {
+            if let Some(whole) = self.expected(length).filter(|whole| *whole > length) {
                 self.count(whole.saturating_add(pieces.buffer_bytes()))?;
                 self.bytes.expect(whole).ok_or_else(ApiError::busy)?;
             }
         }
+    }
+
+    /// The whole length of a large body, once a part of it has arrived that is worth taking memory for all: else a slow
+    /// sender would keep memory from others that nothing has arrived for.
+    fn expected(&self, arrived: usize) -> Option<usize> {
+        self.length.filter(|whole| arrived > LARGE_BYTES && arrived >= whole.div_euclid(WORTH_PART))
     }
 
     async fn ask(&mut self, may_pay: &impl AsyncFn() -> Result<(), ApiError>) -> Result<(), ApiError> {

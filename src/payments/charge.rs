@@ -201,7 +201,11 @@ async fn charged_before(books: &Books<'_>, attempt: &Attempt) -> Result<Option<P
     let query = || Form::default().with("customer", &attempt.customer).with("limit", 100).with("created[gte]", since_s);
     let mut next = query();
     for _ in 0..PAGES {
-        let page: List<PaymentIntent> = books.stripe.get("/v1/payment_intents", &next).await?;
+        let page: List<PaymentIntent> = match books.stripe.get("/v1/payment_intents", &next).await {
+            // The customer is gone at Stripe: nothing more can be charged to it, and nothing is found under it.
+            Err(StripeError::Missing) => return Ok(None),
+            page => page?,
+        };
         let last = page.data.last().filter(|_| page.has_more).map(|intent| intent.id().to_owned());
         let is_it = |intent: &PaymentIntent| intent.metadata.get(TOPUP_ID) == Some(&attempt.id);
         if let Some(found) = page.data.into_iter().find(is_it) {

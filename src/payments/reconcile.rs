@@ -45,8 +45,8 @@ pub async fn run(context: &Context) -> worker::Result<()> {
     disputes(&books).await
 }
 
-/// Automatic top-ups of which their accounts say that nobody may have charged them. A row only says where to look: the
-/// account decides whether anything is charged.
+/// Accounts that have an automatic payment to be looked after: one to charge, or one of which the answer was lost. A
+/// row only says where to look: the account decides whether anything is charged.
 async fn due(books: &Books<'_>) -> worker::Result<()> {
     let context = books.context;
     let db = context.env.d1(d1::BINDING)?;

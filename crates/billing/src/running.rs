@@ -1,8 +1,9 @@
 //! Whether a stream that runs may go on: purely, so that recorded streams can be run against the same rule.
 //!
 //! The one rule: a stream is stopped for passing its limit only where the **lower bound** of its tokens has passed it,
-//! and for lack of money only where its hold cannot grow and the **estimate** has used it up, but for a margin. A provider that keeps to
-//! the limit is never cut by an estimate that is too high: where the hold covers the limit, nothing is to grow.
+//! and for lack of money only where its hold cannot grow and the **estimate** has come within a margin of what the hold
+//! covers (64 tokens, or a quarter of a small hold). A provider that keeps to the limit is never cut by an estimate that
+//! is too high: where the hold covers the limit, nothing is to grow.
 
 /// How much of a hold's output may be used before the hold grows, in hundredths.
 const GROW_AT_PERCENT: u64 = 70;

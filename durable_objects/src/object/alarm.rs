@@ -149,8 +149,8 @@ impl<S: Transactional, D: JournalCopy, C: Clock> Object<S, D, C> {
         Some(attempt.due_at_ms().max(self.top_up_retry_ms.get()))
     }
 
-    /// Asks the cron to charge the automatic top-up in flight. The request that should have charged the top-up did
-    /// not hear of it, or has not reported back.
+    /// Asks the cron to look after the automatic top-up in flight; the account decides then whether it is charged. The
+    /// request that should have charged the top-up did not hear of it, or has not reported back.
     async fn tell_due_top_up(&self, now_ms: i64) -> Result<(), Failed> {
         let Some(account_id) = self.account_id() else { return Ok(()) };
         self.copy.tell_due_top_up(&account_id, now_ms).await?;

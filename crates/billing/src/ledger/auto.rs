@@ -8,8 +8,10 @@
 //!   ([`Command::ChargeAttempt`]), and the account decides again whether money is short and allowed.
 //! - An account is short when its balance is below its threshold. What running requests hold does not count: most of
 //!   it is given back, and each request is judged once it is settled. A threshold above the amount counts as the
-//!   amount, so one top-up always ends the shortage that it was made for.
-//! - Money that comes in begins no attempt, and neither does money that goes back to a card.
+//!   amount. So where the balance is not below zero and nothing is owed, one top-up ends the shortage that it was made
+//!   for.
+//! - Money that comes in begins no attempt, and neither does money that goes back to a card. A request that is refused
+//!   for want of balance has the account look again.
 //!
 //! The Worker charges an attempt under the attempt's id. An attempt ends by its credit, the entry [`entry_id`]; by a
 //! refusal, which stops them all until the owner says otherwise; or because the payment provider does not have it.
@@ -50,9 +52,9 @@ pub struct AutoTopUp {
     /// Why nothing is attempted any more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopped: Option<Stopped>,
-    /// When the month began in which the last attempt did, in milliseconds since the epoch.
+    /// The beginning of the calendar month (UTC) that `spent` counts, in milliseconds since the epoch.
     pub month_ms: i64,
-    /// What its attempts brought or may still bring.
+    /// What the attempts of the month `month_ms` have brought or may still bring.
     pub spent: NanoUsd,
     /// How many attempts there were, ever.
     pub attempts: u64,

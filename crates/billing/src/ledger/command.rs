@@ -90,7 +90,8 @@ pub enum Command {
     SaveMethod(SavedMethod),
     /// Forgets the method. Idempotent.
     RemoveMethod,
-    /// Notes that the cron was told of the attempt in flight.
+    /// Notes that the cron has been told of the attempt in flight, so that it is not told again for two minutes.
+    /// Charges nothing.
     TakeAttempt,
     /// Asks whether the attempt in flight is to be charged now. Whoever asks does at once what the answer says, see
     /// [`super::Step`].

@@ -6,7 +6,8 @@
 //! An operator who forgives a debt enters a correction of as much.
 //!
 //! The journal shows the money as it came in, and right behind it what was taken of it for the debt, under an id that
-//! is made of the first one's. So a top-up that goes back later takes all of its amount with it.
+//! is made of the first one's. The top-up's own row keeps its full amount. If that payment is refunded or disputed
+//! later, the full amount is taken from the balance, which may fall below zero; the debt that it paid stays paid.
 
 use super::command::EntryKind;
 use super::state::{Entry, Event};
