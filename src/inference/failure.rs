@@ -52,7 +52,7 @@ fn told(failure: &Failure) -> ApiError {
         }
         Failure::TooLarge => ApiError::new(
             Code::InvalidRequest,
-            "The answer is too large to be handed over whole. Ask for fewer choices or log probabilities, or for a stream.",
+            "The answer is too large to be handed over whole. Ask for less at once: fewer inputs of embeddings, fewer choices, no log probabilities; or for a stream where the endpoint has one.",
         ),
         failure if failure.is_rejection() => ApiError::new(
             Code::InvalidRequest,

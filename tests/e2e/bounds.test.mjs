@@ -69,7 +69,7 @@ test("a whole answer of more than 33 MB is not handed over, and charged by the t
       400,
       errorBody(
         "invalid_request",
-        "The answer is too large to be handed over whole. Ask for fewer choices or log probabilities, or for a stream.",
+        "The answer is too large to be handed over whole. Ask for less at once: fewer inputs of embeddings, fewer choices, no log probabilities; or for a stream where the endpoint has one.",
       ),
     ],
   );
