@@ -405,3 +405,38 @@ fn issue_13_an_account_that_a_refund_left_short_begins_a_top_up_when_it_is_asked
     bench.ok(Command::ChargeAttempt);
     assert!(bench.auto().attempt.is_some());
 }
+
+#[test]
+fn issue_13_a_debt_that_takes_a_whole_top_up_leaves_room_for_the_next() {
+    let mut bench = Bench::saver();
+    bench.ok(set(5, 5, 100));
+    let now_ms = bench.now_ms;
+    bench.ok(admit("r1", 1_000, now_ms));
+    bench.ok(settle("r1", 40_000));
+    let first = bench.auto().attempt.unwrap();
+    bench.ok(credit(&first));
+    assert_eq!((bench.balance().as_str(), bench.auto().attempt), ("0", None), "the debt took all of it");
+    bench.ok(Command::ChargeAttempt);
+    assert_ne!(bench.auto().attempt.unwrap().id, first.id);
+}
+
+#[test]
+fn issue_13_a_new_month_makes_room_in_the_cap_for_an_account_that_is_short() {
+    let mut bench = Bench::saver();
+    bench.ok(set(5, 20, 20));
+    let spend = |bench: &mut Bench, id: &str, thousandths: u64| {
+        let now_ms = bench.now_ms;
+        bench.ok(admit(id, thousandths, now_ms));
+        bench.ok(settle(id, thousandths));
+    };
+    spend(&mut bench, "r1", 9_000);
+    let first = bench.auto().attempt.unwrap();
+    bench.ok(credit(&first));
+    spend(&mut bench, "r2", 20_000);
+    assert_eq!(bench.auto().attempt, None, "the cap is used up");
+    bench.ok(Command::ChargeAttempt);
+    assert_eq!(bench.auto().attempt, None, "and a refused request does not change that");
+    bench.now_ms += 40 * 86_400_000;
+    bench.ok(Command::ChargeAttempt);
+    assert!(bench.auto().attempt.is_some());
+}
