@@ -201,14 +201,12 @@ for (const dialect of UPSTREAMS) {
       ["exec_command", { cmd: "cat a" }],
       ["exec_command", { cmd: "cat b" }],
     ]);
-    const outputs = first
-      .slice(1)
-      .map(({ call_id }, index) => ({
-        type: "function_call_output",
-        id: `fco_${index}`,
-        call_id,
-        output: `contents ${index}`,
-      }));
+    const outputs = first.slice(1).map(({ call_id }, index) => ({
+      type: "function_call_output",
+      id: `fco_${index}`,
+      call_id,
+      output: `contents ${index}`,
+    }));
     input.push(...first, ...outputs);
     const second = itemsOf(await codex(codexBody(model, input)));
     assert.equal(second.at(-1).content[0].text, "The tool said: contents 0 | contents 1");
