@@ -11,7 +11,6 @@ import { ROOT } from "./processes.mjs";
 
 const TARGET = "wasm32-unknown-unknown";
 const TOOLS = path.join(ROOT, ".tools");
-const WASM_BINDGEN_SOURCE = path.join(ROOT, "dev/wasm-bindgen");
 
 /** The paths of the tools that `ensureTools` installs. */
 export const WASM_BINDGEN = path.join(TOOLS, "bin/wasm-bindgen");
@@ -41,41 +40,35 @@ export async function ensureTools() {
   // through the whole module in each build, so it is optimised a little; worker-build only starts others.
   const tools = [
     {
-      name: "wasm-bindgen",
+      crate: "wasm-bindgen-cli",
       binary: WASM_BINDGEN,
       version: lockedVersion("wasm-bindgen"),
       optLevel: "1",
-      source: () => ["--path", WASM_BINDGEN_SOURCE],
+      flags: ["--no-default-features"],
     },
-    {
-      name: "worker-build",
-      binary: WORKER_BUILD,
-      version: lockedVersion("worker"),
-      optLevel: "0",
-      source: (version) => [`worker-build@${version}`],
-    },
+    { crate: "worker-build", binary: WORKER_BUILD, version: lockedVersion("worker"), optLevel: "0", flags: [] },
   ];
   const missing = [];
   for (const tool of tools) {
     if ((await installedVersion(tool.binary)) !== tool.version) missing.push(tool);
   }
   for (const tool of missing) {
-    await step(`installing ${tool.name} ${tool.version} (minutes, once)`, () => install(tool));
+    await step(`installing ${tool.crate} ${tool.version} (minutes, once)`, () => install(tool));
   }
   // The objects are of no use once the binaries are there.
   if (missing.length > 0) await rm(path.join(TOOLS, "target"), { recursive: true, force: true });
 }
 
-function install({ binary, version, optLevel, source }) {
-  // --locked: worker-build by the lock file that is published with it, wasm-bindgen by ours (see its Cargo.toml).
-  const args = ["install", "-q", "--locked", "--debug", "--force", "--root", TOOLS, "--bin", path.basename(binary)];
+function install({ crate, binary, version, optLevel, flags }) {
+  // Not --locked: the lock files published with the two name releases that a mirror may not have.
+  const args = ["install", "-q", "--debug", "--force", "--root", TOOLS, "--bin", path.basename(binary), ...flags];
   const env = {
     ...process.env,
     CARGO_PROFILE_DEV_OPT_LEVEL: optLevel,
     CARGO_PROFILE_DEV_DEBUG: "0",
     CARGO_TARGET_DIR: path.join(TOOLS, "target"),
   };
-  return run("cargo", [...args, ...source(version)], { env });
+  return run("cargo", [...args, `${crate}@${version}`], { env });
 }
 
 async function installedVersion(binary) {

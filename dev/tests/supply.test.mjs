@@ -7,14 +7,6 @@ import { test } from "node:test";
 import { ROOT } from "../processes.mjs";
 
 const read = (file) => readFileSync(path.join(ROOT, file), "utf8");
-const locked = (file, crate) => read(file).match(new RegExp(`^name = "${crate}"\\nversion = "([^"]+)"`, "m"))?.[1];
-
-test("issue 13: the command wasm-bindgen is of the release that the Worker is made with, and is locked", () => {
-  const version = locked("Cargo.lock", "wasm-bindgen");
-  assert.equal(locked("dev/wasm-bindgen/Cargo.lock", "wasm-bindgen-cli"), version);
-  assert.ok(read("dev/wasm-bindgen/Cargo.toml").includes(`version = "=${version}"`));
-  assert.match(read("dev/toolchain.mjs"), /\["install", "-q", "--locked"/);
-});
 
 test("issue 13: git takes no file that holds secrets", () => {
   const isIgnored = (file) => spawnSync("git", ["check-ignore", "-q", "--no-index", file], { cwd: ROOT }).status === 0;
