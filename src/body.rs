@@ -97,7 +97,7 @@ impl Drop for Reservation {
 #[derive(Debug)]
 pub struct Body {
     text: String,
-    _memory: Reservation,
+    memory: Reservation,
 }
 
 impl Body {
@@ -111,7 +111,7 @@ impl Body {
             let sentence = "The request body is larger than 12 MB, and this model's provider speaks another dialect: a body of this size cannot be translated.";
             return Err(ApiError::new(Code::InvalidRequest, sentence).with_status(413));
         }
-        self._memory.resize(bytes.saturating_mul(TRANSLATED_COPIES).div_ceil(COPIES))
+        self.memory.resize(bytes.saturating_mul(TRANSLATED_COPIES).div_ceil(COPIES))
     }
 
     /// A text that was made of this one and is about as long, in its place.
@@ -285,7 +285,7 @@ impl Reading {
         self.count(bytes.len())?;
         let text = String::from_utf8(bytes)
             .map_err(|_| ApiError::new(Code::InvalidRequest, "The request body is not valid UTF-8."))?;
-        Ok(Body { text, _memory: self.memory })
+        Ok(Body { text, memory: self.memory })
     }
 }
 

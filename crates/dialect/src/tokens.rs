@@ -106,12 +106,6 @@ pub fn figures(text: &str, vocabulary: Vocabulary) -> Figures {
     scan.figures(vocabulary)
 }
 
-/// An estimate of the tokens of `text` in the common vocabularies.
-#[must_use]
-pub fn estimate(text: &str) -> u64 {
-    figures(text, Vocabulary::default()).estimate
-}
-
 impl Figures {
     fn of(counts: &Counts, bytes: u64, vocabulary: Vocabulary) -> Self {
         let lower = vocabulary.least(counts).max(u64::from(bytes > 0)).min(bytes);
